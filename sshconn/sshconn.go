@@ -1,0 +1,158 @@
+// Package sshconn opens SSH connections the way airlock needs them: the host key is
+// pinned, every step up to the finished handshake is bounded by a context, and a
+// connection that has died is found out by keep-alives instead of hanging for ever.
+package sshconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+)
+
+// ErrAuth wraps every failure that another try with the same configuration cannot
+// mend: the credentials were refused, or the server showed a key that is not pinned.
+var ErrAuth = errors.New("ssh: not trusted")
+
+// Config says whom to reach and by what right. Either Key or Password is given.
+type Config struct {
+	Address    string // host:port
+	User       string
+	Password   string // also answers keyboard-interactive questions
+	Key        []byte // an OpenSSH private key, without passphrase
+	KnownHosts string // file in OpenSSH's known_hosts form
+	// KeepAlive is the time between probes of an idle connection; after three
+	// unanswered probes it is closed. Default 15 s.
+	KeepAlive time.Duration
+}
+
+// Dial connects, checks the pinned host key and logs in. ctx bounds that and
+// nothing later.
+func Dial(ctx context.Context, c Config) (*ssh.Client, error) {
+	conf, err := c.client()
+	if err != nil {
+		return nil, err
+	}
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", c.Address)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	sc, chans, reqs, err := ssh.NewClientConn(conn, c.Address, conf)
+	if !stop() || err != nil {
+		return nil, errors.Join(c.explain(ctx, err), conn.Close())
+	}
+	client := ssh.NewClient(sc, chans, reqs)
+	go keepAlive(client, c.KeepAlive)
+	return client, nil
+}
+
+func (c Config) client() (*ssh.ClientConfig, error) {
+	conf := &ssh.ClientConfig{User: c.User}
+	if len(c.Key) > 0 {
+		signer, err := ssh.ParsePrivateKey(c.Key)
+		if err != nil {
+			return nil, fmt.Errorf("%w: the private key for %s: %w", ErrAuth, c.Address, err)
+		}
+		conf.Auth = append(conf.Auth, ssh.PublicKeys(signer))
+	}
+	if c.Password != "" {
+		conf.Auth = append(conf.Auth, ssh.Password(c.Password),
+			ssh.KeyboardInteractive(func(_, _ string, questions []string, _ []bool) ([]string, error) {
+				answers := make([]string, len(questions))
+				for i := range answers {
+					answers[i] = c.Password
+				}
+				return answers, nil
+			}))
+	}
+	check, err := knownhosts.New(c.KnownHosts)
+	if err != nil {
+		return nil, fmt.Errorf("%w: known_hosts: %w", ErrAuth, err)
+	}
+	conf.HostKeyCallback = check
+	conf.HostKeyAlgorithms = pinned(check, c.Address)
+	return conf, nil
+}
+
+// pinned lists the algorithms of the keys that known_hosts has for address, so that
+// a server with several host keys shows the one that is pinned.
+func pinned(check ssh.HostKeyCallback, address string) []string {
+	var unknown *knownhosts.KeyError
+	if err := check(address, &net.TCPAddr{}, noKey{}); !errors.As(err, &unknown) {
+		return nil
+	}
+	var algorithms []string
+	for _, k := range unknown.Want {
+		if t := k.Key.Type(); t == ssh.KeyAlgoRSA {
+			algorithms = append(algorithms, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256, t)
+		} else {
+			algorithms = append(algorithms, t)
+		}
+	}
+	return algorithms
+}
+
+type noKey struct{}
+
+func (noKey) Type() string                        { return "none" }
+func (noKey) Marshal() []byte                     { return nil }
+func (noKey) Verify([]byte, *ssh.Signature) error { return errors.New("no key") }
+
+func (c Config) explain(ctx context.Context, err error) error {
+	var key *knownhosts.KeyError
+	var auth *ssh.ServerAuthError
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("ssh to %s: %w", c.Address, context.Cause(ctx))
+	case errors.As(err, &key) && len(key.Want) == 0:
+		return fmt.Errorf("%w: %s is not in %s; compare its key by hand and add it", ErrAuth, c.Address, c.KnownHosts)
+	case errors.As(err, &key):
+		return fmt.Errorf("%w: %s shows another host key than %s pins; it was reinstalled, or somebody stands between", ErrAuth, c.Address, key.Want[0].String())
+	case errors.As(err, &auth), isAuthFailure(err):
+		return fmt.Errorf("%w: %s did not accept user %s: %w", ErrAuth, c.Address, c.User, err)
+	}
+	return fmt.Errorf("ssh to %s: %w", c.Address, err)
+}
+
+// isAuthFailure knows the client side's refusal, for which x/crypto/ssh has no type.
+func isAuthFailure(err error) bool {
+	const prefix = "ssh: handshake failed: ssh: unable to authenticate"
+	return err != nil && len(err.Error()) >= len(prefix) && err.Error()[:len(prefix)] == prefix
+}
+
+// keepAlive closes the client once three probes in a row went unanswered: calls of
+// pkg/sftp take no context, and a closed connection is their way out.
+func keepAlive(client *ssh.Client, every time.Duration) {
+	if every == 0 {
+		every = 15 * time.Second
+	}
+	done := make(chan struct{})
+	go func() { client.Wait(); close(done) }()
+	answered := make(chan struct{}, 1)
+	for {
+		select {
+		case <-done:
+			return
+		case <-time.After(every):
+		}
+		go func() {
+			if _, _, err := client.SendRequest("keepalive@openssh.com", true, nil); err == nil {
+				answered <- struct{}{}
+			}
+		}()
+		select {
+		case <-done:
+			return
+		case <-answered:
+		case <-time.After(3 * every):
+			client.Close()
+			return
+		}
+	}
+}
