@@ -1,0 +1,38 @@
+package embedded
+
+import (
+	"crypto/ed25519"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+)
+
+// newKey makes an ed25519 key pair and its private half in OpenSSH's form.
+func newKey(comment string) (ssh.Signer, []byte, error) {
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make key %s: %w", comment, err)
+	}
+	block, err := ssh.MarshalPrivateKey(private, comment)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make key %s: %w", comment, err)
+	}
+	signer, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make key %s: %w", comment, err)
+	}
+	return signer, pem.EncodeToMemory(block), nil
+}
+
+// writeKnownHosts pins one host key for every address (host:port).
+func writeKnownHosts(file string, key ssh.PublicKey, addresses []string) error {
+	var lines strings.Builder
+	for _, a := range addresses {
+		lines.WriteString(knownhosts.Line([]string{a}, key) + "\n")
+	}
+	return os.WriteFile(file, []byte(lines.String()), 0o600)
+}
