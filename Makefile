@@ -1,0 +1,49 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+SUDO    := $(if $(filter 0,$(shell id -u)),,sudo)
+FUZZTIME ?= 30s
+
+# SQLite and the race detector need a C compiler.
+export CGO_ENABLED := 1
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/airlock
+	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/airlock ./cmd/airlock
+
+demo: build ## a whole hospital night in one process: no root, nothing else installed
+	bin/airlock demo
+
+test: ## every test; as root on Debian it first installs the real servers that the tests use
+	lab/install.sh
+	go test -race -timeout 14m ./...
+
+check: ## the quick look before a commit: format, vet, staticcheck, short tests
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "run gofmt -w on:" $$unformatted; exit 1; }
+	go vet ./...
+	go tool -modfile=tools/go.mod staticcheck ./...
+	go test -short -timeout 5m ./...
+
+lab: build ## the real hospital on this machine (Linux, root): up, and how to look around
+	go build -trimpath -o bin/lab ./lab/cmd/lab
+	$(SUDO) bin/lab up
+
+lab-down: ## take the real hospital down, whatever state it is in
+	go build -trimpath -o bin/lab ./lab/cmd/lab
+	$(SUDO) bin/lab down
+
+bench: ## benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+fuzz: ## every fuzz target for FUZZTIME (30s)
+	@set -e; for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u); do \
+	  for target in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -c6-); do \
+	    go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$dir; done; done
+
+schema: ## write the JSON Schema of the policy file anew
+	go generate ./policies
+
+.PHONY: help build demo test check lab lab-down bench fuzz schema
