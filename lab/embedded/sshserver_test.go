@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"airlock/lab/sshkeys"
 	"airlock/sshconn"
 
 	"github.com/pkg/sftp"
@@ -17,11 +18,11 @@ import (
 func client(t *testing.T, writable bool) (*sftp.Client, string) {
 	t.Helper()
 	folder := t.TempDir()
-	host, _, err := newKey("host")
+	host, _, err := sshkeys.New("host")
 	if err != nil {
 		t.Fatal(err)
 	}
-	user, private, err := newKey("user")
+	user, private, err := sshkeys.New("user")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +31,7 @@ func client(t *testing.T, writable bool) (*sftp.Client, string) {
 		t.Fatal(err)
 	}
 	known := filepath.Join(t.TempDir(), "known_hosts")
-	if err := writeKnownHosts(known, host.PublicKey(), []string{s.address()}); err != nil {
+	if err := sshkeys.WriteKnownHosts(known, host.PublicKey(), s.address()); err != nil {
 		t.Fatal(err)
 	}
 	conn, err := sshconn.Dial(context.Background(), sshconn.Config{Address: s.address(), User: "svc", Key: private, KnownHosts: known})
@@ -166,16 +167,16 @@ func TestServerMissing(t *testing.T) {
 }
 
 func TestServerRefusesOtherKeys(t *testing.T) {
-	host, _, _ := newKey("host")
-	user, _, _ := newKey("user")
-	_, stranger, _ := newKey("stranger")
+	host, _, _ := sshkeys.New("host")
+	user, _, _ := sshkeys.New("user")
+	_, stranger, _ := sshkeys.New("stranger")
 	s, err := serve(t.TempDir(), false, host, user.PublicKey())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
 	known := filepath.Join(t.TempDir(), "known_hosts")
-	if err := writeKnownHosts(known, host.PublicKey(), []string{s.address()}); err != nil {
+	if err := sshkeys.WriteKnownHosts(known, host.PublicKey(), s.address()); err != nil {
 		t.Fatal(err)
 	}
 	_, err = sshconn.Dial(context.Background(), sshconn.Config{Address: s.address(), User: "svc", Key: stranger, KnownHosts: known})

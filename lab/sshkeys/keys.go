@@ -1,4 +1,6 @@
-package embedded
+// Package sshkeys makes the keys by which the servers of a lab know their clients and
+// are known by them.
+package sshkeys
 
 import (
 	"crypto/ed25519"
@@ -11,8 +13,9 @@ import (
 	"golang.org/x/crypto/ssh/knownhosts"
 )
 
-// newKey makes an ed25519 key pair and its private half in OpenSSH's form.
-func newKey(comment string) (ssh.Signer, []byte, error) {
+// New makes an ed25519 key pair, and its private half in OpenSSH's form, without a
+// passphrase.
+func New(comment string) (ssh.Signer, []byte, error) {
 	_, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		return nil, nil, fmt.Errorf("make key %s: %w", comment, err)
@@ -28,8 +31,9 @@ func newKey(comment string) (ssh.Signer, []byte, error) {
 	return signer, pem.EncodeToMemory(block), nil
 }
 
-// writeKnownHosts pins one host key for every address (host:port).
-func writeKnownHosts(file string, key ssh.PublicKey, addresses []string) error {
+// WriteKnownHosts writes a known_hosts file that pins one host key for every address
+// (host:port).
+func WriteKnownHosts(file string, key ssh.PublicKey, addresses ...string) error {
 	var lines strings.Builder
 	for _, a := range addresses {
 		lines.WriteString(knownhosts.Line([]string{a}, key) + "\n")
