@@ -5,7 +5,9 @@
 // collectors/collecttest. What is the same for all of them stands here: which files
 // are wanted (Filter), how hard the department's server may be worked (Limits), the
 // wait for its own "dump finished" marker (Await), reads kept in flight ahead of
-// the consumer (ReadAhead), and carrying on over a lost connection (Redial).
+// the consumer (ReadAhead), carrying on over a lost connection (Redial), standing
+// still while a window shuts the departments' door (Gate), and the figures for a
+// progress line (Meter). Stack puts them around a driver in the order that works.
 //
 // Nothing in this package or below it writes to a source.
 package collectors
@@ -40,6 +42,8 @@ type Source interface {
 type File interface {
 	io.ReaderAt
 	io.Closer
+	// Stat tells what the file was when it was opened; it costs nothing. To see
+	// whether the file changed since, ask the Source again.
 	Stat() (fs.FileInfo, error)
 }
 

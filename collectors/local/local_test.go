@@ -1,0 +1,39 @@
+package local_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"airlock/collectors"
+	"airlock/collectors/collecttest"
+	"airlock/collectors/local"
+)
+
+func TestSource(t *testing.T) {
+	dir := collecttest.Dir(t)
+	collecttest.Run(t, collecttest.Fixture{
+		Dir:        dir,
+		Privileged: os.Getuid() == 0,
+		POSIX:      true,
+		Dial: func(ctx context.Context) (collectors.Source, error) {
+			return local.Open(ctx, local.Config{Root: dir})
+		},
+	})
+}
+
+func TestOpenRoot(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := local.Open(t.Context(), local.Config{Root: file + "-missing"}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing folder: %v", err)
+	}
+	if _, err := local.Open(t.Context(), local.Config{Root: file}); err == nil {
+		t.Error("a file was taken for a folder")
+	}
+}

@@ -1,0 +1,237 @@
+// Package sftp reads a tree behind an SSH server as a collectors.Source.
+//
+// The server's host key is pinned. One connection serves all calls at once; when it
+// is lost, every call fails with collectors.ErrGone (see collectors.Redial). A dead
+// link is found by keep-alives.
+package sftp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"strings"
+	"sync/atomic"
+
+	"github.com/pkg/sftp"
+	"golang.org/x/crypto/ssh"
+
+	"airlock/collectors"
+	"airlock/sshconn"
+)
+
+// Config says which tree on which server.
+type Config struct {
+	SSH  sshconn.Config
+	Root string // a path on the server; one that is not absolute starts at the user's home
+}
+
+type source struct {
+	ssh    *ssh.Client
+	client *sftp.Client
+	root   string
+	closed atomic.Bool
+}
+
+// Dial connects, logs in and looks for the root: fs.ErrNotExist if it is not there,
+// collectors.ErrAuth if server and client do not trust each other, collectors.ErrGone
+// if the server cannot be reached. ctx bounds that and nothing later.
+func Dial(ctx context.Context, c Config) (collectors.Source, error) {
+	conn, err := sshconn.Dial(ctx, c.SSH)
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return nil, fmt.Errorf("sftp on %s: %w", c.SSH.Address, context.Cause(ctx))
+	case errors.Is(err, sshconn.ErrAuth):
+		return nil, fmt.Errorf("%w: %w", collectors.ErrAuth, err)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", collectors.ErrGone, err)
+	}
+	s := &source{ssh: conn}
+	_, err = collectors.Call(ctx, func() (struct{}, error) { return struct{}{}, s.start(c) }, nil)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("sftp on %s: %w", c.SSH.Address, s.explain(ctx, err)), s.ssh.Close())
+	}
+	return s, nil
+}
+
+func (s *source) start(c Config) error {
+	client, err := newClient(s.ssh, sftp.MaxPacketChecked(32<<10))
+	if err != nil {
+		return err
+	}
+	// OpenSSH 8.5 and later announces that it takes packets beyond the 32 KiB that
+	// every server must take: half the work on both sides.
+	if _, ok := client.HasExtension("limits@openssh.com"); ok {
+		if err := client.Close(); err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		if client, err = newClient(s.ssh, sftp.MaxPacketUnchecked(255<<10)); err != nil {
+			return err
+		}
+	}
+	s.client = client
+	if s.root, err = client.RealPath(c.Root); err != nil {
+		return fmt.Errorf("folder %s: %w", c.Root, err)
+	}
+	info, err := client.Stat(s.root)
+	switch {
+	case err != nil:
+		return fmt.Errorf("folder %s: %w", c.Root, err)
+	case !info.IsDir():
+		return fmt.Errorf("folder %s: %w: it is not a folder", c.Root, fs.ErrInvalid)
+	}
+	s.root = strings.TrimSuffix(s.root, "/")
+	return nil
+}
+
+// newClient is sftp.NewClient, but for requests: it calls a lost connection by its
+// name. A closed channel answers a write with io.EOF, which pkg/sftp would pass on as
+// the end of the file or of the listing.
+func newClient(conn *ssh.Client, options ...sftp.ClientOption) (*sftp.Client, error) {
+	session, err := conn.NewSession()
+	if err != nil {
+		return nil, err
+	}
+	answers, err := session.StdoutPipe()
+	if err != nil {
+		return nil, errors.Join(err, session.Close())
+	}
+	requests, err := session.StdinPipe()
+	if err != nil {
+		return nil, errors.Join(err, session.Close())
+	}
+	if err := session.RequestSubsystem("sftp"); err != nil {
+		return nil, errors.Join(fmt.Errorf("the server offers no sftp: %w", err), session.Close())
+	}
+	return sftp.NewClientPipe(answers, channel{requests, session}, options...)
+}
+
+type channel struct {
+	io.Writer
+	io.Closer
+}
+
+func (c channel) Write(p []byte) (int, error) {
+	n, err := c.Writer.Write(p)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", sftp.ErrSSHFxConnectionLost, err)
+	}
+	return n, err
+}
+
+func (s *source) path(name string) (string, error) {
+	if err := collectors.CheckName(name, ""); err != nil {
+		return "", err
+	}
+	if name == "." {
+		return s.root + "/", nil
+	}
+	return s.root + "/" + name, nil
+}
+
+func (s *source) ReadDir(ctx context.Context, dir string) ([]fs.FileInfo, error) {
+	path, err := s.path(dir)
+	if err != nil {
+		return nil, collectors.PathError("list", dir, err)
+	}
+	entries, err := collectors.Call(ctx, func() ([]fs.FileInfo, error) { return s.client.ReadDir(path) }, nil)
+	if err != nil {
+		return nil, collectors.PathError("list", dir, s.explain(ctx, err))
+	}
+	return collectors.Listing(entries), nil
+}
+
+func (s *source) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
+	path, err := s.path(name)
+	if err != nil {
+		return nil, collectors.PathError("stat", name, err)
+	}
+	info, err := collectors.Call(ctx, func() (fs.FileInfo, error) { return s.client.Lstat(path) }, nil)
+	if err != nil {
+		return nil, collectors.PathError("stat", name, s.explain(ctx, err))
+	}
+	return info, nil
+}
+
+type opened struct {
+	*sftp.File
+	info fs.FileInfo
+}
+
+func (s *source) Open(ctx context.Context, name string) (collectors.File, error) {
+	path, err := s.path(name)
+	if err != nil {
+		return nil, collectors.PathError("open", name, err)
+	}
+	f, err := collectors.Call(ctx,
+		func() (opened, error) { return s.open(path) },
+		func(f opened) { f.Close() })
+	if err != nil {
+		return nil, collectors.PathError("open", name, s.explain(ctx, err))
+	}
+	return collectors.NewFile(ctx, name, f.File, f.info, s.lost), nil
+}
+
+// open asks for the file and for what it is in one round trip: most files are small,
+// and most of their time is waiting.
+func (s *source) open(path string) (opened, error) {
+	type stat struct {
+		info fs.FileInfo
+		err  error
+	}
+	answer := make(chan stat, 1)
+	go func() {
+		info, err := s.client.Lstat(path)
+		answer <- stat{info, err}
+	}()
+	f, err := s.client.Open(path)
+	is := <-answer
+	if err != nil {
+		return opened{}, err
+	}
+	if is.err == nil && !is.info.Mode().IsRegular() {
+		is.err = fmt.Errorf("%w: not a file", fs.ErrInvalid)
+	}
+	if is.err != nil {
+		return opened{}, errors.Join(is.err, f.Close())
+	}
+	return opened{f, is.info}, nil
+}
+
+// Close cuts the connection: the server closes what was open.
+func (s *source) Close() error {
+	if s.closed.Swap(true) {
+		return fs.ErrClosed
+	}
+	if err := s.ssh.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err // closed already: the link was lost before
+	}
+	return nil
+}
+
+// explain says why a call failed: its context ended, the connection is lost, or what
+// the server said of the file.
+func (s *source) explain(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return s.lost(err)
+}
+
+func (s *source) lost(err error) error {
+	var status *sftp.StatusError
+	var timeout net.Error
+	switch {
+	case s.closed.Load():
+		return fmt.Errorf("%w: %w", fs.ErrClosed, err)
+	case errors.Is(err, sftp.ErrSSHFxConnectionLost), errors.Is(err, sftp.ErrSSHFxNoConnection),
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
+		errors.As(err, &timeout):
+	case errors.As(err, &status) && (status.FxCode() == sftp.ErrSSHFxConnectionLost || status.FxCode() == sftp.ErrSSHFxNoConnection):
+	default:
+		return err
+	}
+	return fmt.Errorf("%w: %w", collectors.ErrGone, err)
+}

@@ -1,0 +1,70 @@
+package sftp_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"airlock/collectors"
+	"airlock/collectors/collecttest"
+	"airlock/collectors/sftp"
+	"airlock/sshconn"
+)
+
+func config(s *collecttest.SSH, root string) sftp.Config {
+	return sftp.Config{
+		SSH:  sshconn.Config{Address: s.Address, User: s.User, Key: s.Key, KnownHosts: s.KnownHosts},
+		Root: root,
+	}
+}
+
+func dial(c sftp.Config) collectors.Dial {
+	return func(ctx context.Context) (collectors.Source, error) { return sftp.Dial(ctx, c) }
+}
+
+func TestSource(t *testing.T) {
+	dir, server := collecttest.Dir(t), collecttest.StartSSH(t)
+	collecttest.Run(t, collecttest.Fixture{
+		Dir:    dir,
+		POSIX:  true,
+		Server: &server.Server,
+		Dial:   dial(config(server, dir)),
+		Linked: func(every time.Duration) collectors.Dial {
+			c := config(server, dir)
+			c.SSH.Address, c.SSH.KeepAlive = server.Link.Address, every
+			return dial(c)
+		},
+	})
+}
+
+func TestDialRefused(t *testing.T) {
+	dir, server := collecttest.Dir(t), collecttest.StartSSH(t)
+	other := collecttest.StartSSH(t)
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		change func(*sftp.Config)
+		want   error
+	}{
+		"missing root":     {func(c *sftp.Config) { c.Root += "/missing" }, fs.ErrNotExist},
+		"root is a file":   {func(c *sftp.Config) { c.Root += "/file" }, fs.ErrInvalid},
+		"wrong key":        {func(c *sftp.Config) { c.SSH.Key = other.Key }, collectors.ErrAuth},
+		"unknown host key": {func(c *sftp.Config) { c.SSH.KnownHosts = other.KnownHosts }, collectors.ErrAuth},
+		"nobody listens":   {func(c *sftp.Config) { c.SSH.Address = "127.0.0.1:1" }, collectors.ErrGone},
+	} {
+		c := config(server, dir)
+		test.change(&c)
+		src, err := sftp.Dial(t.Context(), c)
+		if !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", name, err, test.want)
+		}
+		if err == nil {
+			src.Close()
+		}
+	}
+}

@@ -1,0 +1,276 @@
+// Package smb reads a share of an SMB 2 or 3 server as a collectors.Source.
+//
+// Listing and reading have a connection each: many listings at once on one that
+// also reads run out of the credits that a server grants. When either is lost, every
+// call fails with collectors.ErrGone (see collectors.Redial). A dead link is found by
+// echoes.
+//
+// Links, junctions and other name surrogates are left out; other reparse points, as
+// Windows makes them of deduplicated and of tiered files, are files like any other.
+// A Samba server that follows links shows them as what they lead to.
+package smb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	smb2 "github.com/cloudsoda/go-smb2"
+
+	"airlock/collectors"
+)
+
+// Config says which folder of which share, and by what right.
+type Config struct {
+	Address  string // host, or host:port; the port is 445 where none is given
+	User     string // name, DOMAIN\name, DOMAIN;name or name@domain
+	Password string
+	Share    string // hidden ones too: backup$
+	Root     string // folder below the share, slash-separated; "" is the share itself
+	// KeepAlive is the time between echoes; one unanswered for three times as long
+	// ends the connection. Default 15 s.
+	KeepAlive time.Duration
+}
+
+type source struct {
+	lists, reads *link
+	root         string // "" or ends in a slash
+	closed       atomic.Bool
+}
+
+// Dial connects, logs in and looks for the root: fs.ErrNotExist if share or folder
+// are not there, collectors.ErrAuth if the server does not accept the user,
+// collectors.ErrGone if it cannot be reached. ctx bounds that and nothing later.
+func Dial(ctx context.Context, c Config) (collectors.Source, error) {
+	root := strings.Trim(c.Root, "/")
+	if root != "" {
+		if err := collectors.CheckName(root, `\`); err != nil {
+			return nil, fmt.Errorf("folder %s: %w", c.Root, err)
+		}
+		root += "/"
+	}
+	lists, err := dial(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf(`share \\%s\%s: %w`, c.Address, c.Share, err)
+	}
+	reads, err := dial(ctx, c)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf(`share \\%s\%s: %w`, c.Address, c.Share, err), lists.Close())
+	}
+	s := &source{lists: lists, reads: reads, root: root}
+	info, err := s.Stat(ctx, ".")
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%w: it is not a folder", fs.ErrInvalid)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf(`folder %s of share \\%s\%s: %w`, c.Root, c.Address, c.Share, err), s.Close())
+	}
+	return s, nil
+}
+
+func (s *source) path(name string) (string, error) {
+	if err := collectors.CheckName(name, `\`); err != nil {
+		return "", err
+	}
+	if name == "." {
+		return strings.TrimSuffix(s.root, "/"), nil
+	}
+	return s.root + name, nil
+}
+
+func (s *source) ReadDir(ctx context.Context, dir string) ([]fs.FileInfo, error) {
+	path, err := s.path(dir)
+	if err != nil {
+		return nil, collectors.PathError("list", dir, err)
+	}
+	entries, err := collectors.Call(ctx, func() ([]fs.FileInfo, error) { return s.lists.share.ReadDir(path) }, nil)
+	if err != nil {
+		return nil, collectors.PathError("list", dir, s.explain(ctx, err))
+	}
+	for i, e := range entries {
+		entries[i] = entry(e)
+	}
+	return collectors.Listing(entries), nil
+}
+
+func (s *source) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
+	path, err := s.path(name)
+	if err != nil {
+		return nil, collectors.PathError("stat", name, err)
+	}
+	info, err := collectors.Call(ctx, func() (fs.FileInfo, error) { return s.stat(path) }, nil)
+	if err != nil {
+		return nil, collectors.PathError("stat", name, s.explain(ctx, err))
+	}
+	return info, nil
+}
+
+// stat has to ask what kind of reparse point it met: only a listing tells the tag.
+func (s *source) stat(path string) (fs.FileInfo, error) {
+	info, err := s.lists.share.Lstat(path)
+	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		return info, err
+	}
+	if _, err := s.lists.share.Readlink(path); err == nil {
+		return info, nil
+	}
+	return plain{info}, nil
+}
+
+type opened struct {
+	*smb2.File
+	info fs.FileInfo
+}
+
+func (s *source) Open(ctx context.Context, name string) (collectors.File, error) {
+	path, err := s.path(name)
+	if err != nil {
+		return nil, collectors.PathError("open", name, err)
+	}
+	f, err := collectors.Call(ctx,
+		func() (opened, error) { return s.open(path) },
+		func(f opened) { f.Close() })
+	if err != nil {
+		return nil, collectors.PathError("open", name, s.explain(ctx, err))
+	}
+	return collectors.NewFile(ctx, name, f.File, f.info, s.lost), nil
+}
+
+func (s *source) open(path string) (opened, error) {
+	f, err := s.reads.share.Open(path)
+	if err != nil {
+		return opened{}, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%w: not a file", fs.ErrInvalid)
+	}
+	if err != nil {
+		return opened{}, errors.Join(err, f.Close())
+	}
+	return opened{f, plain{info}}, nil // the server opened it, so it is no link
+}
+
+// Close cuts the connections: the server closes what was open.
+func (s *source) Close() error {
+	if s.closed.Swap(true) {
+		return fs.ErrClosed
+	}
+	return errors.Join(s.lists.Close(), s.reads.Close())
+}
+
+// explain says why a call failed: its context ended, the connection is lost, or what
+// the server said of the file.
+func (s *source) explain(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return s.lost(err)
+}
+
+func (s *source) lost(err error) error {
+	if s.closed.Load() {
+		return fmt.Errorf("%w: %w", fs.ErrClosed, err)
+	}
+	return lost(err)
+}
+
+// entry takes the mark of a link off every reparse point that is none. The N bit of
+// a tag says that the entry stands for another name (MS-FSCC 2.1.2.1).
+func entry(info fs.FileInfo) fs.FileInfo {
+	const surrogate, nfs = 0x2000_0000, 0x8000_0014 // NFS: a link or a device of a Unix
+	if is, ok := info.Sys().(*smb2.FileStat); ok && info.Mode()&fs.ModeSymlink != 0 &&
+		is.ReparsePointTag&surrogate == 0 && is.ReparsePointTag != nfs {
+		return plain{info}
+	}
+	return info
+}
+
+type plain struct{ fs.FileInfo }
+
+func (p plain) Mode() fs.FileMode { return p.FileInfo.Mode() &^ fs.ModeSymlink }
+func (p plain) IsDir() bool       { return p.Mode().IsDir() }
+
+// link is one connection with one share.
+type link struct {
+	conn  net.Conn
+	share *smb2.Share
+	stop  context.CancelFunc
+}
+
+func dial(ctx context.Context, c Config) (*link, error) {
+	address := c.Address
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host, address = strings.Trim(address, "[]"), net.JoinHostPort(strings.Trim(address, "[]"), "445")
+	}
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, refused(ctx, err, c.User)
+	}
+	domain, user := account(c.User)
+	// The library's own balance lets a dozen listings at once run out of credits.
+	session, err := (&smb2.Dialer{
+		MaxCreditBalance: 2048,
+		Initiator:        &smb2.NTLMInitiator{User: user, Password: c.Password, Domain: domain},
+	}).DialConn(ctx, conn, address)
+	if err != nil {
+		return nil, errors.Join(refused(ctx, err, c.User), conn.Close())
+	}
+	share, err := session.WithContext(ctx).Mount(`\\` + host + `\` + c.Share)
+	if err != nil {
+		return nil, errors.Join(refused(ctx, err, c.User), conn.Close())
+	}
+	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	l := &link{conn: conn, share: share.WithContext(life), stop: stop}
+	go l.keepAlive(life, session, c.KeepAlive)
+	return l, nil
+}
+
+// keepAlive cuts the connection once an echo stays unanswered.
+func (l *link) keepAlive(life context.Context, session *smb2.Session, every time.Duration) {
+	if every == 0 {
+		every = 15 * time.Second
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-life.Done():
+			return
+		case <-tick.C:
+		}
+		ctx, cancel := context.WithTimeout(life, 3*every)
+		err := session.WithContext(ctx).Echo()
+		cancel()
+		if err != nil {
+			l.Close() // its own error would say no more than the calls that now fail
+			return
+		}
+	}
+}
+
+// Close is not the library's Logoff, which panics in calls that are in progress.
+// The connection closes before the context ends, so that those say what happened.
+func (l *link) Close() error {
+	defer l.stop()
+	if err := l.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// account takes a user name apart as Windows does. A name@domain goes to the server
+// whole, which knows how to look it up.
+func account(user string) (domain, name string) {
+	if i := strings.IndexAny(user, `\;`); i >= 0 {
+		return user[:i], user[i+1:]
+	}
+	return "", user
+}

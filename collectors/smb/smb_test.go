@@ -1,0 +1,87 @@
+package smb_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"airlock/collectors"
+	"airlock/collectors/collecttest"
+	"airlock/collectors/smb"
+)
+
+func config(s *collecttest.SMB) smb.Config {
+	return smb.Config{Address: s.Address, User: s.User, Password: s.Password, Share: s.Share}
+}
+
+func dial(c smb.Config) collectors.Dial {
+	return func(ctx context.Context) (collectors.Source, error) { return smb.Dial(ctx, c) }
+}
+
+func TestSource(t *testing.T) {
+	for name, settings := range map[string][]string{
+		"signed":    {"server signing = mandatory"},
+		"encrypted": {"smb encrypt = required"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := collecttest.Dir(t)
+			server := collecttest.StartSMB(t, dir, settings...)
+			collecttest.Run(t, collecttest.Fixture{
+				Dir:    dir,
+				Server: &server.Server,
+				Dial:   dial(config(server)),
+				Linked: func(every time.Duration) collectors.Dial {
+					c := config(server)
+					c.Address, c.KeepAlive = server.Link.Address, every
+					return dial(c)
+				},
+			})
+		})
+	}
+}
+
+func TestDial(t *testing.T) {
+	dir := collecttest.Dir(t)
+	server := collecttest.StartSMB(t, dir)
+	if err := os.MkdirAll(filepath.Join(dir, "医事/会計"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "医事/file"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		change func(*smb.Config)
+		want   error
+	}{
+		"folder in share": {func(c *smb.Config) { c.Root = "/医事/会計/" }, nil},
+		"DOMAIN\\user":    {func(c *smb.Config) { c.User = `HOSPITAL\nobody` }, nil},
+		"DOMAIN;user":     {func(c *smb.Config) { c.User = `HOSPITAL;nobody` }, nil},
+		"missing folder":  {func(c *smb.Config) { c.Root = "missing" }, fs.ErrNotExist},
+		"root is a file":  {func(c *smb.Config) { c.Root = "医事/file" }, fs.ErrInvalid},
+		"root leads out":  {func(c *smb.Config) { c.Root = "医事/../.." }, fs.ErrInvalid},
+		"missing share":   {func(c *smb.Config) { c.Share = "other" }, fs.ErrNotExist},
+		"wrong password":  {func(c *smb.Config) { c.Password = "other" }, collectors.ErrAuth},
+		"wrong user":      {func(c *smb.Config) { c.User = "other" }, collectors.ErrAuth},
+		"nobody listens":  {func(c *smb.Config) { c.Address = "127.0.0.1:1" }, collectors.ErrGone},
+	} {
+		c := config(server)
+		test.change(&c)
+		src, err := smb.Dial(t.Context(), c)
+		if !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", name, err, test.want)
+		}
+		if err != nil && strings.Contains(err.Error(), server.Password) {
+			t.Errorf("S13: %s: the password is in the error: %v", name, err)
+		}
+		if err == nil {
+			if err := src.Close(); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
