@@ -128,6 +128,13 @@ func (g *Gate) stopListening() error {
 	return errors.Join(errs...)
 }
 
+// Up says whether the gate is up.
+func (g *Gate) Up() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.up
+}
+
 // Octets says how many bytes came in from the servers behind the gate and how many
 // went out to them, since the gate was made.
 func (g *Gate) Octets() (in, out uint64) { return g.in.Load(), g.out.Load() }

@@ -31,6 +31,9 @@ func New(comment string) (ssh.Signer, []byte, error) {
 	return signer, pem.EncodeToMemory(block), nil
 }
 
+// Authorized is a line of authorized_keys.
+func Authorized(key ssh.PublicKey) string { return string(ssh.MarshalAuthorizedKey(key)) }
+
 // WriteKnownHosts writes a known_hosts file that pins one host key for every address
 // (host:port).
 func WriteKnownHosts(file string, key ssh.PublicKey, addresses ...string) error {
