@@ -1,0 +1,120 @@
+package vault
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Where a vault's files lie. Kopia passes over every file without its suffix .f.
+const (
+	shardsName     = ".shards"
+	generationsDir = "generations"
+	versionsDir    = "versions"
+
+	// shardsFile is what kopia's sharded storage reads: blobs of names longer than
+	// 20 bytes lie two folders deep, of one byte and then three.
+	shardsFile     = `{"default":[1,3],"maxNonShardedLength":20}` + "\n"
+	unshardedBytes = 20
+
+	blobSuffix    = ".f"
+	maxNameLength = 200 // bytes; file systems allow 255
+)
+
+// BlobPath is where the first version of a blob lies, as kopia's own storage with
+// shards {1,3} has it.
+func BlobPath(name string) string {
+	if len(name) <= unshardedBytes {
+		return name + blobSuffix
+	}
+	return path.Join(name[:1], name[1:4], name[4:]+blobSuffix)
+}
+
+// blobOfPath is the inverse of BlobPath; "" for a file that is no blob.
+func blobOfPath(file string) string {
+	name, ok := strings.CutSuffix(strings.ReplaceAll(file, "/", ""), blobSuffix)
+	if !ok || checkBlobName(name) != nil || BlobPath(name) != file {
+		return ""
+	}
+	return name
+}
+
+func versionPath(name string, sum [32]byte) string {
+	return path.Join(versionsDir, hex.EncodeToString(sum[:]), name)
+}
+
+func generationPath(number int64) string {
+	return fmt.Sprintf("%s/%08d.json", generationsDir, number)
+}
+
+// generationOfFile is the number in a file's base name; 0 for any other file.
+func generationOfFile(base string) int64 {
+	digits, ok := strings.CutSuffix(base, ".json")
+	number, err := strconv.ParseInt(digits, 10, 64)
+	if !ok || err != nil || number < 1 || path.Base(generationPath(number)) != base {
+		return 0
+	}
+	return number
+}
+
+// checkBlobName takes the letters that kopia's blob IDs are made of. A leading dot
+// would, once split into shards, be a folder named ".".
+func checkBlobName(name string) error {
+	odd := func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("._-", r))
+	}
+	if name == "" || len(name) > maxNameLength || name[0] == '.' || strings.ContainsFunc(name, odd) {
+		return fmt.Errorf("%q is not the name of a blob: %w", name, fs.ErrInvalid)
+	}
+	return nil
+}
+
+// checkShards compares a vault's .shards with ours.
+func checkShards(have []byte) error {
+	var got struct {
+		Default   []int             `json:"default"`
+		Unsharded int               `json:"maxNonShardedLength"`
+		Overrides []json.RawMessage `json:"overrides"`
+	}
+	err := json.Unmarshal(have, &got)
+	if err != nil || !slices.Equal(got.Default, []int{1, 3}) || got.Unsharded != unshardedBytes || len(got.Overrides) > 0 {
+		return fmt.Errorf("the vault's %s reads %.80q, not %q: another program laid this folder out; give the vault an empty one", shardsName, have, shardsFile)
+	}
+	return nil
+}
+
+// A class is one step of the order in which blobs land: none of the next is sent
+// before the last of this one has landed.
+type class int
+
+const (
+	dataClass class = iota
+	metadataClass
+	indexClass
+	kopiaClass // kopia.repository, kopia.maintenance and all that is not known
+	classes
+)
+
+func (c class) String() string {
+	return [...]string{"data", "metadata", "index", "kopia"}[c]
+}
+
+func classOf(name string) class {
+	switch name[0] {
+	case 'p':
+		return dataClass
+	case 'q':
+		return metadataClass
+	case 'x', 'n', 'm', 'l':
+		return indexClass
+	}
+	return kopiaClass
+}
+
+// versioned says whether a blob may rightly change under its name.
+func versioned(name string) bool { return strings.HasPrefix(name, "kopia.") }

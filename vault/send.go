@@ -1,0 +1,306 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Progress is how far a window has come.
+type Progress struct {
+	Blobs, BlobsTotal int
+	Bytes, BytesTotal int64
+}
+
+// Report is what a window did, be it whole, in part or cut.
+type Report struct {
+	Generation int64 // the number of the generation that landed; 0 for none
+	Hash       Sum   // of its file
+	Blobs      int   // that were sent
+	Bytes      int64
+	Held       int // blobs that the vault held already
+	// Damaged names the blobs that the repository cannot give as they once were:
+	// the generation lacks them, and the window was done in part.
+	Damaged []Lack
+	// Conflicts says, a sentence each, what the vault holds that it should not:
+	// another blob under a name that never changes, a manifest that cannot be read.
+	// It stays untouched and the generation is complete without it; a person must look.
+	Conflicts []string
+	// Relisted says why the vault had to be listed with the door open; "" if it
+	// was as remembered.
+	Relisted string
+}
+
+// maxUnreadable is how many blobs may be damaged or unreadable before the window
+// ends: it is the repository then that fails, not a blob.
+const maxUnreadable = 16
+
+// Send brings the vault all that it lacks, and then the generation. No blob of a
+// class is sent before every one of the class before has landed (S10). The bytes are
+// hashed on their way, and a blob that is no longer what the catalogue says does not
+// land. progress may be nil; it is called often, by one goroutine at a time, and must
+// not block.
+//
+// After an error, or once ctx is done, what has landed is in the memory and is not
+// sent again; the report tells of it.
+func (p *Plan) Send(ctx context.Context, store Store, origin Origin, progress func(Progress)) (Report, error) {
+	if progress == nil {
+		progress = func(Progress) {}
+	}
+	s := &sending{plan: p, store: store, origin: origin, tell: progress, known: p.in.Memory.snapshot()}
+	err := s.run(ctx)
+	if err = errors.Join(err, p.in.Memory.sync()); err != nil {
+		return s.report, fmt.Errorf("send to vault %s: %w", p.in.Vault, err)
+	}
+	return s.report, nil
+}
+
+// sending is one run of a plan.
+type sending struct {
+	plan   *Plan
+	store  Store
+	origin Origin
+	known  snapshot // of the memory, made true by meet
+	// unknown are the names that were found in the vault, with their sizes, and of
+	// whose bytes nothing is known.
+	unknown map[string]int64
+
+	mu       sync.Mutex
+	report   Report
+	progress Progress
+	tell     func(Progress)
+	entries  []Entry
+}
+
+func (s *sending) run(ctx context.Context) error {
+	if err := s.meet(ctx); err != nil {
+		return err
+	}
+	var lacking [classes][]Blob
+	for _, b := range s.plan.blobs {
+		if e, held := s.known.place(b); held {
+			s.entries = append(s.entries, e)
+			s.report.Held++
+			continue
+		}
+		c := classOf(b.Name)
+		lacking[c] = append(lacking[c], b)
+		s.progress.BlobsTotal++
+		s.progress.BytesTotal += b.Size
+	}
+	s.tell(s.progress)
+	for c, blobs := range lacking {
+		if err := s.sendClass(ctx, blobs); err != nil {
+			return fmt.Errorf("%s blobs: %w", class(c), err)
+		}
+	}
+	return s.seal(ctx)
+}
+
+func (s *sending) sendClass(ctx context.Context, blobs []Blob) error {
+	workers, working := errgroup.WithContext(ctx)
+	workers.SetLimit(s.plan.in.Workers)
+	for _, b := range blobs {
+		if working.Err() != nil {
+			break
+		}
+		workers.Go(func() error { return s.bring(working, b) })
+	}
+	err := workers.Wait()
+	if err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil || len(blobs) == 0 {
+		return err
+	}
+	return s.plan.in.Memory.sync()
+}
+
+// bring has one blob land: under its name if that is free, or as a version of it.
+func (s *sending) bring(ctx context.Context, b Blob) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	e, _ := s.known.place(b)
+	if e.Path == "" {
+		done, err := s.bringFirst(ctx, b, e)
+		if done || err != nil {
+			return err
+		}
+	}
+	if !versioned(b.Name) {
+		s.conflict("the vault holds other bytes under the name of blob %s; they stay, and ours lie in %s", b.Name, versionPath(b.Name, b.SHA256))
+	}
+	e.Path = versionPath(b.Name, b.SHA256)
+	err := s.put(ctx, b, e)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	same, err := s.same(ctx, e)
+	if err != nil {
+		return err
+	}
+	if same {
+		return s.landed(e, false)
+	}
+	s.conflict("%s in the vault does not have the bytes of its name", e.Path)
+	return s.lack(b, "its place in the vault holds damaged bytes")
+}
+
+// bringFirst puts a blob under its own name. It is done unless other bytes lie there.
+func (s *sending) bringFirst(ctx context.Context, b Blob, e Entry) (done bool, err error) {
+	size, there := s.unknown[b.Name]
+	if !there {
+		if err := s.put(ctx, b, e); !errors.Is(err, fs.ErrExist) {
+			return true, err
+		}
+		size = b.Size
+	}
+	if size != b.Size {
+		return false, nil
+	}
+	same, err := s.same(ctx, e)
+	if err != nil || !same {
+		return false, err
+	}
+	return true, s.landed(e, false)
+}
+
+// put sends a blob's bytes to where e lies. fs.ErrExist if a file is there already.
+// A blob that the origin cannot give is noted as lacking, without an error.
+func (s *sending) put(ctx context.Context, b Blob, e Entry) error {
+	body, err := s.origin.Open(ctx, b.Name)
+	if err != nil {
+		return s.unreadable(ctx, b, err)
+	}
+	r := newProof(body, e, s.sent)
+	err = s.store.Put(ctx, e.At(), e.Size, r)
+	closing := body.Close()
+	switch {
+	case err == nil:
+		return errors.Join(closing, s.landed(e, true))
+	case r.err != nil:
+		s.sent(-r.count)
+		return s.unreadable(ctx, b, r.err)
+	case errors.Is(err, fs.ErrExist):
+		s.sent(-r.count)
+		return fs.ErrExist
+	}
+	return errors.Join(fmt.Errorf("blob %s: %w", b.Name, err), closing)
+}
+
+// unreadable notes a blob that the repository does not give as it once was.
+func (s *sending) unreadable(ctx context.Context, b Blob, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return s.lack(b, "the repository no longer has it")
+	}
+	return s.lack(b, strings.ToValidUTF8(err.Error(), "?"))
+}
+
+func (s *sending) lack(b Blob, why string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.report.Damaged = append(s.report.Damaged, Lack{b.Name, why})
+	if len(s.report.Damaged) > maxUnreadable {
+		return fmt.Errorf("%d blobs of the repository cannot be brought, the last of them %s (%s): verify the repository", len(s.report.Damaged), b.Name, why)
+	}
+	return nil
+}
+
+func (s *sending) conflict(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.report.Conflicts = append(s.report.Conflicts, fmt.Sprintf(format, args...))
+}
+
+// same reads a file of the vault back and compares it with what should lie there.
+func (s *sending) same(ctx context.Context, e Entry) (bool, error) {
+	r, err := s.store.Open(ctx, e.At(), 0, e.Size+1)
+	if err != nil {
+		return false, fmt.Errorf("read back %s: %w", e.At(), err)
+	}
+	p := newProof(r, e, func(int64) {})
+	_, err = io.Copy(io.Discard, p)
+	err = errors.Join(err, r.Close())
+	if errors.Is(err, errDamaged) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read back %s: %w", e.At(), err)
+	}
+	return true, nil
+}
+
+func (s *sending) sent(n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.progress.Bytes += n
+	s.tell(s.progress)
+}
+
+// landed notes a blob that lies in the vault for certain.
+func (s *sending) landed(e Entry, sent bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.progress.Blobs++
+	if sent {
+		s.report.Blobs++
+		s.report.Bytes += e.Size
+	} else {
+		s.report.Held++
+		s.progress.Bytes += e.Size
+	}
+	s.tell(s.progress)
+	s.entries = append(s.entries, e)
+	return s.plan.in.Memory.confirm(e)
+}
+
+// seal puts the generation, the last of all.
+func (s *sending) seal(ctx context.Context) error {
+	g, file := s.plan.sealed, s.plan.file
+	if number, previous := s.known.next(); !s.asPlanned(number, previous) {
+		g = s.plan.generation(number, previous, s.entries, s.report.Damaged)
+		var err error
+		if file, err = g.Encode(); err != nil {
+			return err
+		}
+	}
+	name := generationPath(g.Number)
+	err := s.store.Put(ctx, name, int64(len(file)), bytes.NewReader(file))
+	if errors.Is(err, fs.ErrExist) {
+		err = fmt.Errorf("%s is in the vault already, and this window has not put it there: another window sends to the same folder, or the switch let it through late; try again", name)
+	}
+	if err != nil {
+		return fmt.Errorf("generation %d: %w", g.Number, err)
+	}
+	s.report.Generation, s.report.Hash = g.Number, sha256.Sum256(file)
+	if err := s.plan.in.Memory.seal(g, file); err != nil {
+		return fmt.Errorf("generation %d is in the vault, but cannot be remembered: %w", g.Number, err)
+	}
+	return nil
+}
+
+// asPlanned says whether the manifest that was made with the doors shut is true.
+func (s *sending) asPlanned(number int64, previous Sum) bool {
+	plan := s.plan.sealed
+	if number != plan.Number || previous != plan.Previous || len(s.entries) != len(plan.Blobs) {
+		return false
+	}
+	for _, e := range s.entries {
+		if planned, ok := plan.Blob(e.Name); !ok || planned != e {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,106 @@
+package sftp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/pkg/sftp"
+	"golang.org/x/crypto/ssh"
+
+	"airlock/sshconn"
+)
+
+const (
+	// grace is how long a call may go on after its ctx is done, to clean up, before
+	// its connection is closed: calls of pkg/sftp know no other way out.
+	grace = time.Second
+
+	// packet is the most that OpenSSH takes in one request: its messages are of
+	// 256 KiB, less some room for the header. It is used where limits@openssh.com is
+	// offered, and 32 KiB, which every server must take, everywhere else.
+	packet = 255 << 10
+
+	// readAhead is what one read of an open file asks for at once, in packets.
+	readAhead = 4 << 20
+)
+
+// line is one SSH connection with one SFTP session. It is dialled at its first use,
+// and again after it broke.
+type line struct {
+	conf sshconn.Config
+	busy int // calls that are using it; under Store.picking
+
+	mu   sync.Mutex
+	ssh  *ssh.Client
+	sftp *sftp.Client
+}
+
+// session gives the SFTP session, dialled if need be.
+func (l *line) session(ctx context.Context) (*sftp.Client, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.sftp != nil {
+		return l.sftp, nil
+	}
+	conn, err := sshconn.Dial(ctx, l.conf)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	client, err := sftp.NewClient(conn, sftp.UseConcurrentWrites(true))
+	if err == nil {
+		if _, ok := client.HasExtension("limits@openssh.com"); ok {
+			err = sftp.MaxPacketUnchecked(packet)(client)
+		}
+	}
+	if !stop() {
+		err = errors.Join(context.Cause(ctx), err)
+	}
+	if err != nil {
+		conn.Close() // the error that counts is the one at hand
+		return nil, fmt.Errorf("sftp on %s: %w", l.conf.Address, err)
+	}
+	l.ssh, l.sftp = conn, client
+	go l.watch(conn)
+	return client, nil
+}
+
+// watch forgets a connection that has ended.
+func (l *line) watch(conn *ssh.Client) {
+	_ = conn.Wait() // whoever was using it learns why
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ssh == conn {
+		l.ssh, l.sftp = nil, nil
+	}
+}
+
+// bind closes the connection if ctx is done and the call has not ended a little later.
+func (l *line) bind(ctx context.Context) (release func()) {
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-done:
+		case <-time.After(grace):
+			_ = l.close() // the call ends with the error of a lost connection
+		}
+	})
+	return sync.OnceFunc(func() {
+		close(done)
+		stop()
+	})
+}
+
+func (l *line) close() error {
+	l.mu.Lock()
+	conn := l.ssh
+	l.ssh, l.sftp = nil, nil
+	l.mu.Unlock()
+	if conn == nil {
+		return nil
+	}
+	return conn.Close()
+}

@@ -1,0 +1,376 @@
+// Package sftp keeps a vault on an SFTP server.
+//
+// It wants of the server what OpenSSH's does: SSH_FXP_RENAME that fails when the new
+// name exists (OpenSSH links, then unlinks). With a server that replaces, two windows
+// at once could put one file over another; one window alone cannot, for it looks first.
+// Where the server offers fsync@openssh.com, files and folders are durable once put.
+package sftp
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/pkg/sftp"
+	"golang.org/x/sync/errgroup"
+
+	"airlock/sshconn"
+	"airlock/vault"
+)
+
+// Config says where the vault is.
+type Config struct {
+	Conn sshconn.Config
+	Path string // the vault's folder; made if the folder that it lies in is there
+	// Connections is how many SSH connections are used at once; 0 means 2.
+	Connections int
+}
+
+const defaultConnections = 2
+
+// Store is a vault's folder on a server.
+type Store struct {
+	root    string
+	label   string // for errors
+	run     string // names this Store's temporary files
+	serial  atomic.Int64
+	lines   []*line
+	picking sync.Mutex
+
+	sweeping  sync.Once
+	sweepers  sync.WaitGroup
+	noFolders atomic.Bool // the server opens no folders, so none can be synced
+}
+
+// Dial connects, and logs in on every connection at once. It succeeds with any of
+// them; one that failed is dialled again when it is next needed.
+func Dial(ctx context.Context, c Config) (*Store, error) {
+	s := &Store{
+		root:  c.Path,
+		label: fmt.Sprintf("sftp://%s@%s%s", c.Conn.User, c.Conn.Address, c.Path),
+		run:   rand.Text(),
+		lines: make([]*line, cmp.Or(c.Connections, defaultConnections)),
+	}
+	var dialling errgroup.Group
+	var connected atomic.Int32
+	for i := range s.lines {
+		s.lines[i] = &line{conf: c.Conn}
+		dialling.Go(func() error {
+			_, err := s.lines[i].session(ctx)
+			if err == nil {
+				connected.Add(1)
+			}
+			return err
+		})
+	}
+	if err := dialling.Wait(); connected.Load() == 0 {
+		return nil, fmt.Errorf("vault %s: %w", s.label, err)
+	}
+	return s, nil
+}
+
+// Close ends the connections, and whatever is still using them.
+func (s *Store) Close() error {
+	var err error
+	for _, l := range s.lines {
+		err = errors.Join(err, l.close())
+	}
+	s.sweepers.Wait()
+	return err
+}
+
+// Put implements vault.Store.
+func (s *Store) Put(ctx context.Context, name string, size int64, r io.Reader) error {
+	if err := vault.CheckName(name); err != nil {
+		return err
+	}
+	return s.within(ctx, "put "+name, func(c *sftp.Client) error {
+		final := path.Join(s.root, name)
+		if _, err := c.Lstat(final); err == nil {
+			return fs.ErrExist
+		}
+		temp := path.Join(s.root, vault.Incoming, vault.TempName(s.run, strconv.FormatInt(s.serial.Add(1), 10)))
+		err := s.write(c, temp, size, &reader{ctx, r})
+		if err == nil {
+			err = context.Cause(ctx)
+		}
+		if err == nil {
+			err = s.publish(c, temp, final)
+		}
+		if err != nil {
+			err = s.explain(c, err, size)
+			_ = c.Remove(temp) // what stays behind is swept away by a later window
+			return err
+		}
+		return s.syncFolder(c, path.Dir(final))
+	})
+}
+
+// write fills a temporary file and makes its bytes durable. Its packets are written
+// in any order, and a failure can leave holes: the file counts only after the last.
+func (s *Store) write(c *sftp.Client, temp string, size int64, r io.Reader) error {
+	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	f, err := c.OpenFile(temp, flags)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := s.makeFolder(c, path.Dir(temp)); err != nil {
+			return err
+		}
+		f, err = c.OpenFile(temp, flags)
+	}
+	if err != nil {
+		return err
+	}
+	n, err := f.ReadFromWithConcurrency(r, 0)
+	if err == nil && n != size {
+		err = fmt.Errorf("got %d bytes instead of %d", n, size)
+	}
+	if err == nil {
+		err = s.settle(c, f, size)
+	}
+	return errors.Join(err, f.Close())
+}
+
+// settle makes sure that the server has all of a file, on its disk if it can.
+func (s *Store) settle(c *sftp.Client, f *sftp.File, size int64) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() != size {
+		return fmt.Errorf("the server kept %d bytes of %d", info.Size(), size)
+	}
+	s.sweeping.Do(func() { s.sweepers.Go(func() { s.sweep(c, info) }) })
+	if !syncs(c) {
+		return nil
+	}
+	return f.Sync()
+}
+
+func syncs(c *sftp.Client) bool {
+	version, ok := c.HasExtension("fsync@openssh.com")
+	return ok && version == "1"
+}
+
+// publish gives a whole file its name. The server says no more than "failure" if the
+// name exists, or if its folder is missing, so that the reason is looked for.
+func (s *Store) publish(c *sftp.Client, temp, final string) error {
+	err := c.Rename(temp, final)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := s.makeFolder(c, path.Dir(final)); err != nil {
+			return err
+		}
+		err = c.Rename(temp, final)
+	}
+	if err == nil {
+		return nil
+	}
+	if _, missing := c.Lstat(final); missing == nil {
+		return fs.ErrExist
+	}
+	return err
+}
+
+// makeFolder makes a folder and those above it as far as the vault's own, and makes
+// their names durable. It asks nothing first: most folders are missing only once.
+func (s *Store) makeFolder(c *sftp.Client, folder string) error {
+	err := c.Mkdir(folder)
+	if errors.Is(err, fs.ErrNotExist) && folder != path.Clean(s.root) {
+		if err := s.makeFolder(c, path.Dir(folder)); err != nil {
+			return err
+		}
+		err = c.Mkdir(folder)
+	}
+	if err == nil {
+		return s.syncFolder(c, path.Dir(folder))
+	}
+	if info, missing := c.Stat(folder); missing == nil && info.IsDir() {
+		return nil // another blob of the same shard came first
+	}
+	return fmt.Errorf("make folder %s: %w; mount its disk, or make the folder above it", folder, err)
+}
+
+// syncFolder makes the names in a folder durable. OpenSSH opens a folder like a file;
+// a server that does not is left to its own ways.
+func (s *Store) syncFolder(c *sftp.Client, folder string) error {
+	if !syncs(c) || s.noFolders.Load() {
+		return nil
+	}
+	f, err := c.Open(folder)
+	if err != nil {
+		s.noFolders.Store(true)
+		return nil
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// explain says that the disk is full where the server only says "failure".
+func (s *Store) explain(c *sftp.Client, err error, size int64) error {
+	var status *sftp.StatusError
+	if !errors.As(err, &status) || status.FxCode() != sftp.ErrSSHFxFailure {
+		return err
+	}
+	disk, unknown := c.StatVFS(s.root)
+	if unknown != nil {
+		return err
+	}
+	free := int64(disk.Bavail * disk.Frsize)
+	if free < max(size, 1<<20) {
+		return fmt.Errorf("the vault's disk is full: %d bytes free: %w: %w", free, syscall.ENOSPC, err)
+	}
+	if disk.Files > 0 && disk.Favail == 0 {
+		return fmt.Errorf("the vault's disk has no inode free: %w: %w", syscall.ENOSPC, err)
+	}
+	return err
+}
+
+// sweep removes what earlier cuts left in incoming/; fresh is a file just made, which
+// tells the server's time. What cannot be removed costs room, not the window.
+func (s *Store) sweep(c *sftp.Client, fresh fs.FileInfo) {
+	incoming := path.Join(s.root, vault.Incoming)
+	files, _ := c.ReadDir(incoming)
+	for _, f := range files {
+		if vault.Leftover(f, s.run, fresh.ModTime()) {
+			_ = c.Remove(path.Join(incoming, f.Name()))
+		}
+	}
+}
+
+// Open implements vault.Store.
+func (s *Store) Open(ctx context.Context, name string, off, n int64) (io.ReadCloser, error) {
+	if err := vault.CheckName(name); err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, s.tell(ctx, "open "+name, context.Cause(ctx))
+	}
+	l := s.take()
+	release := l.bind(ctx)
+	end := sync.OnceFunc(func() { release(); s.give(l) })
+	c, err := l.session(ctx)
+	var f *sftp.File
+	if err == nil {
+		f, err = c.Open(path.Join(s.root, name))
+	}
+	if err != nil {
+		end()
+		return nil, s.tell(ctx, "open "+name, err)
+	}
+	if n < 0 {
+		n = 1<<63 - 1 - off
+	}
+	// One large ReadAt is many requests at once, and one round trip.
+	part := bufio.NewReaderSize(io.NewSectionReader(f, off, n), int(min(n, readAhead)))
+	return &body{s: s, name: name, reader: reader{ctx, part}, file: f, end: end}, nil
+}
+
+// body is an open file. It holds its line until it is closed.
+type body struct {
+	reader
+	s    *Store
+	name string
+	file *sftp.File
+	end  func()
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.reader.Read(p)
+	if err != nil && err != io.EOF {
+		err = b.s.tell(b.ctx, "read "+b.name, err)
+	}
+	return n, err
+}
+
+func (b *body) Close() error {
+	err := b.file.Close()
+	b.end()
+	if err != nil {
+		return b.s.tell(b.ctx, "close "+b.name, err)
+	}
+	return nil
+}
+
+// List implements vault.Store.
+func (s *Store) List(ctx context.Context, dir string) ([]fs.FileInfo, error) {
+	if !fs.ValidPath(dir) {
+		return nil, fmt.Errorf("list %q: %w", dir, fs.ErrInvalid)
+	}
+	var infos []fs.FileInfo
+	err := s.within(ctx, "list "+dir, func(c *sftp.Client) (err error) {
+		infos, err = c.ReadDir(path.Join(s.root, dir))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(infos, func(a, b fs.FileInfo) int { return strings.Compare(a.Name(), b.Name()) })
+	return infos, nil
+}
+
+// within runs one call on the line that has least to do.
+func (s *Store) within(ctx context.Context, what string, call func(*sftp.Client) error) error {
+	if ctx.Err() != nil {
+		return s.tell(ctx, what, context.Cause(ctx))
+	}
+	l := s.take()
+	defer s.give(l)
+	defer l.bind(ctx)()
+	c, err := l.session(ctx)
+	if err == nil {
+		err = call(c)
+	}
+	if err != nil {
+		return s.tell(ctx, what, err)
+	}
+	return nil
+}
+
+func (s *Store) tell(ctx context.Context, what string, err error) error {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+		err = errors.Join(cause, err)
+	}
+	return fmt.Errorf("vault %s: %s: %w", s.label, what, err)
+}
+
+// take picks the line that has least to do.
+func (s *Store) take() *line {
+	s.picking.Lock()
+	defer s.picking.Unlock()
+	l := slices.MinFunc(s.lines, func(a, b *line) int { return cmp.Compare(a.busy, b.busy) })
+	l.busy++
+	return l
+}
+
+func (s *Store) give(l *line) {
+	s.picking.Lock()
+	defer s.picking.Unlock()
+	l.busy--
+}
+
+// reader ends with its ctx.
+type reader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r *reader) Read(b []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.r.Read(b)
+}
