@@ -2,149 +2,162 @@
 //
 // Parse reports every mistake of a file at once, each with line, column, the
 // offending line and what to write instead. What Parse returned needs no second
-// look: references resolve, units are parsed, schedules are valid, secrets are
-// references and never literals. It does no I/O; secrets are read by Secret.Read
-// when they are needed.
+// look: references resolve, units are parsed, defaults are filled in, schedules are
+// valid and bound to the site's zone, secrets are references and never literals.
+// Parsing does no I/O but the look-up of the time zone; secrets are read by
+// Secret.Read when they are needed.
+//
+// The types below are the single source: the yaml tag names the key, the jsonschema
+// tag holds what a value may be (Parse and Schema both read it), the example tag is
+// what a mistake proposes to write, and the comments are the schema's descriptions.
 package policies
 
 import "time"
 
 // Policy is one site's policy file.
 type Policy struct {
-	Site       string             `yaml:"site"`
-	Timezone   Zone               `yaml:"timezone"`
-	State      string             `yaml:"state"` // absolute folder
-	Status     Status             `yaml:"status"`
-	Repository Repository         `yaml:"repository"`
+	Site       string             `yaml:"site" jsonschema:"required" example:"lab-hospital"` // letters, digits, - and _
+	Timezone   Zone               `yaml:"timezone" jsonschema:"required" example:"Asia/Tokyo"`
+	State      string             `yaml:"state" jsonschema:"required" example:"/var/lib/airlock"` // absolute folder
+	Status     Status             `yaml:"status" example:"{listen: \"127.0.0.1:9470\"}"`
+	Repository Repository         `yaml:"repository" jsonschema:"required" example:"{url: file:///mnt/nas/airlock, passphrase: {file: /etc/airlock/secrets/repository}}"`
 	Switches   map[string]*Switch `yaml:"switches"`
 	Doors      map[string]*Door   `yaml:"doors"`
 	Vaults     map[string]*Vault  `yaml:"vaults"`
-	Systems    map[string]*System `yaml:"systems"`
+	Systems    map[string]*System `yaml:"systems" jsonschema:"required" example:"{accounting: {source: {url: file:///srv/accounting}, schedule: \"15 22 * * *\"}}"`
 }
 
 // Status is where serve answers polls; with no Listen, on the socket only.
 type Status struct {
-	Listen string `yaml:"listen"` // host:port
+	Listen string `yaml:"listen" example:"\"127.0.0.1:9470\""` // host:port
 }
 
 // Repository is the primary.
 type Repository struct {
-	URL        URL    `yaml:"url"` // file, sftp
-	Passphrase Secret `yaml:"passphrase"`
+	URL        URL    `yaml:"url" jsonschema:"required" example:"file:///mnt/nas/airlock"` // file, sftp
+	Passphrase Secret `yaml:"passphrase" jsonschema:"required" example:"{file: /etc/airlock/secrets/repository}"`
 	Access     `yaml:",inline"`
 }
 
-// Access is how a server is entered: what is given depends on the URL's scheme.
+// Access is how a server is entered. What is given depends on the URL's scheme: sftp
+// wants known_hosts and a key or a password, smb a password, file nothing.
 type Access struct {
-	Password   Secret `yaml:"password"`
-	Key        Secret `yaml:"key"`         // an OpenSSH private key
-	KnownHosts string `yaml:"known_hosts"` // absolute file, pins the host key
+	Password   Secret `yaml:"password" example:"{file: /etc/airlock/secrets/NAME}"`
+	Key        Secret `yaml:"key" example:"{file: /etc/airlock/secrets/NAME_ed25519}"` // an OpenSSH private key
+	KnownHosts string `yaml:"known_hosts" example:"/etc/airlock/known_hosts"`          // absolute file, pins the host key
 }
 
 // Switch is a way to a switch.
 type Switch struct {
-	Driver  string `yaml:"driver"` // snmp, cli
-	Address string `yaml:"address"`
-	SNMP    *SNMP  `yaml:"snmp"`
-	CLI     *CLI   `yaml:"cli"`
+	Driver  string `yaml:"driver" jsonschema:"required,enum=snmp,enum=cli" example:"snmp"`
+	Address string `yaml:"address" jsonschema:"required" example:"10.78.0.1:161"` // host:port; without a port the driver's own, snmp 161, cli 22
+	SNMP    *SNMP  `yaml:"snmp" example:"{user: airlock, auth: SHA-256, auth_password: {env: AIRLOCK_SNMP_AUTH}, privacy: AES, privacy_password: {env: AIRLOCK_SNMP_PRIV}}"`
+	CLI     *CLI   `yaml:"cli" example:"{platform: awplus, user: airlock, key: {file: /etc/airlock/secrets/switch_ed25519}, known_hosts: /etc/airlock/known_hosts}"`
 }
 
-// SNMP are the credentials of driver snmp.
+// SNMP are the credentials of driver snmp. Version 3 is authPriv and nothing less;
+// version 2c sends everything in clear and wants insecure: true.
 type SNMP struct {
-	Version         string `yaml:"version"` // 3, 2c
-	Insecure        bool   `yaml:"insecure"`
-	Community       Secret `yaml:"community"`
-	User            string `yaml:"user"`
-	Auth            string `yaml:"auth"` // SHA, SHA-224, SHA-256, SHA-384, SHA-512
-	AuthPassword    Secret `yaml:"auth_password"`
-	Privacy         string `yaml:"privacy"` // AES, AES-192, AES-256, AES-192-C, AES-256-C
-	PrivacyPassword Secret `yaml:"privacy_password"`
-	Context         string `yaml:"context"`
+	Version         string `yaml:"version" jsonschema:"enum=3,enum=2c" example:"3"` // default 3
+	Insecure        bool   `yaml:"insecure" example:"true"`                         // only with version 2c
+	Community       Secret `yaml:"community" example:"{env: AIRLOCK_SNMP_COMMUNITY}"`
+	User            string `yaml:"user" example:"airlock"`
+	Auth            string `yaml:"auth" jsonschema:"enum=SHA,enum=SHA-224,enum=SHA-256,enum=SHA-384,enum=SHA-512" example:"SHA-256"`
+	AuthPassword    Secret `yaml:"auth_password" example:"{env: AIRLOCK_SNMP_AUTH}"`
+	Privacy         string `yaml:"privacy" jsonschema:"enum=AES,enum=AES-192,enum=AES-256,enum=AES-192-C,enum=AES-256-C" example:"AES"`
+	PrivacyPassword Secret `yaml:"privacy_password" example:"{env: AIRLOCK_SNMP_PRIV}"`
+	Context         string `yaml:"context" example:"vlan-1"`
 }
 
 // CLI are platform and credentials of driver cli.
 type CLI struct {
-	Platform string `yaml:"platform"`
-	User     string `yaml:"user"`
+	Platform string `yaml:"platform" jsonschema:"required" example:"awplus"` // awplus, cisco_iosxe, arista_eos, frr …
+	User     string `yaml:"user" jsonschema:"required" example:"airlock"`
 	Access   `yaml:",inline"`
-	Enable   Secret `yaml:"enable"`
+	Enable   Secret `yaml:"enable" example:"{file: /etc/airlock/secrets/switch_enable}"` // the enable password, where the platform asks for one
 }
 
 // Door is one switch port.
 type Door struct {
-	Switch string `yaml:"switch"`
-	Port   Port   `yaml:"port"`
-	Probe  string `yaml:"probe"` // host:port that must not answer while the door is shut
+	Switch string `yaml:"switch" jsonschema:"required" example:"core"`
+	Port   Port   `yaml:"port" jsonschema:"required" example:"{name: port1.0.3}"`
+	Probe  string `yaml:"probe" example:"10.77.0.13:22"` // host:port that must not answer while the door is shut
 	// How long the switch may take until a command is seen to be carried out.
-	OpenWithin  Duration `yaml:"open_within"`  // default 30s
-	ProveWithin Duration `yaml:"prove_within"` // default 60s; then the door is stuck
+	OpenWithin  Duration `yaml:"open_within" example:"30s"`  // default 30s
+	ProveWithin Duration `yaml:"prove_within" example:"60s"` // default 60s; then the door is stuck
 }
 
 // Port says which port; all that is given must match one row.
 type Port struct {
-	Name        string `yaml:"name"`
-	Alias       string `yaml:"alias"`
-	Description string `yaml:"description"`
-	Index       int    `yaml:"index"`
+	Name        string `yaml:"name" example:"port1.0.3"`    // ifName
+	Alias       string `yaml:"alias" example:"vault"`       // ifAlias
+	Description string `yaml:"description" example:"vault"` // ifDescr
+	Index       int    `yaml:"index" jsonschema:"minimum=1,maximum=2147483647" example:"3"`
 }
 
 // Vault is a secondary behind a door.
 type Vault struct {
-	URL       URL `yaml:"url"` // file, sftp
+	URL       URL `yaml:"url" jsonschema:"required" example:"sftp://airlock@10.77.0.13/srv/vault"` // file, sftp
 	Access    `yaml:",inline"`
-	Door      string `yaml:"door"`
-	InnerDoor string `yaml:"inner_door"`
-	Window    Window `yaml:"window"`
-	Keep      Keep   `yaml:"keep"`
+	Door      string `yaml:"door" jsonschema:"required" example:"vault-door"`
+	InnerDoor string `yaml:"inner_door" example:"departments-door"` // shut and proven shut before the door opens
+	Window    Window `yaml:"window" jsonschema:"required" example:"{schedule: \"30 2 * * *\", max_open: 45m}"`
+	Keep      Keep   `yaml:"keep" example:"{last: 10, daily: 14}"` // default last 10, daily 14, weekly 8, monthly 12
 }
 
 // Window is when, and for how long at the most, a vault's door stands open.
 type Window struct {
-	Schedule Schedule `yaml:"schedule"`
-	MaxOpen  Duration `yaml:"max_open"`
+	Schedule Schedule `yaml:"schedule" jsonschema:"required" example:"\"30 2 * * *\""`
+	MaxOpen  Duration `yaml:"max_open" jsonschema:"required" example:"45m"` // at most 24h
 }
 
-// Keep says which snapshots or generations are kept.
+// Keep says which snapshots or generations are kept: each that one of the rules names.
+// Last are the newest ones. Every other rule takes the newest of each period that has
+// any, for so many periods back from the newest, by the site's wall clock: daily: 14
+// keeps one a day for 14 days. A rule that is not given keeps nothing by itself; with
+// no keep at all, last 10, daily 14, weekly 8 and monthly 12 are kept.
 type Keep struct {
-	Last    int `yaml:"last"`
-	Hourly  int `yaml:"hourly"`
-	Daily   int `yaml:"daily"`
-	Weekly  int `yaml:"weekly"`
-	Monthly int `yaml:"monthly"`
-	Annual  int `yaml:"annual"`
+	Last    int `yaml:"last" jsonschema:"minimum=0,maximum=100000" example:"10"`
+	Hourly  int `yaml:"hourly" jsonschema:"minimum=0,maximum=100000" example:"24"`
+	Daily   int `yaml:"daily" jsonschema:"minimum=0,maximum=100000" example:"14"`
+	Weekly  int `yaml:"weekly" jsonschema:"minimum=0,maximum=100000" example:"8"` // ISO weeks
+	Monthly int `yaml:"monthly" jsonschema:"minimum=0,maximum=100000" example:"12"`
+	Annual  int `yaml:"annual" jsonschema:"minimum=0,maximum=100000" example:"3"`
 }
 
 // System is a departmental system.
 type System struct {
-	Title    string   `yaml:"title"` // as people call it, in any language
-	Source   Source   `yaml:"source"`
-	Schedule Schedule `yaml:"schedule"`
-	RPO      Duration `yaml:"rpo"` // the age of the newest snapshot at the most
-	RTO      Duration `yaml:"rto"` // the time that a restore may take
-	Keep     Keep     `yaml:"keep"`
-	Limits   Limits   `yaml:"limits"`
-	Ready    Ready    `yaml:"ready"`
-	Include  []string `yaml:"include"`
-	Exclude  []string `yaml:"exclude"`
+	Title    string   `yaml:"title" example:"医事会計"` // as people call it, in any language
+	Source   Source   `yaml:"source" jsonschema:"required" example:"{url: file:///srv/accounting}"`
+	Schedule Schedule `yaml:"schedule" jsonschema:"required" example:"\"15 22 * * *\""`
+	RPO      Duration `yaml:"rpo" example:"26h"` // the age of the newest snapshot at the most
+	RTO      Duration `yaml:"rto" example:"4h"`  // the time that a restore may take
+	Keep     Keep     `yaml:"keep" example:"{last: 10, daily: 14}"`
+	Limits   Limits   `yaml:"limits" example:"{bandwidth: 40MB/s}"`
+	Ready    Ready    `yaml:"ready" example:"{marker: DONE, wait: 2h}"`
+	Include  []string `yaml:"include" example:"[\"**/*.dump\"]"` // globs, ** spans folders; none is everything
+	Exclude  []string `yaml:"exclude" example:"[\"*.tmp\"]"`     // globs
+
+	zone *time.Location // the site's, for QuietHours
 }
 
 // Source is where a system's backups are read.
 type Source struct {
-	URL    URL `yaml:"url"` // smb, sftp, file
+	URL    URL `yaml:"url" jsonschema:"required" example:"smb://svc-backup@10.77.0.11/backup$/accounting"` // smb, sftp, file
 	Access `yaml:",inline"`
 }
 
 // Limits protect the department's server.
 type Limits struct {
-	Bandwidth   Rate         `yaml:"bandwidth"`   // bytes a second; 0 is no limit
-	Concurrency int          `yaml:"concurrency"` // files read at once; default 4
-	QuietHours  []ClockRange `yaml:"quiet_hours"` // in the site's zone; nothing is read in them
+	Bandwidth   Rate         `yaml:"bandwidth" example:"40MB/s"`                                       // bytes a second; 0 is no limit
+	Concurrency int          `yaml:"concurrency" jsonschema:"minimum=1,maximum=256" example:"4"`       // files read at once; default 4
+	QuietHours  []ClockRange `yaml:"quiet_hours" jsonschema:"maxItems=48" example:"[\"08:30-17:30\"]"` // in the site's zone; nothing is read in them
 }
 
 // Ready makes a gathering wait for the department's own marker file.
 type Ready struct {
-	Marker string   `yaml:"marker"` // relative to the source
-	Wait   Duration `yaml:"wait"`
+	Marker string   `yaml:"marker" jsonschema:"required" example:"DONE"` // relative to the source
+	Wait   Duration `yaml:"wait" jsonschema:"required" example:"2h"`     // then the gathering fails
 }
 
 // Duration is a span of time in YAML's "26h", "45m", "1h30m", "7d".

@@ -1,0 +1,347 @@
+package policies
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/bmatcuk/doublestar/v4"
+)
+
+// check holds what was read against the rules that no single value can show, and
+// fills in the defaults. What could not be read is zero and is passed over: it was
+// reported.
+func (r *reader) check(p *Policy) {
+	if p.Site != "" && !usableName.MatchString(p.Site) {
+		r.add(r.value("site"), fmt.Sprintf("the name %q is not usable", p.Site), nameFix)
+	}
+	p.State = r.absolute("state", p.State)
+	r.addressAt("status.listen", &p.Status.Listen, 0)
+	r.store("repository", p.Repository.URL, &p.Repository.Access)
+	for _, name := range sorted(p.Switches) {
+		r.checkSwitch("switches."+name, p.Switches[name])
+	}
+	for _, name := range sorted(p.Doors) {
+		r.checkDoor("doors."+name, p.Doors[name], p)
+	}
+	r.samePorts(p)
+	for _, name := range sorted(p.Vaults) {
+		r.checkVault("vaults."+name, p.Vaults[name], p)
+	}
+	r.doorRoles(p)
+	if at, given := r.at["systems"]; given && p.Systems != nil && len(p.Systems) == 0 {
+		r.add(at.key, "no system is named", "write at least one system below it: a name, and below that its source and schedule")
+	}
+	for _, name := range sorted(p.Systems) {
+		r.checkSystem("systems."+name, p.Systems[name])
+	}
+}
+
+// bind gives every schedule the site's zone.
+func (p *Policy) bind() {
+	for _, v := range p.Vaults {
+		v.Window.Schedule.zone = p.Timezone.Location
+	}
+	for _, s := range p.Systems {
+		s.Schedule.zone = p.Timezone.Location
+		s.zone = p.Timezone.Location
+	}
+}
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+func (r *reader) given(path string) bool { _, ok := r.at[path]; return ok }
+
+// value is where the value at a path stands, its parent's key where it is missing.
+func (r *reader) value(path string) spot {
+	if p, ok := r.at[path]; ok {
+		return p.value
+	}
+	parent, _, _ := cutLast(path, ".")
+	return r.keySpot(parent)
+}
+
+func (r *reader) absolute(at, p string) string {
+	switch {
+	case p == "":
+		return ""
+	case !filepath.IsAbs(p):
+		r.add(r.value(at), key(at)+" takes an absolute path", "write it from the root, such as /etc/airlock; ~ and variables are not expanded")
+		return p
+	}
+	return filepath.Clean(p)
+}
+
+func (r *reader) addressAt(at string, address *string, defaultPort int) {
+	if *address == "" {
+		return
+	}
+	s := *address
+	if key(at) == "listen" && strings.HasPrefix(s, ":") {
+		s = "0.0.0.0" + s // every address of the machine; only checked in this form
+	}
+	full, err := readAddress(s, defaultPort)
+	r.refused(at, r.value(at), err)
+	if err == nil && s == *address {
+		*address = full
+	}
+}
+
+// store checks a repository's or a vault's place: what its drivers can write to.
+func (r *reader) store(at string, u URL, a *Access) {
+	if u.Scheme == "smb" {
+		r.add(r.value(at+".url"), "a "+strings.TrimSuffix(strings.Split(at, ".")[0], "s")+" on smb:// is not supported yet", "mount the share and write file:///mount/point, or use sftp://")
+		return
+	}
+	r.access(at, u.Scheme, a)
+}
+
+// access checks that what the scheme needs is given, and nothing that it has no use for.
+func (r *reader) access(at, scheme string, a *Access) {
+	a.KnownHosts = r.absolute(at+".known_hosts", a.KnownHosts)
+	useless := map[string][]string{"smb": {"key", "known_hosts"}, "file": {"password", "key", "known_hosts"}}
+	for _, k := range useless[scheme] {
+		if r.given(join(at, k)) {
+			r.add(r.keySpot(join(at, k)), fmt.Sprintf("%s has no use for %s://", k, scheme), "leave it out, or use another kind of URL")
+		}
+	}
+	hasPassword, hasKey := r.given(at+".password"), r.given(at+".key")
+	switch scheme {
+	case "sftp":
+		if !r.given(at + ".known_hosts") {
+			r.add(r.keySpot(at), at+": known_hosts is missing", "write `known_hosts: /etc/airlock/known_hosts`, and get the server's key into it with: ssh-keyscan HOST; compare the key with the server's own before trusting it")
+		}
+		if !hasPassword && !hasKey {
+			r.add(r.keySpot(at), at+": key and password are both missing", "write `key: {file: /etc/airlock/secrets/NAME_ed25519}` or `password: {file: /etc/airlock/secrets/NAME}`")
+		}
+	case "smb":
+		if !hasPassword {
+			r.add(r.keySpot(at), at+": password is missing", "write `password: {file: /etc/airlock/secrets/NAME}`")
+		}
+	}
+}
+
+func (r *reader) checkSwitch(at string, s *Switch) {
+	port := map[string]int{"snmp": 161, "cli": 22}[s.Driver]
+	if port == 0 {
+		return
+	}
+	r.addressAt(at+".address", &s.Address, port)
+	other := map[string]string{"snmp": "cli", "cli": "snmp"}[s.Driver]
+	if r.given(join(at, other)) {
+		r.add(r.keySpot(join(at, other)), fmt.Sprintf("%s has no use for driver %s", other, s.Driver), "leave it out, or write driver: "+other+"; one switch may stand here twice, by two names")
+	}
+	if !r.given(join(at, s.Driver)) {
+		r.add(r.keySpot(at), fmt.Sprintf("%s: %s is missing", at, s.Driver), r.exampleOf(join(at, s.Driver), fieldNamed[Switch](s.Driver)))
+	}
+	if s.SNMP != nil && s.Driver == "snmp" {
+		r.checkSNMP(at+".snmp", s.SNMP)
+	}
+	if s.CLI != nil && s.Driver == "cli" {
+		r.access(at+".cli", "sftp", &s.CLI.Access)
+	}
+}
+
+func (r *reader) checkSNMP(at string, s *SNMP) {
+	if !r.given(at + ".version") {
+		s.Version = "3"
+	}
+	v3 := []string{"user", "auth", "auth_password", "privacy", "privacy_password"}
+	var wanted, useless []string
+	switch s.Version {
+	case "3":
+		wanted, useless = v3, []string{"community", "insecure"}
+	case "2c":
+		wanted, useless = []string{"community"}, append(v3, "context")
+		if !s.Insecure {
+			r.add(r.value(at+".version"), "SNMP 2c sends its password in clear and cannot tell who asks", "use version: 3 with auth and privacy; if the switch has nothing better, write insecure: true beside it")
+		}
+	}
+	for _, k := range wanted {
+		if !r.given(join(at, k)) {
+			r.add(r.keySpot(at), fmt.Sprintf("%s: %s is missing (SNMP %s)", at, k, s.Version), r.exampleOf(join(at, k), fieldNamed[SNMP](k)))
+		}
+	}
+	for _, k := range useless {
+		if r.given(join(at, k)) {
+			r.add(r.keySpot(join(at, k)), fmt.Sprintf("%s has no use for SNMP %s", k, s.Version), "leave it out")
+		}
+	}
+}
+
+func (r *reader) checkDoor(at string, d *Door, p *Policy) {
+	r.reference(at+".switch", d.Switch, sorted(p.Switches), "switch")
+	r.addressAt(at+".probe", &d.Probe, 0)
+	if !r.given(at + ".open_within") {
+		d.OpenWithin = Duration(30 * time.Second)
+	}
+	if !r.given(at + ".prove_within") {
+		d.ProveWithin = Duration(time.Minute)
+	}
+}
+
+func (r *reader) reference(at, name string, known []string, kind string) {
+	if name == "" || slices.Contains(known, name) {
+		return
+	}
+	fix := "define it under " + kind + "es:"
+	if kind == "door" {
+		fix = "define it under doors:"
+	}
+	if near := nearest(name, known); near != "" {
+		fix = "write " + near + ", or " + fix
+	} else if len(known) > 0 {
+		fix += "; known are " + strings.Join(known, ", ")
+	}
+	r.add(r.value(at), fmt.Sprintf("%s: no %s is called %q", key(at), kind, name), fix)
+}
+
+// samePorts finds two doors that are one port (S6 and S7 would fight over it). Two
+// entries under switches may be one switch by two drivers, so its host is compared.
+func (r *reader) samePorts(p *Policy) {
+	host := func(d *Door) string {
+		if s := p.Switches[d.Switch]; s != nil {
+			if h, _, err := net.SplitHostPort(s.Address); err == nil {
+				return h
+			}
+		}
+		return "switch " + d.Switch
+	}
+	names := r.inOrder("doors.", sorted(p.Doors))
+	for i, name := range names {
+		d := p.Doors[name]
+		twin := slices.IndexFunc(names[:i], func(other string) bool {
+			o := p.Doors[other]
+			return d.Switch != "" && o.Switch != "" && host(d) == host(o) && samePort(d.Port, o.Port)
+		})
+		if twin >= 0 {
+			r.add(r.keySpot("doors."+name+".port"), fmt.Sprintf("this is the port that door %s names", names[twin]),
+				"give each door a port of its own, or use one door in both places")
+		}
+	}
+}
+
+// inOrder sorts names as they stand in the file.
+func (r *reader) inOrder(prefix string, names []string) []string {
+	slices.SortStableFunc(names, func(a, b string) int {
+		x, y := r.keySpot(prefix+a), r.keySpot(prefix+b)
+		return cmp.Or(x.line-y.line, x.column-y.column)
+	})
+	return names
+}
+
+// samePort says that a key which both give is equal, and none of them differs.
+func samePort(x, y Port) bool {
+	index := func(p Port) string { return strings.TrimPrefix(strconv.Itoa(p.Index), "0") }
+	same := false
+	for _, both := range [][2]string{{x.Name, y.Name}, {x.Alias, y.Alias}, {x.Description, y.Description}, {index(x), index(y)}} {
+		if both[0] == "" || both[1] == "" {
+			continue
+		}
+		if both[0] != both[1] {
+			return false
+		}
+		same = true
+	}
+	return same
+}
+
+func (r *reader) checkVault(at string, v *Vault, p *Policy) {
+	r.store(at, v.URL, &v.Access)
+	r.reference(at+".door", v.Door, sorted(p.Doors), "door")
+	r.reference(at+".inner_door", v.InnerDoor, sorted(p.Doors), "door")
+	if v.InnerDoor != "" && v.InnerDoor == v.Door {
+		r.add(r.value(at+".inner_door"), "the inner door is the vault's own door", "name the departments' door, or leave inner_door out")
+	}
+	if v.URL.Scheme != "" && v.URL == p.Repository.URL {
+		r.add(r.value(at+".url"), "the vault lies where the repository lies", "give the vault a place of its own, on another machine behind its door")
+	}
+	if time.Duration(v.Window.MaxOpen) > longestWindow {
+		r.add(r.value(at+".window.max_open"), "max_open is more than 24h", "write how long the copy may need at the most, such as 45m")
+	}
+	r.keep(at+".keep", &v.Keep)
+}
+
+// doorRoles holds each door to one use: the outer door of one vault, or an inner door.
+func (r *reader) doorRoles(p *Policy) {
+	outer := make(map[string]string)
+	names := r.inOrder("vaults.", sorted(p.Vaults))
+	for _, name := range names {
+		door := p.Vaults[name].Door
+		if first, taken := outer[door]; taken && door != "" {
+			r.add(r.value("vaults."+name+".door"), fmt.Sprintf("door %s is already the door of vault %s", door, first), "put each vault behind a door of its own")
+		} else {
+			outer[door] = name
+		}
+	}
+	for _, name := range names {
+		v := p.Vaults[name]
+		if of, both := outer[v.InnerDoor]; both && v.InnerDoor != "" && v.InnerDoor != v.Door {
+			r.add(r.value("vaults."+name+".inner_door"), fmt.Sprintf("door %s is used as an inner door and as the door of vault %s", v.InnerDoor, of), "an inner door stands on the departments' side; name another")
+		}
+	}
+}
+
+// keep fills in the default.
+func (r *reader) keep(at string, k *Keep) {
+	if !r.given(at) {
+		*k = Keep{Last: 10, Daily: 14, Weekly: 8, Monthly: 12}
+	}
+}
+
+// valid refuses what would delete everything.
+func (k *Keep) valid() error {
+	if *k == (Keep{}) {
+		return &refusal{"keeps nothing", "write at least one number above zero, such as `last: 10`, or leave keep out"}
+	}
+	return nil
+}
+
+// valid refuses a port that any row would match.
+func (p *Port) valid() error {
+	if *p == (Port{}) {
+		return &refusal{"names no port", "write one or more of name, alias, description and index; `airlock ports SWITCH` lists them"}
+	}
+	return nil
+}
+
+func (r *reader) checkSystem(at string, s *System) {
+	r.access(at+".source", s.Source.URL.Scheme, &s.Source.Access)
+	r.keep(at+".keep", &s.Keep)
+	if !r.given(at + ".limits.concurrency") {
+		s.Limits.Concurrency = 4
+	}
+	if wholeDay(s.Limits.QuietHours) {
+		r.add(r.keySpot(at+".limits.quiet_hours"), "the quiet hours cover the whole day", "leave some hours for reading")
+	}
+	if m := s.Ready.Marker; m != "" && (path.IsAbs(m) || strings.Contains("/"+m+"/", "/../") || strings.Contains(m, `\`)) {
+		r.add(r.value(at+".ready.marker"), "marker takes a path below the source", "write it with slashes and without .., such as DONE or out/DONE")
+	}
+	for k, globs := range map[string][]string{"include": s.Include, "exclude": s.Exclude} {
+		for i, g := range globs {
+			if g != "" && !doublestar.ValidatePattern(g) {
+				r.add(r.value(fmt.Sprintf("%s.%s.%d", at, k, i)), fmt.Sprintf("%s: %q is not a pattern", k, g), "close every [ and {; a \\ before a character takes it as it is")
+			}
+		}
+	}
+}
+
+// wholeDay says whether the spans leave no minute of the day free. The zero span is one
+// that could not be read.
+func wholeDay(spans []ClockRange) bool {
+	day := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	for minute := range 24 * 60 {
+		t := day.Add(time.Duration(minute) * time.Minute)
+		if !slices.ContainsFunc(spans, func(c ClockRange) bool { return c != ClockRange{} && c.Contains(t) }) {
+			return false
+		}
+	}
+	return true
+}
