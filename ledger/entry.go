@@ -1,9 +1,39 @@
 // Package ledger is the append-only log of everything that airlock did to a door,
 // a repository or a vault, in one SQLite file.
 //
-// An entry that Append returned is durable: SQLite in WAL mode with
-// synchronous=FULL, and one writer. Triggers refuse UPDATE and DELETE. Readers
-// never wait for the writer.
+// # Two ways in
+//
+// [Ledger.Append] returns once the entry is durable, or an error: an intent goes
+// through it, and what it announces is not done unless it returned nil (S1).
+// [Ledger.Note] never waits: what has happened already goes through it, and the
+// entry is written as soon as it can be (S2). Both feed one queue with one writer,
+// so that entries stand in the file in the order in which they were handed in: an
+// appended entry never overtakes a noted one. Callers that wait at the same time
+// share one transaction, and so one fsync.
+//
+// # Times
+//
+// An entry has two. Time is when it happened, by the caller's wall clock; Recorded
+// is when the transaction that holds it was made. Late marks a noted entry that
+// could not be written at once: the first attempt failed or began more than a second
+// after Note, or the entry came from the emergency file. The order of Seq is the order in which
+// things were handed in; after a late entry, Time may step back. Both times are
+// kept to the nanosecond and come back in UTC.
+//
+// # The emergency file
+//
+// Noted entries that the database refuses stay in memory, are tried again with
+// backoff, and lie meanwhile in a file of JSON lines beside it (ledger.db →
+// ledger.late.jsonl). The next Open takes that file in before anything else, marks
+// its entries late and removes it; an entry that reached both is not doubled.
+//
+// # The file
+//
+// WAL with synchronous=FULL: what was acknowledged survives a power cut. Triggers
+// refuse UPDATE, DELETE and any Seq but the next, so numbers have no gap, also after
+// failed transactions. A damaged file is refused with [ErrDamaged], untouched.
+// Readers never wait for the writer. One process writes, the one that holds the
+// site's lock; a second one would interleave its entries, but do no harm.
 package ledger
 
 import (
@@ -28,8 +58,11 @@ const (
 	KindInit    Kind = "init"    // keys or a repository were made
 )
 
-// Entry is one line of the ledger. Seq and Recorded are given by Append; the rest
-// is the caller's. No field may hold a secret (S13).
+// Entry is one line of the ledger. Seq and Recorded are given by the ledger; the
+// rest is the caller's. Time, Kind and Actor are required; an entry of kind door
+// also needs Door, From and To. Texts are UTF-8 without control characters, Reason
+// up to 4 KiB, the others up to 256 bytes; Detail is a JSON object of up to 256 KiB,
+// kept without insignificant space. No field may hold a secret (S13).
 type Entry struct {
 	Seq      int64           `json:"seq"`            // 1, 2, 3 … without a gap
 	Time     time.Time       `json:"time"`           // when it happened, by the wall clock

@@ -1,0 +1,140 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// many is how many entries the benchmarks of reading read among.
+const many = 1_000_000
+
+func BenchmarkAppend(b *testing.B) {
+	for _, callers := range []int{1, 16} {
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+			l := open(b, filepath.Join(b.TempDir(), "ledger.db"))
+			work := make(chan struct{})
+			failed := make(chan error, callers)
+			for range callers {
+				go func() {
+					var err error
+					for range work {
+						if _, e := l.Append(b.Context(), at(0)); e != nil {
+							err = e
+						}
+					}
+					failed <- err
+				}()
+			}
+			for b.Loop() {
+				work <- struct{}{}
+			}
+			close(work)
+			for range callers {
+				if err := <-failed; err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "entries/s")
+		})
+	}
+}
+
+// at is the nth entry of a long life: a night of 40 entries, of which half are a
+// door's, over 20 systems and 3 vaults.
+func at(n int) Entry {
+	e := Entry{
+		Time: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(n) * 36 * time.Minute),
+		Kind: KindGather, Actor: "schedule", Reason: "by the calendar",
+		Detail: []byte(`{"files":11478,"bytes":490000000,"seconds":93.2,"unreadable":0}`),
+	}
+	vault := fmt.Sprintf("vault-%d", n%3)
+	switch states := []string{"shut", "opening", "open", "shutting"}; {
+	case n%2 == 0:
+		e.Kind, e.Door, e.Window = KindDoor, vault, fmt.Sprintf("w%06d", n/40)
+		e.From, e.To = states[n/2%4], states[(n/2+1)%4]
+	case n%40 == 1:
+		e.Kind, e.Vault, e.Window, e.To = KindWindow, vault, fmt.Sprintf("w%06d", n/40), "complete"
+	default:
+		e.System, e.To = fmt.Sprintf("system-%02d", n%20), "complete"
+	}
+	return e
+}
+
+// long makes a ledger of many entries, without waiting for the disk at each.
+func long(b *testing.B) *Ledger {
+	b.Helper()
+	l := open(b, filepath.Join(b.TempDir(), "ledger.db"))
+	for n := 0; n < many; n += batchSize {
+		batch := make([]*item, 0, batchSize)
+		for i := n; i < min(n+batchSize, many); i++ {
+			batch = append(batch, &item{entry: at(i)})
+		}
+		if err := l.store(batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return l
+}
+
+func BenchmarkAtOneMillion(b *testing.B) {
+	l := long(b)
+	if info, err := os.Stat(l.path); err == nil {
+		b.Logf("%d bytes an entry", info.Size()/many)
+	}
+	for name, f := range map[string]Filter{
+		"door":      {Kind: KindDoor, Door: "vault-1"},
+		"gathered":  {Kind: KindGather, System: "system-07", To: "complete"},
+		"never":     {Kind: KindGather, System: "system-07", To: "failed"},
+		"window":    {Kind: KindWindow, Vault: "vault-2"},
+		"start":     {Kind: KindStart},
+		"by window": {Window: "w012345"},
+	} {
+		b.Run("Last/"+name, func(b *testing.B) {
+			for b.Loop() {
+				if _, _, err := l.Last(b.Context(), f); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	list := func(f Filter) func(*testing.B) {
+		return func(b *testing.B) {
+			n := 0
+			for b.Loop() {
+				for _, err := range l.Entries(b.Context(), f) {
+					if err != nil {
+						b.Fatal(err)
+					}
+					n++
+				}
+			}
+			b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "entries/s")
+		}
+	}
+	day := at(many / 2).Time
+	b.Run("Entries/all", list(Filter{}))
+	b.Run("Entries/day", list(Filter{Since: day, Until: day.AddDate(0, 0, 1)}))
+	b.Run("Entries/since the middle", list(Filter{Since: day}))
+	b.Run("Check", func(b *testing.B) {
+		for b.Loop() {
+			if err := l.Check(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("Open", func(b *testing.B) {
+		for b.Loop() {
+			again, err := Open(context.Background(), l.path)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := again.Close(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

@@ -1,0 +1,229 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// applicationID is SQLite's application_id of a ledger: "aLdg".
+const applicationID = 0x614c6467
+
+// migrations are the steps that make the schema; after the first n, the file's
+// user_version is n. A step that was ever released is not changed any more.
+func migrations() []string {
+	return []string{
+		// 1: the entries. Times are nanoseconds since 1970 in UTC; an empty text is
+		// NULL, so that the indexes hold only entries that have one.
+		`CREATE TABLE entry (
+	seq      INTEGER PRIMARY KEY,
+	time     INTEGER NOT NULL,
+	recorded INTEGER NOT NULL,
+	late     INTEGER NOT NULL CHECK (late IN (0, 1)),
+	kind     TEXT NOT NULL,
+	actor    TEXT NOT NULL,
+	reason   TEXT NOT NULL,
+	door     TEXT,
+	"window" TEXT,
+	system   TEXT,
+	vault    TEXT,
+	"from"   TEXT,
+	"to"     TEXT,
+	detail   TEXT
+) STRICT;
+
+CREATE INDEX entry_by_time ON entry (time);
+CREATE INDEX entry_by_kind ON entry (kind);
+CREATE INDEX entry_by_window ON entry ("window") WHERE "window" IS NOT NULL;
+CREATE INDEX entry_by_door ON entry (door, kind) WHERE door IS NOT NULL;
+CREATE INDEX entry_by_door_to ON entry (door, kind, "to") WHERE door IS NOT NULL;
+CREATE INDEX entry_by_system ON entry (system, kind) WHERE system IS NOT NULL;
+CREATE INDEX entry_by_system_to ON entry (system, kind, "to") WHERE system IS NOT NULL;
+CREATE INDEX entry_by_vault ON entry (vault, kind) WHERE vault IS NOT NULL;
+CREATE INDEX entry_by_vault_to ON entry (vault, kind, "to") WHERE vault IS NOT NULL;
+
+CREATE TRIGGER entry_is_next BEFORE INSERT ON entry
+WHEN NEW.seq IS NOT (SELECT ifnull(max(seq), 0) + 1 FROM entry)
+BEGIN SELECT RAISE(ABORT, 'the ledger takes an entry only under the next number'); END;
+
+CREATE TRIGGER entry_stays BEFORE UPDATE ON entry
+BEGIN SELECT RAISE(ABORT, 'the ledger changes no entry'); END;
+
+CREATE TRIGGER entry_is_kept BEFORE DELETE ON entry
+BEGIN SELECT RAISE(ABORT, 'the ledger removes no entry'); END;`,
+	}
+}
+
+// create makes an empty ledger at path, unless there is a file already. It is made
+// whole under another name first: a file at path that is empty, or half a ledger,
+// is therefore always damage and never a beginning.
+func create(ctx context.Context, path string) (err error) {
+	switch info, err := os.Stat(path); {
+	case err == nil && info.Size() == 0:
+		return damaged(path, errors.New("the file is empty"))
+	case err == nil:
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	if info, err := os.Stat(path + "-wal"); err == nil && info.Size() > 0 {
+		return damaged(path, fmt.Errorf("the file is gone, but %s-wal is still there", filepath.Base(path)))
+	}
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*.new") // mode 0600, which -wal and -shm inherit
+	if err != nil {
+		return fmt.Errorf("make the ledger %s: %w; make the folder first and let airlock's user write in it", path, err)
+	}
+	unfinished := f.Name()
+	defer func() { err = errors.Join(err, os.Remove(unfinished)) }()
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := fill(ctx, unfinished); err != nil {
+		return fmt.Errorf("make the ledger %s: %w", path, explain(unfinished, err))
+	}
+	// A link, unlike a rename, never replaces what somebody else made meanwhile.
+	if err := os.Link(unfinished, path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("make the ledger %s: %w", path, err)
+	}
+	return syncDir(dir)
+}
+
+// fill makes the schema in an empty file.
+func fill(ctx context.Context, path string) error {
+	db, err := connect(path, forWriting)
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, "PRAGMA journal_mode = WAL")
+	if err == nil {
+		err = migrate(ctx, db, 0)
+	}
+	return errors.Join(err, db.Close()) // the last Close moves all from -wal into the file
+}
+
+// migrate brings the schema from version on to the newest, all in one transaction.
+func migrate(ctx context.Context, db *sql.DB, version int) error {
+	steps := migrations()
+	if version == len(steps) {
+		return nil
+	}
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	for _, step := range steps[version:] {
+		if _, err := tx.ExecContext(ctx, step); err != nil {
+			return errors.Join(err, rollback(tx))
+		}
+	}
+	mark := fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d", applicationID, len(steps))
+	if _, err := tx.ExecContext(ctx, mark); err != nil {
+		return errors.Join(err, rollback(tx))
+	}
+	return tx.Commit()
+}
+
+// inspect refuses a file that is no ledger, one that a newer airlock wrote, and one
+// whose schema is not, to the letter, what migrations make: a trigger that somebody
+// dropped is damage. It takes milliseconds however long the ledger is; Check is the
+// whole examination. It returns the schema's version.
+func inspect(ctx context.Context, db *sql.DB, path string) (version int, err error) {
+	var id, newest = 0, len(migrations())
+	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil {
+		return 0, explain(path, err)
+	}
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return 0, explain(path, err)
+	}
+	switch {
+	case id != applicationID:
+		return 0, damaged(path, errors.New("it is an SQLite file, but not an airlock ledger"))
+	case version > newest:
+		return 0, fmt.Errorf("ledger %s has schema version %d and this airlock knows versions up to %d: run the newer airlock that wrote it; nothing was changed", path, version, newest)
+	case version < 1:
+		return 0, damaged(path, fmt.Errorf("its schema version is %d", version))
+	}
+	is, err := objects(ctx, db)
+	if err != nil {
+		return 0, explain(path, err)
+	}
+	want, err := pristine(ctx, version)
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if is[name] != want[name] {
+			return 0, damaged(path, fmt.Errorf("%s is missing from its schema, or was changed", name))
+		}
+	}
+	if len(is) != len(want) {
+		return 0, damaged(path, errors.New("its schema holds more than airlock put there"))
+	}
+	return version, ends(ctx, db, path)
+}
+
+// ends reads the first and the last entry.
+func ends(ctx context.Context, db *sql.DB, path string) error {
+	for _, order := range []string{"ASC", "DESC"} {
+		rows, err := db.QueryContext(ctx, selectEntry+" ORDER BY seq "+order+" LIMIT 1")
+		if err != nil {
+			return explain(path, err)
+		}
+		entries, err := collect(rows)
+		if err != nil {
+			return explain(path, err)
+		}
+		if order == "ASC" && len(entries) > 0 && entries[0].Seq != 1 {
+			return damaged(path, fmt.Errorf("its first entry has the number %d", entries[0].Seq))
+		}
+	}
+	return nil
+}
+
+// pristine returns the objects of an untouched schema of that version.
+func pristine(ctx context.Context, version int) (map[string]string, error) {
+	db, err := connect(":memory:", forWriting)
+	if err != nil {
+		return nil, err
+	}
+	for _, step := range migrations()[:version] {
+		if _, err := db.ExecContext(ctx, step); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+	}
+	want, err := objects(ctx, db)
+	return want, errors.Join(err, db.Close())
+}
+
+// objects lists the tables, indexes and triggers of db by type and name, with the
+// text that made them.
+func objects(ctx context.Context, db *sql.DB) (map[string]string, error) {
+	rows, err := db.QueryContext(ctx, "SELECT type || ' ' || name, ifnull(sql, '') FROM sqlite_schema")
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[string]string)
+	for rows.Next() {
+		var name, text string
+		if err := rows.Scan(&name, &text); err != nil {
+			return nil, errors.Join(err, rows.Close())
+		}
+		found[name] = text
+	}
+	return found, errors.Join(rows.Err(), rows.Close())
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
