@@ -188,7 +188,7 @@ func (s *redialled) Stat(ctx context.Context, name string) (info fs.FileInfo, er
 }
 
 func (s *redialled) Open(ctx context.Context, name string) (File, error) {
-	f := &redialledFile{source: s, ctx: ctx, name: name}
+	f := &redialledFile{source: s, ctx: ctx, name: name, turn: make(slots, 1)}
 	err := s.do(ctx, func(src Source, number int) (err error) {
 		f.file, err = src.Open(ctx, name)
 		f.number = number
@@ -225,7 +225,7 @@ type redialledFile struct {
 	name   string
 	info   fs.FileInfo // of the first opening
 
-	mu     sync.Mutex // held while the file is opened again
+	turn   slots // guards what follows; one read opens the file again, the others wait for it
 	file   File
 	number int // of the connection that file belongs to
 	closed bool
@@ -247,8 +247,10 @@ func (f *redialledFile) ReadAt(p []byte, off int64) (n int, err error) {
 
 // on returns the file as connection number has it.
 func (f *redialledFile) on(src Source, number int) (File, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	if err := f.turn.take(f.ctx); err != nil {
+		return nil, err
+	}
+	defer f.turn.free()
 	switch {
 	case f.closed:
 		return nil, fs.ErrClosed
@@ -272,8 +274,8 @@ func (f *redialledFile) on(src Source, number int) (File, error) {
 
 // Close of a file whose connection is lost has nothing left to do.
 func (f *redialledFile) Close() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+	f.turn <- struct{}{} // whatever holds it ends with f's context, and no later
+	defer f.turn.free()
 	if f.closed {
 		return PathError("close", f.name, fs.ErrClosed)
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -25,8 +26,8 @@ type Config struct {
 	Password   string // also answers keyboard-interactive questions
 	Key        []byte // an OpenSSH private key, without passphrase
 	KnownHosts string // file in OpenSSH's known_hosts form
-	// KeepAlive is the time between probes of an idle connection; after three
-	// unanswered probes it is closed. Default 15 s.
+	// KeepAlive is the time between probes; one that stays unanswered for three times
+	// as long closes the connection. Default 15 s.
 	KeepAlive time.Duration
 }
 
@@ -40,12 +41,18 @@ func Dial(ctx context.Context, c Config) (*ssh.Client, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", c.Address)
 	if err != nil {
-		return nil, err
+		return nil, c.explain(ctx, err)
 	}
+	return c.login(ctx, conn, conf)
+}
+
+// login owns conn: it closes it, unless it returns a client.
+func (c Config) login(ctx context.Context, conn net.Conn, conf *ssh.ClientConfig) (*ssh.Client, error) {
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	sc, chans, reqs, err := ssh.NewClientConn(conn, c.Address, conf)
 	if !stop() || err != nil {
-		return nil, errors.Join(c.explain(ctx, err), conn.Close())
+		conn.Close() // closed already, or of no more use: its error says nothing
+		return nil, c.explain(ctx, err)
 	}
 	client := ssh.NewClient(sc, chans, reqs)
 	go keepAlive(client, c.KeepAlive)
@@ -54,9 +61,16 @@ func Dial(ctx context.Context, c Config) (*ssh.Client, error) {
 
 func (c Config) client() (*ssh.ClientConfig, error) {
 	conf := &ssh.ClientConfig{User: c.User}
+	if len(c.Key) == 0 && c.Password == "" {
+		return nil, fmt.Errorf("%w: neither key nor password is given for %s", ErrAuth, c.Address)
+	}
 	if len(c.Key) > 0 {
 		signer, err := ssh.ParsePrivateKey(c.Key)
-		if err != nil {
+		var locked *ssh.PassphraseMissingError
+		switch {
+		case errors.As(err, &locked):
+			return nil, fmt.Errorf("%w: the private key for %s has a passphrase; take it off with ssh-keygen -p, and let file permissions guard the key", ErrAuth, c.Address)
+		case err != nil:
 			return nil, fmt.Errorf("%w: the private key for %s: %w", ErrAuth, c.Address, err)
 		}
 		conf.Auth = append(conf.Auth, ssh.PublicKeys(signer))
@@ -73,7 +87,7 @@ func (c Config) client() (*ssh.ClientConfig, error) {
 	}
 	check, err := knownhosts.New(c.KnownHosts)
 	if err != nil {
-		return nil, fmt.Errorf("%w: known_hosts: %w", ErrAuth, err)
+		return nil, fmt.Errorf("%w: known_hosts for %s: %w", ErrAuth, c.Address, err)
 	}
 	conf.HostKeyCallback = check
 	conf.HostKeyAlgorithms = pinned(check, c.Address)
@@ -107,6 +121,7 @@ func (noKey) Verify([]byte, *ssh.Signature) error { return errors.New("no key") 
 func (c Config) explain(ctx context.Context, err error) error {
 	var key *knownhosts.KeyError
 	var auth *ssh.ServerAuthError
+	var kind *ssh.AlgorithmNegotiationError
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("ssh to %s: %w", c.Address, context.Cause(ctx))
@@ -114,6 +129,9 @@ func (c Config) explain(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %s is not in %s; compare its key by hand and add it", ErrAuth, c.Address, c.KnownHosts)
 	case errors.As(err, &key):
 		return fmt.Errorf("%w: %s shows another host key than %s pins; it was reinstalled, or somebody stands between", ErrAuth, c.Address, key.Want[0].String())
+	case errors.As(err, &kind) && kind.What == "host key":
+		return fmt.Errorf("%w: %s has no host key of a kind that %s pins: it shows %s; it was reinstalled, or somebody stands between",
+			ErrAuth, c.Address, c.KnownHosts, strings.Join(kind.RequestedAlgorithms, ", "))
 	case errors.As(err, &auth), isAuthFailure(err):
 		return fmt.Errorf("%w: %s did not accept user %s: %w", ErrAuth, c.Address, c.User, err)
 	}
@@ -123,7 +141,7 @@ func (c Config) explain(ctx context.Context, err error) error {
 // isAuthFailure knows the client side's refusal, for which x/crypto/ssh has no type.
 func isAuthFailure(err error) bool {
 	const prefix = "ssh: handshake failed: ssh: unable to authenticate"
-	return err != nil && len(err.Error()) >= len(prefix) && err.Error()[:len(prefix)] == prefix
+	return err != nil && strings.HasPrefix(err.Error(), prefix)
 }
 
 // keepAlive closes the client once three probes in a row went unanswered: calls of
