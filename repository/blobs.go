@@ -1,0 +1,142 @@
+package repository
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kopia/kopia/repo/blob"
+)
+
+// Inventory is what the repository consists of.
+type Inventory struct {
+	// Blobs are those that a restore needs, by name; session markers and logs are left
+	// out.
+	Blobs []Blob
+	// Adopted names blobs that were found in the storage without an entry in the
+	// catalogue and have been read back and entered: a crash came between the two, or
+	// another client wrote them.
+	Adopted []string
+	// Amiss is what the catalogue has and the storage has not, or not so. The rest of
+	// the inventory may not restore.
+	Amiss []Amiss
+}
+
+// Amiss is a blob that is not as it was written.
+type Amiss struct {
+	Blob Blob // as it was written
+	Err  string
+}
+
+// Blobs lists the storage and reconciles the catalogue with it. It may run beside a
+// snapshot: what it then returns holds everything that its own indexes name.
+func (r *Repository) Blobs(ctx context.Context) (Inventory, error) {
+	r.upkeep.Lock()
+	defer r.upkeep.Unlock()
+	known, err := r.catalogue.all(ctx) // first: what is written from now on is not missed
+	if err != nil {
+		return Inventory{}, err
+	}
+	listed, err := list(ctx, r.storage)
+	if err != nil {
+		return Inventory{}, fmt.Errorf("list the blobs in %s: %w", r.place, err)
+	}
+	var inv Inventory
+	for _, m := range listed {
+		if err := r.reconcile(ctx, m, known, &inv); err != nil {
+			return Inventory{}, err
+		}
+		delete(known, string(m.BlobID))
+	}
+	for _, b := range known {
+		inv.Amiss = append(inv.Amiss, Amiss{b, "it is missing from the storage"})
+	}
+	slices.SortFunc(inv.Blobs, func(a, b Blob) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(inv.Amiss, func(a, b Amiss) int { return cmp.Compare(a.Blob.Name, b.Blob.Name) })
+	return inv, nil
+}
+
+// list lists the needed blobs. The order of the prefixes matters: kopia writes packs
+// before the indexes that name them, so whatever an index in the list names was there
+// when the packs were listed.
+func list(ctx context.Context, st blob.Storage) ([]blob.Metadata, error) {
+	var all []blob.Metadata
+	for _, prefix := range []blob.ID{"x", "n", "m", "l", "kopia.", "q", "p"} {
+		some, err := blob.ListAllBlobs(ctx, st, prefix)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+func (r *Repository) reconcile(ctx context.Context, m blob.Metadata, known map[string]Blob, inv *Inventory) error {
+	b, ok := known[string(m.BlobID)]
+	if !ok { // perhaps it was written a moment ago
+		var err error
+		if b, ok, err = r.catalogue.get(ctx, string(m.BlobID)); err != nil {
+			return err
+		}
+	}
+	switch {
+	case !ok, strings.HasPrefix(b.Name, "kopia.") && b.Size != m.Length:
+		b, err := r.adopt(ctx, m.BlobID)
+		if err != nil {
+			return err
+		}
+		inv.Adopted = append(inv.Adopted, b.Name)
+		inv.Blobs = append(inv.Blobs, b)
+	case b.Size != m.Length:
+		inv.Amiss = append(inv.Amiss, Amiss{b, fmt.Sprintf("it has %d bytes; %d were written", m.Length, b.Size)})
+	default:
+		inv.Blobs = append(inv.Blobs, b)
+	}
+	return nil
+}
+
+func (r *Repository) adopt(ctx context.Context, id blob.ID) (Blob, error) {
+	var bytes buffer
+	if err := r.storage.GetBlob(ctx, id, 0, -1, &bytes); err != nil {
+		return Blob{}, fmt.Errorf("read back blob %s from %s: %w", id, r.place, err)
+	}
+	b := Blob{Name: string(id), Size: int64(bytes.Len()), SHA256: sha256.Sum256(bytes.Bytes()), Written: time.Now()}
+	return b, r.catalogue.put(ctx, b)
+}
+
+// OpenBlob reads one blob as it lies in the storage. fs.ErrNotExist if there is none.
+func (r *Repository) OpenBlob(ctx context.Context, name string) (io.ReadCloser, error) {
+	body, err := r.openBlob(ctx, blob.ID(name))
+	if errors.Is(err, blob.ErrBlobNotFound) {
+		err = os.ErrNotExist
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read blob %s from %s: %w", name, r.place, err)
+	}
+	return body, nil
+}
+
+func (r *Repository) openBlob(ctx context.Context, id blob.ID) (io.ReadCloser, error) {
+	if c, ok := r.storage.(*catalogued); ok {
+		if f, ok := c.Storage.(*folder); ok { // no need to hold it in memory
+			path, err := f.path(ctx, id)
+			if err != nil {
+				return nil, err
+			}
+			return os.Open(path)
+		}
+	}
+	var whole buffer
+	if err := r.storage.GetBlob(ctx, id, 0, -1, &whole); err != nil {
+		return nil, err
+	}
+	return io.NopCloser(bytes.NewReader(whole.Bytes())), nil
+}

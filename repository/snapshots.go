@@ -1,0 +1,191 @@
+package repository
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kopia/kopia/fs"
+	"github.com/kopia/kopia/repo"
+	"github.com/kopia/kopia/repo/maintenance"
+	"github.com/kopia/kopia/repo/manifest"
+	"github.com/kopia/kopia/snapshot"
+	"github.com/kopia/kopia/snapshot/policy"
+	"github.com/kopia/kopia/snapshot/snapshotmaintenance"
+)
+
+// Snapshot is one system at one time.
+type Snapshot struct {
+	ID, System   string
+	Start, End   time.Time
+	Files, Bytes int64
+	// Failed is the number of files and folders that are missing because they could
+	// not be read.
+	Failed int
+	// Incomplete: the run that made it was cut short. It serves the next run.
+	Incomplete bool
+}
+
+// Keep says how many snapshots of a system to keep, counted as kopia counts them: the
+// newest Last; and of each of the newest Hourly hours, Daily days, Weekly ISO weeks,
+// Monthly months and Annual years that have any, the last one. All zero keeps all.
+type Keep struct {
+	Last, Hourly, Daily, Weekly, Monthly, Annual int
+	Zone                                         *time.Location // in which a day begins; nil is UTC
+}
+
+// Snapshots lists the snapshots of a system, or of all with system "", oldest first.
+func (v *View) Snapshots(ctx context.Context, system string) ([]Snapshot, error) {
+	mans, err := v.manifests(ctx, system)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Snapshot, len(mans))
+	for i, m := range mans {
+		list[i] = describe(m)
+	}
+	return list, nil
+}
+
+func describe(m *snapshot.Manifest) Snapshot {
+	s := Snapshot{
+		ID:         string(m.ID),
+		System:     strings.TrimPrefix(m.Source.Path, "/"),
+		Start:      m.StartTime.ToTime(),
+		End:        m.EndTime.ToTime(),
+		Incomplete: m.IncompleteReason != "",
+	}
+	if m.RootEntry != nil && m.RootEntry.DirSummary != nil {
+		sum := m.RootEntry.DirSummary
+		s.Files, s.Bytes = sum.TotalFileCount, sum.TotalFileSize
+		s.Failed = sum.IgnoredErrorCount + sum.FatalErrorCount
+		// A checkpoint, and a file that kopia failed on, show here and nowhere else.
+		s.Incomplete = s.Incomplete || sum.IncompleteReason != "" || sum.FatalErrorCount > 0
+	}
+	return s
+}
+
+// manifests loads one by one: kopia's own way of loading several leaves out what it
+// cannot read.
+func (v *View) manifests(ctx context.Context, system string) ([]*snapshot.Manifest, error) {
+	if err := v.rep.Refresh(ctx); err != nil {
+		return nil, fmt.Errorf("list snapshots: %w", err)
+	}
+	src := sourceInfo(system)
+	if system == "" {
+		src.Path = ""
+	}
+	ids, err := snapshot.ListSnapshotManifests(ctx, v.rep, &src, nil)
+	if err != nil {
+		return nil, fmt.Errorf("list snapshots: %w", err)
+	}
+	mans := make([]*snapshot.Manifest, len(ids))
+	for i, id := range ids {
+		if mans[i], err = snapshot.LoadSnapshot(ctx, v.rep, id); err != nil {
+			return nil, fmt.Errorf("read snapshot %s: %w", id, err)
+		}
+	}
+	slices.SortFunc(mans, func(a, b *snapshot.Manifest) int {
+		return cmp.Or(cmp.Compare(a.StartTime, b.StartTime), cmp.Compare(a.ID, b.ID))
+	})
+	return mans, nil
+}
+
+// Expire removes what keep does not keep of one system, and returns the IDs that it
+// removed, those before an error included. The newest snapshot without a failed file
+// always stays, whatever keep says. The storage is freed by Maintain, a day later or
+// more; a vault's generations are not touched.
+func (r *Repository) Expire(ctx context.Context, system string, keep Keep) (removed []string, err error) {
+	if system == "" {
+		return nil, errors.New("expire: no system is named")
+	}
+	mans, err := r.manifests(ctx, system)
+	if err != nil {
+		return nil, err
+	}
+	err = repo.WriteSession(ctx, r.rep, repo.WriteSessionOptions{Purpose: "expire"}, func(ctx context.Context, w repo.RepositoryWriter) error {
+		for _, id := range keep.expired(mans) {
+			if err := w.DeleteManifest(ctx, id); err != nil {
+				return err
+			}
+			removed = append(removed, string(id))
+		}
+		return nil
+	})
+	if err != nil {
+		return removed, fmt.Errorf("expire snapshots of %s: %w", system, err)
+	}
+	return removed, nil
+}
+
+// expired gives what is not to be kept of one system's snapshots, oldest first.
+func (k Keep) expired(mans []*snapshot.Manifest) []manifest.ID {
+	p := policy.RetentionPolicy{
+		KeepLatest: new(policy.OptionalInt(k.Last)), KeepHourly: new(policy.OptionalInt(k.Hourly)),
+		KeepDaily: new(policy.OptionalInt(k.Daily)), KeepWeekly: new(policy.OptionalInt(k.Weekly)),
+		KeepMonthly: new(policy.OptionalInt(k.Monthly)), KeepAnnual: new(policy.OptionalInt(k.Annual)),
+	}
+	local := make([]*snapshot.Manifest, len(mans))
+	whole := -1
+	for i, m := range mans {
+		local[i] = m.Clone()
+		local[i].StartTime = k.wallClock(m.StartTime)
+		if s := describe(m); !s.Incomplete && s.Failed == 0 {
+			whole = i
+		}
+	}
+	p.ComputeRetentionReasons(local)
+	var ids []manifest.ID
+	for i, m := range local {
+		if len(m.RetentionReasons) == 0 && len(m.Pins) == 0 && i != whole {
+			ids = append(ids, m.ID)
+		}
+	}
+	return ids
+}
+
+// wallClock moves t so that UTC, in which kopia counts days, shows the zone's time.
+func (k Keep) wallClock(t fs.UTCTimestamp) fs.UTCTimestamp {
+	if k.Zone == nil {
+		return t
+	}
+	_, east := t.ToTime().In(k.Zone).Zone()
+	return t.Add(time.Duration(east) * time.Second)
+}
+
+// Maintain compacts the indexes, rewrites packs that are mostly waste and deletes what
+// no snapshot needs, with kopia's margins of time (days), so that it may run beside
+// anything else. It takes the ownership of maintenance for this client.
+func (r *Repository) Maintain(ctx context.Context) error {
+	return r.maintain(ctx, maintenance.SafetyFull)
+}
+
+func (r *Repository) maintain(ctx context.Context, safety maintenance.SafetyParameters) error {
+	r.upkeep.Lock()
+	defer r.upkeep.Unlock()
+	if err := r.ownMaintenance(ctx); err != nil {
+		return fmt.Errorf("maintain the repository: %w", err)
+	}
+	err := repo.DirectWriteSession(ctx, r.rep, repo.WriteSessionOptions{Purpose: "maintenance"}, func(ctx context.Context, w repo.DirectRepositoryWriter) error {
+		return snapshotmaintenance.Run(ctx, w, maintenance.ModeFull, false, safety)
+	})
+	if err != nil {
+		return fmt.Errorf("maintain the repository: %w", err)
+	}
+	return nil
+}
+
+func (r *Repository) ownMaintenance(ctx context.Context) error {
+	p, err := maintenance.GetParams(ctx, r.rep)
+	if err != nil || p.Owner == r.rep.ClientOptions().UsernameAtHost() {
+		return err
+	}
+	p.Owner = r.rep.ClientOptions().UsernameAtHost()
+	return repo.WriteSession(ctx, r.rep, repo.WriteSessionOptions{Purpose: "maintenance owner"}, func(ctx context.Context, w repo.RepositoryWriter) error {
+		return maintenance.SetParams(ctx, w, p)
+	})
+}
