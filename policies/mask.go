@@ -6,11 +6,11 @@ import (
 	"strings"
 )
 
-// hidden says which characters of a finding's line are not shown (S13): what the walk
+// hidden says which characters of a line are not shown (S13): what the walk
 // marked, a password inside a URL, and, where the meaning of the values is not known,
 // every value but those of keys that never hold a secret.
-func (r *report) hidden(f finding) []bool {
-	line := r.lines[f.line-1]
+func (r *report) hidden(at spot) []bool {
+	line := r.lines[at.line-1]
 	hidden := make([]bool, len(line))
 	margin := len(line) - len([]rune(strings.TrimLeft(string(line), " \t")))
 	hide := func(from, to int) {
@@ -19,14 +19,14 @@ func (r *report) hidden(f finding) []bool {
 		}
 	}
 	for _, m := range r.masks {
-		if f.line < m.from.line || f.line > m.to.line {
+		if at.line < m.from.line || at.line > m.to.line {
 			continue
 		}
 		from, to := 0, len(line)
-		if f.line == m.from.line {
+		if at.line == m.from.line {
 			from = m.from.column - 1
 		}
-		if f.line == m.to.line {
+		if at.line == m.to.line {
 			to = m.to.column - 1
 		}
 		hide(from, to)
@@ -35,8 +35,8 @@ func (r *report) hidden(f finding) []bool {
 	for _, m := range urlPassword.FindAllStringSubmatchIndex(text, -1) {
 		hide(runes(text, m[2]), runes(text, m[3]))
 	}
-	if f.blind {
-		hide(r.unsafeFrom(f.line-1), len(line))
+	if r.blind {
+		hide(r.unsafeFrom(at.line-1), len(line))
 	}
 	return hidden
 }

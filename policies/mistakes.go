@@ -50,8 +50,6 @@ func (s spot) before(t spot) bool {
 type finding struct {
 	spot
 	what, fix string
-	// blind: found without knowing what the values around it mean.
-	blind bool
 }
 
 // report collects findings and what must not be shown of the file's text.
@@ -61,6 +59,8 @@ type report struct {
 	findings []finding
 	masks    []span
 	shown    map[string]bool // see shownKeys
+	// blind: the file's form is wrong, so that the meaning of no value is certain.
+	blind bool
 }
 
 // span is a part of the file that is not shown; to is not in it.
@@ -75,11 +75,12 @@ func newReport(file, text string) *report {
 }
 
 func (r *report) add(at spot, what, fix string) {
-	r.findings = append(r.findings, finding{spot: at, what: what, fix: fix})
+	r.findings = append(r.findings, finding{at, what, fix})
 }
 
 func (r *report) addBlind(at spot, what, fix string) {
-	r.findings = append(r.findings, finding{spot: at, what: what, fix: fix, blind: true})
+	r.blind = true
+	r.add(at, what, fix)
 }
 
 // mistakesLimit is more than anybody reads at once.
@@ -104,7 +105,7 @@ func (r *report) mistakes() error {
 	}
 	var all Mistakes
 	for _, f := range findings {
-		all = append(all, Mistake{File: r.file, Line: f.line, Column: f.column, Excerpt: r.excerpt(f), What: f.what, Fix: f.fix})
+		all = append(all, Mistake{File: r.file, Line: f.line, Column: f.column, Excerpt: r.excerpt(f.spot), What: f.what, Fix: f.fix})
 	}
 	return all
 }
@@ -119,11 +120,11 @@ func (r *report) clamp(s spot) spot {
 // excerptWidth bounds a long line on either side of the caret, in characters.
 const excerptWidth = 60
 
-func (r *report) excerpt(f finding) string {
-	line := r.lines[f.line-1]
-	hidden := r.hidden(f)
+func (r *report) excerpt(at spot) string {
+	line := r.lines[at.line-1]
+	hidden := r.hidden(at)
 	var text, caret strings.Builder
-	from, to := max(0, f.column-1-excerptWidth), min(len(line), f.column-1+excerptWidth)
+	from, to := max(0, at.column-1-excerptWidth), min(len(line), at.column-1+excerptWidth)
 	if from > 0 {
 		text.WriteString("…")
 		caret.WriteString(" ")
@@ -140,7 +141,7 @@ func (r *report) excerpt(f finding) string {
 			}
 		}
 		text.WriteString(shown)
-		if i < f.column-1 {
+		if i < at.column-1 {
 			caret.WriteString(blank(shown))
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	_ "time/tzdata" // bare machines have none
 
 	"airlock/policies"
+
+	"pgregory.net/rapid"
 )
 
 var update = flag.Bool("update", false, "write the golden files and the schema anew")
@@ -193,6 +195,55 @@ func FuzzParse(f *testing.F) {
 			if i > 0 && (m.Line < all[i-1].Line || m.Line == all[i-1].Line && m.Column < all[i-1].Column) {
 				t.Errorf("out of order: %v", all)
 			}
+		}
+	})
+}
+
+// S13: a secret that was written into the file is in no message, in whatever place
+// and form it was written, whatever else is wrong with the file.
+func TestLiteralSecretIsNeverShown(t *testing.T) {
+	const secret = "hunter2"
+	lines := strings.Split(string(read(t, "testdata/good/every-key.yaml")), "\n")
+	secretKey := regexp.MustCompile(`(password|passphrase|key|community|enable): (\{(?:file|env): [^}]*\})`)
+	var places []int
+	for i, line := range lines {
+		if secretKey.MatchString(line) {
+			places = append(places, i)
+		}
+	}
+	forms := rapid.SampledFrom([]string{
+		secret, `"` + secret + `"`, "'" + secret + " x'", "[" + secret + "]", "{value: " + secret + "}", "{file: " + secret + "}",
+		"{env: '" + secret + "!'}", "|\n          " + secret + "\n          " + secret, ">-\n          x\n\n          " + secret, "\n          " + secret,
+		"&a " + secret, "!tag " + secret, "*" + secret, "&" + secret, "!" + secret, "@" + secret, "%" + secret, `"` + secret, "'" + secret, "{" + secret, "[" + secret,
+		"x: " + secret, "{a: {b: [" + secret + "]}}", "x # " + secret, `"x\n` + "\n          " + secret + `"`, "{env: A} # " + secret, "x, user: " + secret, "\n          - " + secret,
+	})
+	corruptions := rapid.SampledFrom([]string{"", "", "\t", "}", "]", ": ", `"`, "- ", "&x ", "　", "x", " ", "{", "\n", "#", "：", "---\n", "? "})
+	rapid.Check(t, func(t *rapid.T) {
+		file := append([]string(nil), lines...)
+		for range rapid.IntRange(1, 3).Draw(t, "secrets") {
+			i := rapid.SampledFrom(places).Draw(t, "line")
+			found := secretKey.FindStringSubmatch(file[i])
+			if found == nil {
+				continue
+			}
+			name := rapid.SampledFrom([]string{found[1], found[1], found[1] + "s", "pasword", "secret"}).Draw(t, "key")
+			file[i] = strings.Replace(file[i], found[0], name+": "+forms.Draw(t, "form"), 1)
+		}
+		for range rapid.IntRange(0, 2).Draw(t, "corruptions") {
+			i := rapid.IntRange(0, len(file)-1).Draw(t, "corrupt")
+			if strings.Contains(file[i], secret) { // what is cut out of its key is no longer known as a secret
+				continue
+			}
+			at := rapid.IntRange(0, len(file[i])).Draw(t, "at")
+			file[i] = strings.ToValidUTF8(file[i][:at]+corruptions.Draw(t, "with")+file[i][at:], "")
+		}
+		text := strings.Join(file, "\n")
+		_, err := policies.Parse("f", []byte(text))
+		if err == nil {
+			return // a comment
+		}
+		if strings.Contains(err.Error(), secret) {
+			t.Fatalf("the secret is shown:\n%v\n\nin:\n%s", err, text)
 		}
 	})
 }

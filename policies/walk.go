@@ -219,24 +219,43 @@ func shapeOf(n ast.Node) string {
 	return single
 }
 
-// mask hides a node's text, up to the next token behind it.
+// mask hides a node's text.
 func (r *reader) mask(n ast.Node) {
+	next, _ := r.behind(n)
+	r.masks = append(r.masks, span{spotOf(n), next})
+}
+
+// maskLine hides a node's text and, in a flow mapping, the rest of its line: what
+// follows a secret behind a comma may be a part of it.
+func (r *reader) maskLine(n ast.Node) {
+	next, flow := r.behind(n)
+	if flow {
+		next = spot{next.line + 1, 1}
+	}
+	r.masks = append(r.masks, span{spotOf(n), next})
+}
+
+// behind is where the token behind a node stands, and whether it is one of a flow
+// collection. Comments are passed over: one may speak of the secret before it.
+func (r *reader) behind(n ast.Node) (next spot, flow bool) {
 	var last lastToken
 	ast.Walk(&last, n)
-	next, _ := slices.BinarySearchFunc(r.tokens, last.at, func(t *token.Token, s spot) int {
+	i, _ := slices.BinarySearchFunc(r.tokens, last.at, func(t *token.Token, s spot) int {
 		if s.before(spot{t.Position.Line, t.Position.Column}) {
 			return 1
 		}
 		return -1
 	})
-	to := spot{len(r.lines) + 1, 1}
-	for _, t := range r.tokens[next:] {
-		if t.Type != token.CommentType { // a comment may speak of the secret
-			to = spot{t.Position.Line, t.Position.Column}
-			break
+	for _, t := range r.tokens[i:] {
+		switch t.Type {
+		case token.CommentType:
+			continue
+		case token.CollectEntryType, token.MappingEndType, token.SequenceEndType:
+			flow = true
 		}
+		return spot{t.Position.Line, t.Position.Column}, flow
 	}
-	r.masks = append(r.masks, span{spotOf(n), to})
+	return spot{len(r.lines) + 1, 1}, false
 }
 
 // lastToken finds the last place that a node's tokens have.
@@ -362,6 +381,7 @@ func (r *reader) pairs(path string, n ast.Node, f field, visit func(name string,
 		}
 		k, ok := plainKey(kv.Key)
 		if !ok {
+			r.mask(kv.Key)
 			r.mask(kv.Value)
 			r.add(spotOf(kv.Key), "this key is not a plain word", "write `key: value`")
 			continue
@@ -379,7 +399,12 @@ func (r *reader) pairs(path string, n ast.Node, f field, visit func(name string,
 	return whole
 }
 
+// plainKey is a key's text. A word without a colon in a flow mapping is none: it may
+// be what followed a comma in a secret.
 func plainKey(k ast.MapKeyNode) (string, bool) {
+	if next := k.GetToken().Next; next == nil || next.Type != token.MappingValueType {
+		return "", false
+	}
 	switch k.(type) {
 	case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.NullNode:
 		return k.GetToken().Value, true
@@ -434,7 +459,7 @@ func (r *reader) keySpot(path string) spot {
 
 // unknownKey hides the value: the key may be a misspelt password.
 func (r *reader) unknownKey(path, name string, kv *ast.MappingValueNode, fields []field) {
-	r.mask(kv.Value)
+	r.maskLine(kv.Value)
 	var known []string
 	for _, f := range fields {
 		known = append(known, f.name)
@@ -474,7 +499,7 @@ var usableEnv = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 // secret itself, and is not shown.
 func (r *reader) readSecret(path string, n ast.Node, v reflect.Value, f field) {
 	if _, ok := n.(ast.MapNode); !ok {
-		r.mask(n)
+		r.maskLine(n)
 		r.add(spotOf(n), key(path)+" holds the secret itself", fmt.Sprintf(
 			"put the secret into a file that only its owner may read (chmod 600) and name the file: `%s: {file: /etc/airlock/secrets/NAME}`, or name an environment variable: `%s: {env: NAME}`", key(path), key(path)))
 		return
@@ -495,7 +520,7 @@ func (r *reader) readSecret(path string, n ast.Node, v reflect.Value, f field) {
 		r.add(r.at[join(path, "file")].value, "file takes an absolute path", "write the path from the root, such as /etc/airlock/secrets/NAME; the secret itself does not belong here")
 	}
 	if len(r.findings) > before {
-		r.mask(n)
+		r.maskLine(n)
 		v.SetZero()
 	}
 }
