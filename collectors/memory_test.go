@@ -54,10 +54,10 @@ func (m *memory) call(ctx context.Context, op, name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
-	case m.closed:
-		return PathError(op, name, fs.ErrClosed)
 	case m.lost:
 		return PathError(op, name, fmt.Errorf("%w: cable cut", ErrGone))
+	case m.closed:
+		return PathError(op, name, fs.ErrClosed)
 	case m.fail != nil:
 		return m.fail(op, name)
 	}

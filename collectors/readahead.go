@@ -123,7 +123,8 @@ func (r *Reader) read(b []byte, off int64) block {
 	return block{b[:n], err}
 }
 
-// Seek implements io.Seeker. What was read ahead elsewhere is thrown away.
+// Seek implements io.Seeker. What was read ahead elsewhere is thrown away; an error
+// that Read returned stays.
 func (r *Reader) Seek(offset int64, whence int) (int64, error) {
 	switch whence {
 	case io.SeekCurrent:
@@ -136,7 +137,7 @@ func (r *Reader) Seek(offset int64, whence int) (int64, error) {
 	}
 	if offset != r.given {
 		r.drain()
-		r.given, r.asked, r.front, r.err = offset, offset, nil, nil
+		r.given, r.asked, r.front = offset, offset, nil
 	}
 	return offset, nil
 }

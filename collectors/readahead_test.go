@@ -133,11 +133,15 @@ func TestReadAheadCloseEndsReads(t *testing.T) {
 		if _, err := r.Read(make([]byte, 1)); err != nil {
 			t.Fatal(err)
 		}
-		m.mu.Lock()
-		m.delay = 1000 * time.Hour
-		m.mu.Unlock()
-		go r.Read(make([]byte, Block)) // takes the rest of the block in hand, sends one more
 		synctest.Wait()
+		m.delay = 1000 * time.Hour
+		if _, err := io.ReadFull(r, make([]byte, Block)); err != nil { // into the second block: one more read is sent
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if m.count("read") != 5 {
+			t.Fatalf("%d reads were sent, want 5", m.count("read"))
+		}
 		began := time.Now()
 		if err := r.Close(); err != nil {
 			t.Error(err)

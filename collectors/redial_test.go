@@ -100,19 +100,25 @@ func TestRedialIsShared(t *testing.T) {
 func TestRedialRepeatsWhatItBrokeOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		first, second := newMemory("a"), newMemory("a")
+		first.fail = func(op, _ string) error {
+			if op == "stat" {
+				return ErrGone
+			}
+			return nil
+		}
 		src := redialling(t, Redial{}, &exchange{next: []*memory{first, second}})
 		first.delay = time.Minute
-		go src.Stat(t.Context(), "a")
-		synctest.Wait()
-		first.delay = 2 * time.Minute
-		go func() {
-			time.Sleep(59 * time.Second)
-			first.mu.Lock()
-			first.lost = true
-			first.mu.Unlock()
-		}()
-		if _, err := src.ReadDir(t.Context(), "."); err != nil { // sees fs.ErrClosed below
+		time.AfterFunc(time.Second, func() {
+			if _, err := src.ReadDir(t.Context(), "."); err != nil { // sees fs.ErrClosed below
+				t.Error(err)
+			}
+		})
+		if _, err := src.Stat(t.Context(), "a"); err != nil {
 			t.Error(err)
+		}
+		time.Sleep(time.Minute)
+		if first.count("list") != 1 || second.count("list") != 1 {
+			t.Errorf("listed %d times, then %d times, want once each", first.count("list"), second.count("list"))
 		}
 	})
 }

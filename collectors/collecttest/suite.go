@@ -78,7 +78,7 @@ func (f Fixture) open(t *testing.T) collectors.Source {
 }
 
 // file writes a file of random bytes below the root, and gives its name and bytes.
-func (f Fixture) file(t *testing.T, name string, size int) []byte {
+func (f Fixture) file(t testing.TB, name string, size int) []byte {
 	t.Helper()
 	content := make([]byte, size)
 	rand.NewChaCha8(sha256.Sum256([]byte(name))).Read(content)
@@ -87,7 +87,7 @@ func (f Fixture) file(t *testing.T, name string, size int) []byte {
 	return content
 }
 
-func (f Fixture) folder(t *testing.T, name string) {
+func (f Fixture) folder(t testing.TB, name string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Join(f.Dir, name), 0o755); err != nil {
 		t.Fatal(err)

@@ -13,17 +13,21 @@ import (
 	"airlock/collectors/local"
 )
 
-func TestSource(t *testing.T) {
+func fixture(t testing.TB) collecttest.Fixture {
 	dir := collecttest.Dir(t)
-	collecttest.Run(t, collecttest.Fixture{
+	return collecttest.Fixture{
 		Dir:        dir,
 		Privileged: os.Getuid() == 0,
 		POSIX:      true,
 		Dial: func(ctx context.Context) (collectors.Source, error) {
 			return local.Open(ctx, local.Config{Root: dir})
 		},
-	})
+	}
 }
+
+func TestSource(t *testing.T) { collecttest.Run(t, fixture(t)) }
+
+func BenchmarkSource(b *testing.B) { collecttest.Bench(b, fixture(b)) }
 
 func TestOpenRoot(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")

@@ -57,7 +57,7 @@ func Dial(ctx context.Context, c Config) (collectors.Source, error) {
 }
 
 func (s *source) start(c Config) error {
-	client, err := newClient(s.ssh, sftp.MaxPacketChecked(32<<10))
+	client, err := sftp.NewClient(s.ssh, sftp.MaxPacketChecked(32<<10))
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (s *source) start(c Config) error {
 		if err := client.Close(); err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
-		if client, err = newClient(s.ssh, sftp.MaxPacketUnchecked(255<<10)); err != nil {
+		if client, err = sftp.NewClient(s.ssh, sftp.MaxPacketUnchecked(255<<10)); err != nil {
 			return err
 		}
 	}
@@ -84,41 +84,6 @@ func (s *source) start(c Config) error {
 	}
 	s.root = strings.TrimSuffix(s.root, "/")
 	return nil
-}
-
-// newClient is sftp.NewClient, but for requests: it calls a lost connection by its
-// name. A closed channel answers a write with io.EOF, which pkg/sftp would pass on as
-// the end of the file or of the listing.
-func newClient(conn *ssh.Client, options ...sftp.ClientOption) (*sftp.Client, error) {
-	session, err := conn.NewSession()
-	if err != nil {
-		return nil, err
-	}
-	answers, err := session.StdoutPipe()
-	if err != nil {
-		return nil, errors.Join(err, session.Close())
-	}
-	requests, err := session.StdinPipe()
-	if err != nil {
-		return nil, errors.Join(err, session.Close())
-	}
-	if err := session.RequestSubsystem("sftp"); err != nil {
-		return nil, errors.Join(fmt.Errorf("the server offers no sftp: %w", err), session.Close())
-	}
-	return sftp.NewClientPipe(answers, channel{requests, session}, options...)
-}
-
-type channel struct {
-	io.Writer
-	io.Closer
-}
-
-func (c channel) Write(p []byte) (int, error) {
-	n, err := c.Writer.Write(p)
-	if err != nil {
-		err = fmt.Errorf("%w: %w", sftp.ErrSSHFxConnectionLost, err)
-	}
-	return n, err
 }
 
 func (s *source) path(name string) (string, error) {

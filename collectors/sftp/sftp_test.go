@@ -26,9 +26,9 @@ func dial(c sftp.Config) collectors.Dial {
 	return func(ctx context.Context) (collectors.Source, error) { return sftp.Dial(ctx, c) }
 }
 
-func TestSource(t *testing.T) {
+func fixture(t testing.TB) collecttest.Fixture {
 	dir, server := collecttest.Dir(t), collecttest.StartSSH(t)
-	collecttest.Run(t, collecttest.Fixture{
+	return collecttest.Fixture{
 		Dir:    dir,
 		POSIX:  true,
 		Server: &server.Server,
@@ -38,8 +38,12 @@ func TestSource(t *testing.T) {
 			c.SSH.Address, c.SSH.KeepAlive = server.Link.Address, every
 			return dial(c)
 		},
-	})
+	}
 }
+
+func TestSource(t *testing.T) { collecttest.Run(t, fixture(t)) }
+
+func BenchmarkSource(b *testing.B) { collecttest.Bench(b, fixture(b)) }
 
 func TestDialRefused(t *testing.T) {
 	dir, server := collecttest.Dir(t), collecttest.StartSSH(t)

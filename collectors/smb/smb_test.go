@@ -23,26 +23,30 @@ func dial(c smb.Config) collectors.Dial {
 	return func(ctx context.Context) (collectors.Source, error) { return smb.Dial(ctx, c) }
 }
 
-func TestSource(t *testing.T) {
-	for name, settings := range map[string][]string{
-		"signed":    {"server signing = mandatory"},
-		"encrypted": {"smb encrypt = required"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir := collecttest.Dir(t)
-			server := collecttest.StartSMB(t, dir, settings...)
-			collecttest.Run(t, collecttest.Fixture{
-				Dir:    dir,
-				Server: &server.Server,
-				Dial:   dial(config(server)),
-				Linked: func(every time.Duration) collectors.Dial {
-					c := config(server)
-					c.Address, c.KeepAlive = server.Link.Address, every
-					return dial(c)
-				},
-			})
-		})
+func fixture(t testing.TB, settings ...string) collecttest.Fixture {
+	dir := collecttest.Dir(t)
+	server := collecttest.StartSMB(t, dir, settings...)
+	return collecttest.Fixture{
+		Dir:    dir,
+		Server: &server.Server,
+		Dial:   dial(config(server)),
+		Linked: func(every time.Duration) collectors.Dial {
+			c := config(server)
+			c.Address, c.KeepAlive = server.Link.Address, every
+			return dial(c)
+		},
 	}
+}
+
+func TestSource(t *testing.T) {
+	t.Run("signed", func(t *testing.T) { collecttest.Run(t, fixture(t, "server signing = mandatory")) })
+	t.Run("encrypted", func(t *testing.T) { collecttest.Run(t, fixture(t, "smb encrypt = required")) })
+}
+
+func BenchmarkSource(b *testing.B) {
+	b.Run("plain", func(b *testing.B) { collecttest.Bench(b, fixture(b)) })
+	b.Run("signed", func(b *testing.B) { collecttest.Bench(b, fixture(b, "server signing = mandatory")) })
+	b.Run("encrypted", func(b *testing.B) { collecttest.Bench(b, fixture(b, "smb encrypt = required")) })
 }
 
 func TestDial(t *testing.T) {
