@@ -126,10 +126,12 @@ func (e *engine) seal(request, response *gosnmp.SnmpPacket) []byte {
 }
 
 func (e *engine) wrap(request, response *gosnmp.SnmpPacket, level gosnmp.SnmpV3MsgFlags) []byte {
-	usm, ok := e.usm.Copy().(*gosnmp.UsmSecurityParameters)
-	if !ok {
+	asked, ok := request.SecurityParameters.(*gosnmp.UsmSecurityParameters)
+	usm, also := e.usm.Copy().(*gosnmp.UsmSecurityParameters)
+	if !ok || !also {
 		return nil
 	}
+	usm.UserName = asked.UserName // none in a discovery, and net-snmp drops a report to another user
 	usm.AuthoritativeEngineBoots, usm.AuthoritativeEngineTime = e.boots, e.time()
 	usm.PrivacyParameters = []byte(rand.Text()[:8]) // the salt
 	response.Version = gosnmp.Version3
