@@ -55,6 +55,8 @@ type Config struct {
 	Place      Place
 	Passphrase string
 	StateDir   string // catalogue.db, caches and kopia's configuration; no secrets
+
+	keyDerivation string // of a new repository; kopia's default (scrypt) if empty
 }
 
 // Repository is an open repository. It is safe for concurrent use.
@@ -106,7 +108,7 @@ func (c Config) create(ctx context.Context, st blob.Storage) error {
 }
 
 func (c Config) initialize(ctx context.Context, st blob.Storage) error {
-	if err := repo.Initialize(ctx, st, &repo.NewRepositoryOptions{}, c.Passphrase); err != nil {
+	if err := repo.Initialize(ctx, st, &repo.NewRepositoryOptions{FormatBlockKeyDerivationAlgorithm: c.keyDerivation}, c.Passphrase); err != nil {
 		if errors.Is(err, repo.ErrAlreadyInitialized) {
 			err = ErrExist
 		}

@@ -35,10 +35,15 @@ func newChaCha(seed byte) *rand.ChaCha8 { return rand.NewChaCha8([32]byte{seed})
 // fresh makes a repository in temporary folders and opens it.
 func fresh(t testing.TB) (*Repository, Config) {
 	t.Helper()
-	base := t.TempDir()
-	c := Config{Place: Place{Path: filepath.Join(base, "nas")}, Passphrase: passphrase, StateDir: filepath.Join(base, "state")}
+	c := configFor(t, Place{Path: filepath.Join(t.TempDir(), "nas")})
 	must(t, Create(t.Context(), c))
 	return reopen(t, c), c
+}
+
+// configFor takes a key derivation that the race detector does not slow down.
+func configFor(t testing.TB, p Place) Config {
+	t.Helper()
+	return Config{Place: p, Passphrase: passphrase, StateDir: filepath.Join(t.TempDir(), "state"), keyDerivation: "pbkdf2-sha256-600000"}
 }
 
 func reopen(t testing.TB, c Config) *Repository {
@@ -155,7 +160,7 @@ func TestCreateAndOpen(t *testing.T) {
 	if err := Create(t.Context(), Config{Place: Place{Path: "/nonexistent/mount/airlock"}, Passphrase: "x", StateDir: t.TempDir()}); err == nil {
 		t.Error("a repository was created below a mount point that does not exist")
 	}
-	other := Config{Place: Place{Path: filepath.Join(t.TempDir(), "other")}, Passphrase: passphrase, StateDir: t.TempDir()}
+	other := configFor(t, Place{Path: filepath.Join(t.TempDir(), "other")})
 	must(t, Create(t.Context(), other))
 	other.StateDir = c.StateDir
 	if _, err := Open(t.Context(), other); !errors.Is(err, ErrReplaced) {

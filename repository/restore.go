@@ -89,6 +89,7 @@ func (v *View) restore(ctx context.Context, id, dir string, o RestoreOptions) (R
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
+	out.report(true) // everybody else is done: no lock is needed
 	out.result.Took = time.Since(start)
 	return out.result, errors.Join(out.whole(stats, err), root.Close())
 }
@@ -212,7 +213,7 @@ func (t *target) WriteFile(ctx context.Context, rel string, e fs.File, _ restore
 	defer t.mu.Unlock()
 	t.result.Files++
 	t.progress.Files++
-	t.report()
+	t.report(false)
 	return nil
 }
 
@@ -276,12 +277,13 @@ func (t *target) add(n int64) {
 	defer t.mu.Unlock()
 	t.result.Bytes += n
 	t.progress.Bytes += n
-	t.report()
+	t.report(false)
 }
 
-// report passes the progress on, four times a second at most. t.mu is held.
-func (t *target) report() {
-	if now := time.Now(); t.options.Progress != nil && now.Sub(t.reported) >= time.Second/4 {
+// report passes the progress on, four times a second at most, and at the last. t.mu is
+// held.
+func (t *target) report(last bool) {
+	if now := time.Now(); t.options.Progress != nil && (last || now.Sub(t.reported) >= time.Second/4) {
 		t.reported = now
 		t.options.Progress(t.progress)
 	}

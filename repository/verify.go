@@ -129,6 +129,7 @@ func (c *check) walk(ctx context.Context) (_ VerifyResult, err error) {
 			break
 		}
 	}
+	c.report(true)
 	if ctx.Err() != nil {
 		return c.result, context.Cause(ctx)
 	}
@@ -220,8 +221,14 @@ func (c *check) done(size, read int64) {
 		c.result.FilesRead++
 		c.result.BytesRead += read
 	}
-	if t := time.Now(); c.options.Progress != nil && t.Sub(c.reported) >= time.Second/4 {
-		c.reported = t
+	c.report(false)
+}
+
+// report passes the progress on, four times a second at most, and at the last. c.mu is
+// held.
+func (c *check) report(last bool) {
+	if now := time.Now(); c.options.Progress != nil && (last || now.Sub(c.reported) >= time.Second/4) {
+		c.reported = now
 		c.options.Progress(c.progress)
 	}
 }

@@ -1,0 +1,204 @@
+package repository
+
+import (
+	"bufio"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"airlock/sshconn"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
+)
+
+// need skips a test for lack of something that CI must have.
+func need(t testing.TB, ok bool, what string) {
+	t.Helper()
+	switch {
+	case ok:
+	case os.Getenv("CI") == "true":
+		t.Fatalf("CI needs %s", what)
+	default:
+		t.Skipf("needs %s", what)
+	}
+}
+
+// sftpServer is OpenSSH's, reached through a line that can be cut.
+type sftpServer struct {
+	place SFTPPlace
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+func startSSHD(t *testing.T) *sftpServer {
+	t.Helper()
+	sshd, err := exec.LookPath("/usr/sbin/sshd")
+	need(t, err == nil && os.Getuid() == 0, "root and OpenSSH's sshd")
+	must(t, os.MkdirAll("/run/sshd", 0o755))
+	dir := t.TempDir()
+	hostKey, hostPub := newKey(t)
+	key, pub := newKey(t)
+	must(t, os.WriteFile(dir+"/host", hostKey, 0o600))
+	must(t, os.WriteFile(dir+"/authorized", ssh.MarshalAuthorizedKey(pub), 0o600))
+	port := freePort(t)
+	config := fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\nAuthorizedKeysFile %[2]s/authorized\n"+
+		"PermitRootLogin yes\nStrictModes no\nUsePAM no\nPidFile none\nSubsystem sftp internal-sftp\n", port, dir)
+	must(t, os.WriteFile(dir+"/config", []byte(config), 0o600))
+	cmd := exec.Command(sshd, "-D", "-e", "-f", dir+"/config")
+	log, err := cmd.StderrPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	lines := bufio.NewScanner(log)
+	for lines.Scan() && !strings.Contains(lines.Text(), "Server listening") {
+		t.Log(lines.Text())
+	}
+	go io.Copy(io.Discard, log)
+
+	s := &sftpServer{place: SFTPPlace{Host: "127.0.0.1", User: "root", Key: key, KnownHosts: dir + "/known_hosts", Path: filepath.Join(t.TempDir(), "nas")}}
+	s.place.Port = s.forward(t, fmt.Sprint("127.0.0.1:", port))
+	line := knownhosts.Line([]string{s.place.address()}, hostPub)
+	must(t, os.WriteFile(s.place.KnownHosts, []byte(line+"\n"), 0o600))
+	return s
+}
+
+func newKey(t *testing.T) ([]byte, ssh.PublicKey) {
+	t.Helper()
+	pub, private, err := ed25519.GenerateKey(rand.Reader)
+	must(t, err)
+	block, err := ssh.MarshalPrivateKey(private, "")
+	must(t, err)
+	key, err := ssh.NewPublicKey(pub)
+	must(t, err)
+	return pem.EncodeToMemory(block), key
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	must(t, l.Close())
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func (s *sftpServer) forward(t *testing.T, to string) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { l.Close(); s.cut() })
+	go func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", to)
+			if err != nil {
+				near.Close()
+				continue
+			}
+			s.mu.Lock()
+			s.conns = append(s.conns, near, far)
+			s.mu.Unlock()
+			go func() { io.Copy(far, near); far.Close() }()
+			go func() { io.Copy(near, far); near.Close() }()
+		}
+	}()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// cut breaks every connection there is; new ones are let through.
+func (s *sftpServer) cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.conns {
+		c.Close()
+	}
+	s.conns = nil
+}
+
+func TestSFTP(t *testing.T) {
+	server := startSSHD(t)
+	c := configFor(t, Place{SFTP: &server.place})
+	if _, err := Open(t.Context(), c); !errors.Is(err, ErrNoRepository) {
+		t.Errorf("where nothing is: %v", err)
+	}
+	if _, err := os.Stat(server.place.Path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("opening made a folder: %v", err)
+	}
+	must(t, Create(t.Context(), c))
+	if err := Create(t.Context(), c); !errors.Is(err, ErrExist) {
+		t.Errorf("creating it again: %v", err)
+	}
+	r := reopen(t, c)
+	src := hospital(t)
+	res := snap(t, r, "imaging", disk(src))
+	sameTrees(t, src, restored(t, &r.View, res.ID))
+
+	inv, err := r.Blobs(t.Context())
+	must(t, err)
+	if len(inv.Blobs) < 6 || len(inv.Adopted) != 0 || len(inv.Amiss) != 0 {
+		t.Errorf("inventory: %+v", inv)
+	}
+	vaultOf{}.replicate(t, r)
+	check, err := r.Verify(t.Context(), VerifyOptions{})
+	if err != nil || len(check.Damaged) != 0 || check.FilesRead < 200 {
+		t.Errorf("verify: %+v, %v", check, err)
+	}
+	// The layout is the stock program's: the same folder opens as a local one.
+	local := c
+	local.Place, local.StateDir = Place{Path: server.place.Path}, t.TempDir()
+	sameTrees(t, src, restored(t, &reopen(t, local).View, res.ID))
+
+	noSecrets(t, c.StateDir, passphrase, string(server.place.Key[60:100]))
+}
+
+func TestSFTPLineCut(t *testing.T) {
+	server := startSSHD(t)
+	c := configFor(t, Place{SFTP: &server.place})
+	must(t, Create(t.Context(), c))
+	r := reopen(t, c)
+	src := t.TempDir()
+	plant(t, src, map[string][]byte{"a.bin": noise(1, 70<<20), "b.bin": noise(2, 10<<20)})
+	cuts := 0
+	var mu sync.Mutex
+	res := snap(t, r, "orca", hooked{Source: disk(src), read: func(_ context.Context, _ string, off int64) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if off >= int64(cuts+1)*25<<20 { // packs of 20 MiB are on their way
+			server.cut()
+			cuts++
+		}
+		return nil
+	}})
+	if cuts < 2 {
+		t.Fatalf("the line was cut %d times", cuts)
+	}
+	sameTrees(t, src, restored(t, &r.View, res.ID))
+	inv, err := r.Blobs(t.Context())
+	if err != nil || len(inv.Amiss) != 0 {
+		t.Errorf("amiss: %v, %v", inv.Amiss, err)
+	}
+}
+
+func TestSFTPWrongHostKey(t *testing.T) {
+	server := startSSHD(t)
+	_, other := newKey(t)
+	line := knownhosts.Line([]string{server.place.address()}, other)
+	must(t, os.WriteFile(server.place.KnownHosts, []byte(line+"\n"), 0o600))
+	if err := Create(t.Context(), configFor(t, Place{SFTP: &server.place})); !errors.Is(err, sshconn.ErrAuth) {
+		t.Errorf("another host key: %v", err)
+	}
+}
