@@ -464,7 +464,9 @@ func (f Fixture) keepAlive(t *testing.T) {
 	}
 	f.Server.Link.Freeze()
 	defer f.Server.Link.Thaw()
-	if _, err := src.ReadDir(t.Context(), "."); !errors.Is(err, collectors.ErrGone) {
+	ctx, cancel := context.WithTimeout(t.Context(), 4*soon)
+	defer cancel()
+	if _, err := src.ReadDir(ctx, "."); !errors.Is(err, collectors.ErrGone) {
 		t.Errorf("on a dead link: %v", err)
 	}
 }
