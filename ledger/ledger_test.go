@@ -288,8 +288,10 @@ func TestNotedBeforeAFullLedgerIsLate(t *testing.T) {
 		t.Error("an entry was appended although the one noted before it cannot be written")
 	}
 	l.Note(second)
-	if _, err := l.Append(t.Context(), big(9)); err == nil {
-		t.Error("an entry was appended although two noted before it cannot be written")
+	for range 2 { // the second refusal comes after the rescue that followed the first
+		if _, err := l.Append(t.Context(), big(9)); err == nil {
+			t.Error("an entry was appended although two noted before it cannot be written")
+		}
 	}
 	if n, cause := l.Pending(); n != 2 || cause == nil {
 		t.Errorf("%d entries are pending because of %v, want 2 and a cause", n, cause)
@@ -329,10 +331,10 @@ func waitGone(t *testing.T, l *Ledger) {
 func TestFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=512k"); err != nil {
-		if os.Getenv("CI") == "true" && os.Getuid() == 0 {
+		if os.Getenv("CI") == "true" {
 			t.Fatalf("mount a small disk: %v", err)
 		}
-		t.Skipf("no small disk to be had here: %v", err)
+		t.Skipf("no small disk to be had here, it takes root: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, 0); err != nil {

@@ -195,7 +195,15 @@ func (q *queue) close() error {
 	q.mu.Unlock()
 	q.poke()
 	<-q.done
-	return q.unsettled(nil)
+	if err := q.unsettled(nil); err != nil {
+		return err
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.onFile { // all is written, but tidy failed
+		return q.cause
+	}
+	return nil
 }
 
 // run is the writer. It makes an attempt whenever something comes in, and after a
@@ -284,7 +292,7 @@ func (q *queue) refuse(err error) {
 			it.answer <- err
 			return true
 		}
-		it.taken, it.entry.Late = false, true
+		it.taken = false
 		return false
 	})
 }

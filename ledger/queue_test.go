@@ -278,6 +278,23 @@ func TestFlushSaysWhatIsMissing(t *testing.T) {
 	wantWritten(t, d, "shut") // by the last attempt, which close makes
 }
 
+func TestLeftOverIsWrittenUnasked(t *testing.T) {
+	for _, left := range [][]Entry{nil, {reason("shutting"), reason("shut")}} {
+		synctest.Test(t, func(t *testing.T) {
+			d := &disk{kept: []string{"the file"}, began: time.Now()}
+			q := &queue{store: d.store, keep: d.keep, forget: d.forget}
+			q.start(left, true)
+			synctest.Wait()
+			if len(d.written()) != len(left) || len(d.late) != len(left) || d.kept != nil {
+				t.Errorf("of %d entries left over %d are written, %d late; the emergency file holds %q", len(left), len(d.written()), len(d.late), d.kept)
+			}
+			if err := q.close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &disk{broken: true, began: time.Now()}
