@@ -68,6 +68,9 @@ func (m *machine) take(e Event) {
 		if e.Side == Inner {
 			m.Held = false
 		}
+		if m.phase(e.Side) == Stuck {
+			m.beginShut(e.Side) // a person asked, so the proof gets its whole time again
+		}
 		m.shut(e.Side)
 	case Unlogged:
 		m.end("the ledger could not take the intent to open " + e.Side.door())
@@ -201,10 +204,13 @@ func (m *machine) closed(side Side, sight Sight) {
 // shut sends the command and starts the time for its proof; a door on its way keeps
 // its own time.
 func (m *machine) shut(side Side) {
-	d := m.door(side)
-	if d.Phase == Shutting || d.Phase == Stuck {
-		return
+	if p := m.phase(side); p != Shutting && p != Stuck {
+		m.beginShut(side)
 	}
+}
+
+func (m *machine) beginShut(side Side) {
+	d := m.door(side)
 	if side == Vault && m.Working {
 		m.do(StopWork{m.Cause})
 	}

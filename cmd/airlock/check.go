@@ -1,0 +1,260 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"airlock/policies"
+	"airlock/repository"
+	"airlock/switchctl"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) checkCommand() *cobra.Command {
+	var connect bool
+	c := &cobra.Command{
+		Use:   "check",
+		Short: "Check the policy file; with --connect also reach everything it names, changing nothing",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			p, err := a.policy()
+			var mistakes policies.Mistakes
+			if errors.As(err, &mistakes) && a.json {
+				return errors.Join(a.printJSON(map[string]any{"file": a.file, "mistakes": mistakes}), exitStatus(exitUsage))
+			}
+			if err != nil {
+				return err
+			}
+			var found []finding
+			if connect {
+				found = a.reach(c.Context(), p)
+			}
+			return a.printFindings(p, found)
+		},
+	}
+	a.jsonFlag(c)
+	c.Flags().BoolVar(&connect, "connect", false, "reach every source, switch and repository, and look every port up")
+	return c
+}
+
+// finding is what reaching one thing showed.
+type finding struct {
+	What  string `json:"what"`
+	OK    bool   `json:"ok"`
+	Text  string `json:"text"`
+	order int
+}
+
+func (a *app) printFindings(p policies.Policy, found []finding) error {
+	failed := 0
+	for _, f := range found {
+		if !f.OK {
+			failed++
+		}
+	}
+	if a.json {
+		if found == nil {
+			found = []finding{}
+		}
+		if err := a.printJSON(map[string]any{"file": a.file, "mistakes": policies.Mistakes{}, "reached": found}); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(a.out, "%s: sound: %d systems, %d vaults, %d doors, %d switches\n", a.file, len(p.Systems), len(p.Vaults), len(p.Doors), len(p.Switches))
+		w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+		for _, f := range found {
+			mark := "ok"
+			if !f.OK {
+				mark = "FAILED"
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\n", mark, f.What, f.Text)
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d cannot be reached or found", failed, len(found))
+	}
+	return nil
+}
+
+// reachWithin bounds each attempt.
+const reachWithin = 30 * time.Second
+
+// reach connects to everything that can be connected to with the doors as they are.
+func (a *app) reach(ctx context.Context, p policies.Policy) []finding {
+	var tasks []func(context.Context) finding
+	tasks = append(tasks, func(ctx context.Context) finding { return reachRepository(ctx, p) })
+	for _, name := range keys(p.Systems) {
+		tasks = append(tasks, func(ctx context.Context) finding { return reachSource(ctx, name, p.Systems[name].Source) })
+	}
+	for _, name := range keys(p.Doors) {
+		tasks = append(tasks, func(ctx context.Context) finding { return reachDoor(ctx, name, p) })
+	}
+	for _, name := range keys(p.Vaults) {
+		tasks = append(tasks, func(context.Context) finding {
+			return finding{What: "vault " + name, OK: true, Text: "stands behind its door, which a check does not open; `airlock window` will try it"}
+		})
+	}
+	found := make([]finding, len(tasks))
+	var all sync.WaitGroup
+	for i, task := range tasks {
+		all.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, reachWithin)
+			defer cancel()
+			found[i] = task(ctx)
+		})
+	}
+	all.Wait()
+	return found
+}
+
+func result(what, text string, err error) finding {
+	if err != nil {
+		return finding{What: what, Text: err.Error()}
+	}
+	return finding{What: what, OK: true, Text: text}
+}
+
+func reachRepository(ctx context.Context, p policies.Policy) finding {
+	err := openRepository(ctx, p)
+	text := "opens with its passphrase"
+	if errors.Is(err, repository.ErrNoRepository) {
+		err = fmt.Errorf("%w; `airlock init` makes it, if the place is the right one", err)
+	}
+	return result("repository "+p.Repository.URL.String(), text, err)
+}
+
+// openRepository opens the repository with a state of its own, so that nothing of the
+// site's is touched.
+func openRepository(ctx context.Context, p policies.Policy) (err error) {
+	conf, err := repositoryConfig(p)
+	if err != nil {
+		return err
+	}
+	if conf.StateDir, err = os.MkdirTemp("", "airlock-check-"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(conf.StateDir)) }()
+	r, err := repository.Open(ctx, conf)
+	if err != nil {
+		return err
+	}
+	return r.Close(ctx)
+}
+
+func reachSource(ctx context.Context, name string, s policies.Source) finding {
+	what := "system " + name
+	src, err := openSource(ctx, s)
+	if err != nil {
+		return result(what, "", err)
+	}
+	entries, err := src.ReadDir(ctx, ".")
+	err = errors.Join(err, src.Close())
+	return result(what, fmt.Sprintf("%s lists %d entries", s.URL, len(entries)), err)
+}
+
+func reachDoor(ctx context.Context, name string, p policies.Policy) finding {
+	d := p.Doors[name]
+	r, err := readPort(ctx, *p.Switches[d.Switch], switchctl.Lookup(d.Port))
+	return result("door "+name, fmt.Sprintf("is port %s of switch %s, %s", portName(r.Row), d.Switch, adminWord(r.Row.Admin)), err)
+}
+
+// readPort looks one port up, as a door would, and reads it.
+func readPort(ctx context.Context, s policies.Switch, l switchctl.Lookup) (switchctl.Reading, error) {
+	sw, err := openSwitch(ctx, s)
+	if err != nil {
+		return switchctl.Reading{}, err
+	}
+	port, err := sw.Find(ctx, l)
+	if err != nil {
+		return switchctl.Reading{}, errors.Join(err, sw.Close())
+	}
+	r, err := port.Read(ctx)
+	return r, errors.Join(err, port.Close(), sw.Close())
+}
+
+func portName(r switchctl.Row) string {
+	name := fmt.Sprintf("%d", r.Index)
+	if r.Name != "" {
+		name = fmt.Sprintf("%s (index %d)", r.Name, r.Index)
+	}
+	return name
+}
+
+func (a *app) planCommand() *cobra.Command {
+	var days int
+	c := &cobra.Command{
+		Use:   "plan",
+		Short: "Show what would run when in the next days, and which door stands open when",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			p, err := a.policy()
+			if err != nil {
+				return err
+			}
+			if days < 1 || days > 366 {
+				return fmt.Errorf("%w: --days is between 1 and 366", errUsage)
+			}
+			now := time.Now().In(p.Timezone.Location)
+			events := p.Plan(now, now.AddDate(0, 0, days))
+			if a.json {
+				if events == nil {
+					events = []policies.Event{}
+				}
+				return a.printJSON(events)
+			}
+			return a.printPlan(events)
+		},
+	}
+	a.jsonFlag(c)
+	c.Flags().IntVar(&days, "days", 3, "how many days")
+	return c
+}
+
+func (a *app) printPlan(events []policies.Event) error {
+	day := ""
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	for _, e := range events {
+		if d := e.Start.Format("Mon 2006-01-02"); d != day {
+			if err := w.Flush(); err != nil {
+				return err
+			}
+			day = d
+			fmt.Fprintf(a.out, "%s\n", d)
+		}
+		fmt.Fprintf(w, "  %s\t%s\n", e.Start.Format("15:04"), describeEvent(e))
+	}
+	if len(events) == 0 {
+		fmt.Fprintln(a.out, "nothing is planned in these days")
+	}
+	return w.Flush()
+}
+
+func describeEvent(e policies.Event) string {
+	if e.What == policies.Gathering {
+		text := "gather " + e.Name
+		if !e.QuietUntil.IsZero() {
+			text += ", which waits until " + e.QuietUntil.Format("15:04") + " for its quiet hours to end"
+		}
+		if e.WillPause {
+			text += ", which pauses while a window has the departments' door shut"
+		}
+		return text
+	}
+	text := fmt.Sprintf("window %s: %s stands open until %s at the latest", e.Name, e.Door, e.End.Format("15:04"))
+	if e.InnerDoor != "" {
+		text += ", " + e.InnerDoor + " shut meanwhile"
+	}
+	for _, o := range e.Overlaps {
+		text += fmt.Sprintf("\n  \t!! OVERLAPS with the window of %s at %s: both want %s", o.Vault, o.Start.Format("Mon 15:04"), o.Door)
+	}
+	return text
+}

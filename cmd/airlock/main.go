@@ -1,0 +1,213 @@
+// Command airlock is an offline backup orchestrator: it gathers departmental backups
+// into one repository, and copies them to a vault behind a switch port that is open
+// only while the copy runs.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"os/user"
+	"runtime/debug"
+	"syscall"
+	_ "time/tzdata" // hospital servers without zone files exist
+
+	"airlock/orchestrator"
+	"airlock/policies"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set when the program is built.
+var version = ""
+
+func main() {
+	// SIGINT and SIGTERM end what is being done: doors are shut first.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// The exit codes of every command.
+const (
+	exitDone    = 0
+	exitFailed  = 1
+	exitUsage   = 2
+	exitNotShut = 3 // outranks all others
+	exitInPart  = 4
+)
+
+// errUsage: the command line is wrong.
+var errUsage = errors.New("usage")
+
+func run(ctx context.Context, args []string, out, errs io.Writer) int {
+	a := &app{out: out, errs: errs, version: buildVersion()}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errs)
+	err := root.ExecuteContext(ctx)
+	code := exitCode(err)
+	var silent exitStatus
+	if err != nil && !errors.As(err, &silent) {
+		fmt.Fprintf(errs, "airlock: %s\n", err)
+		if hint := hint(err); hint != "" {
+			fmt.Fprintf(errs, "  %s\n", hint)
+		}
+	}
+	return code
+}
+
+// exitStatus is an exit code that says all there is to say.
+type exitStatus int
+
+func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+func exitCode(err error) int {
+	var mistakes policies.Mistakes
+	var status exitStatus
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &status):
+		return int(status)
+	case errors.Is(err, orchestrator.ErrNotShut):
+		return exitNotShut
+	case errors.Is(err, orchestrator.ErrInPart):
+		return exitInPart
+	case errors.As(err, &mistakes), errors.Is(err, errUsage), errors.Is(err, orchestrator.ErrUnknown):
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// hint is the next step after an error.
+func hint(err error) string {
+	switch {
+	case errors.Is(err, orchestrator.ErrNotShut):
+		return "A DOOR MAY BE OPEN. Pull its cable or shut the port at the switch, then run: airlock shut"
+	case errors.Is(err, orchestrator.ErrBusy):
+		return "Another airlock command is at work on this site; wait for it, or run: airlock status"
+	}
+	return ""
+}
+
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}
+
+// app is what the commands share.
+type app struct {
+	file      string
+	json      bool
+	out, errs io.Writer
+	version   string
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "airlock",
+		Short:         "Offline backups for hospitals: gather, open the door, copy, shut it and prove it",
+		Version:       a.version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
+	root.PersistentFlags().StringVarP(&a.file, "config", "c", "/etc/airlock/airlock.yaml", "policy `file`")
+	root.AddGroup(
+		&cobra.Group{ID: "set", Title: "Set up:"},
+		&cobra.Group{ID: "run", Title: "Run:"},
+		&cobra.Group{ID: "look", Title: "Look and restore:"},
+	)
+	add := func(group string, commands ...*cobra.Command) {
+		for _, c := range commands {
+			c.GroupID = group
+			c.Args = usage(c.Args)
+			root.AddCommand(c)
+		}
+	}
+	add("set", a.initCommand(), a.checkCommand(), a.planCommand(), a.portsCommand(), a.demoCommand())
+	add("run", a.serveCommand(), a.gatherCommand(), a.windowCommand(), a.shutCommand())
+	add("look", a.statusCommand(), a.snapshotsCommand(), a.restoreCommand(), a.verifyCommand(), a.auditCommand())
+	return root
+}
+
+// usage marks errors of the arguments as such.
+func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if check == nil {
+			return nil
+		}
+		if err := check(c, args); err != nil {
+			return fmt.Errorf("%w: %w; see: %s --help", errUsage, err, c.CommandPath())
+		}
+		return nil
+	}
+}
+
+// policy reads the policy file.
+func (a *app) policy() (policies.Policy, error) {
+	data, err := os.ReadFile(a.file)
+	if errors.Is(err, os.ErrNotExist) {
+		return policies.Policy{}, fmt.Errorf("%w: there is no policy file %s; name one with -c, or make one with: airlock init", errUsage, a.file)
+	}
+	if err != nil {
+		return policies.Policy{}, fmt.Errorf("%w: policy file: %w", errUsage, err)
+	}
+	p, err := policies.Parse(a.file, data)
+	if err != nil {
+		return policies.Policy{}, err
+	}
+	return *p, nil
+}
+
+// actor is on whose behalf the program runs, for the ledger.
+func actor() string {
+	name := fmt.Sprintf("uid %d", os.Getuid())
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		name = u.Username
+	}
+	if by := os.Getenv("SUDO_USER"); by != "" {
+		name += " (sudo by " + by + ")"
+	}
+	return "user " + name
+}
+
+// systemNames completes the names of systems.
+func (a *app) systemNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return complete(a, func(p policies.Policy) []string { return keys(p.Systems) })
+}
+
+// vaultNames completes the names of vaults.
+func (a *app) vaultNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return complete(a, func(p policies.Policy) []string { return keys(p.Vaults) })
+}
+
+// doorNames completes the names of doors.
+func (a *app) doorNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return complete(a, func(p policies.Policy) []string { return keys(p.Doors) })
+}
+
+// switchNames completes the names of switches.
+func (a *app) switchNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return complete(a, func(p policies.Policy) []string { return keys(p.Switches) })
+}
+
+func complete(a *app, names func(policies.Policy) []string) ([]string, cobra.ShellCompDirective) {
+	p, err := a.policy()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	return names(p), cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,356 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"airlock/console"
+	"airlock/orchestrator"
+	"airlock/policies"
+
+	"github.com/spf13/cobra"
+)
+
+// order has an order carried out: by the executor that runs, or by this process, which
+// then is the executor for as long as that takes.
+func (a *app) order(ctx context.Context, p policies.Policy, o orchestrator.Order) (orchestrator.Outcome, error) {
+	o.Actor = actor()
+	watch, end := a.progress()
+	defer end()
+	remote, err := console.Connect(ctx, console.SocketPath(p.State))
+	if err == nil {
+		return remote.Do(ctx, o, watch)
+	}
+	var out orchestrator.Outcome
+	err = a.execute(ctx, p, o.Verb, slog.New(slog.NewTextHandler(io.Discard, nil)), func(ctx context.Context, s *orchestrator.Site) error {
+		watch(orchestrator.Progress{Task: "start-up", Stage: "reading the doors"})
+		notShut := s.Settle(ctx)
+		if errors.Is(notShut, orchestrator.ErrNotShut) {
+			watch(orchestrator.Progress{Task: "start-up", Text: "ALARM " + notShut.Error()})
+		} else if notShut != nil {
+			return notShut
+		}
+		out, err = s.Do(ctx, o, watch)
+		return err
+	})
+	return out, err
+}
+
+// execute makes this process the site's executor while f runs. The doors are where
+// they belong, or known to be stuck, when it returns.
+func (a *app) execute(ctx context.Context, p policies.Policy, command string, log *slog.Logger, f func(context.Context, *orchestrator.Site) error) error {
+	s, err := orchestrator.Open(ctx, p, parts(), orchestrator.Options{Command: command, Actor: actor(), Version: a.version, Log: log})
+	if err != nil {
+		return err
+	}
+	l, err := console.Listen(console.SocketPath(p.State))
+	if err != nil {
+		return errors.Join(err, s.Close())
+	}
+	// The socket answers until the doors are shut, so it outlives ctx.
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- console.Serve(serving, l, console.OrderHandler(s)) }()
+	err = f(ctx, s)
+	err = errors.Join(err, s.Close())
+	stop()
+	return errors.Join(err, <-ended, os.Remove(console.SocketPath(p.State)))
+}
+
+func (a *app) serveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run the orchestrator: gather and hold windows on schedule",
+		Long:  "Run the orchestrator until SIGINT or SIGTERM. On start every door is read back and, where it should be, shut, before anything else runs.",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			p, err := a.policy()
+			if err != nil {
+				return err
+			}
+			log := slog.New(slog.NewTextHandler(a.errs, nil))
+			return a.execute(c.Context(), p, "serve", log, func(ctx context.Context, s *orchestrator.Site) error {
+				return a.serve(ctx, p, s, log)
+			})
+		},
+	}
+}
+
+func (a *app) serve(ctx context.Context, p policies.Policy, s *orchestrator.Site, log *slog.Logger) error {
+	ended := make(chan error, 1)
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	if p.Status.Listen != "" {
+		l, err := net.Listen("tcp", p.Status.Listen)
+		if err != nil {
+			return fmt.Errorf("status address %s: %w", p.Status.Listen, err)
+		}
+		log.Info("status", "address", "http://"+l.Addr().String()+"/v1/status")
+		go func() { ended <- console.Serve(serving, l, console.Handler(s)) }()
+	} else {
+		ended <- nil
+	}
+	if err := s.Settle(ctx); errors.Is(err, orchestrator.ErrNotShut) {
+		log.Error("a door is not proven shut; trying on", "error", err)
+	} else if err == nil {
+		log.Info("every door was read back and is where it belongs")
+	}
+	log.Info("serving", "site", p.Site, "systems", len(p.Systems), "vaults", len(p.Vaults))
+	err := s.Serve(ctx)
+	log.Info("ending: doors first")
+	stop()
+	if ctx.Err() != nil {
+		err = nil // it was told to end
+	}
+	return errors.Join(err, <-ended)
+}
+
+func (a *app) gatherCommand() *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use:               "gather [SYSTEM…]",
+		Short:             "Gather systems into the repository now; all if none is named",
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: a.systemNames,
+		RunE: func(c *cobra.Command, names []string) error {
+			p, err := a.policy()
+			if err != nil {
+				return err
+			}
+			out, err := a.order(c.Context(), p, orchestrator.Order{Verb: "gather", Names: names, Caller: orchestrator.Caller{Reason: reason}})
+			if a.json {
+				return errors.Join(err, a.printJSON(out.Gathered))
+			}
+			return err
+		},
+	}
+	a.jsonFlag(c)
+	c.Flags().StringVar(&reason, "reason", "by hand", "why, for the ledger")
+	return c
+}
+
+func (a *app) windowCommand() *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use:               "window [VAULT]",
+		Short:             "Open the vault's door, copy what the vault lacks, shut the door and prove it, now",
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: a.vaultNames,
+		RunE: func(c *cobra.Command, args []string) error {
+			p, err := a.policy()
+			if err != nil {
+				return err
+			}
+			name, err := onlyVault(p, args)
+			if err != nil {
+				return err
+			}
+			out, err := a.order(c.Context(), p, orchestrator.Order{Verb: "window", Vault: name, Caller: orchestrator.Caller{Reason: reason}})
+			if a.json {
+				return errors.Join(err, a.printJSON(out.Window))
+			}
+			return err
+		},
+	}
+	a.jsonFlag(c)
+	c.Flags().StringVar(&reason, "reason", "by hand", "why, for the ledger")
+	return c
+}
+
+// onlyVault is the vault that is named, or the only one there is.
+func onlyVault(p policies.Policy, args []string) (string, error) {
+	names := keys(p.Vaults)
+	switch {
+	case len(args) > 0:
+		return args[0], nil
+	case len(names) == 1:
+		return names[0], nil
+	case len(names) == 0:
+		return "", fmt.Errorf("%w: the policy file names no vault", errUsage)
+	}
+	return "", fmt.Errorf("%w: name a vault: %s", errUsage, strings.Join(names, ", "))
+}
+
+func (a *app) shutCommand() *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use:               "shut [DOOR…]",
+		Short:             "Shut doors and prove them shut; every door if none is named",
+		Long:              "Shut doors and prove them shut; every door if none is named. A window in course is ended. An inner door that was shut in this way stays shut until somebody opens it at its switch.",
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: a.doorNames,
+		RunE: func(c *cobra.Command, names []string) error {
+			p, err := a.policy()
+			if err != nil {
+				return err
+			}
+			_, err = a.order(c.Context(), p, orchestrator.Order{Verb: "shut", Names: names, Caller: orchestrator.Caller{Reason: reason}})
+			if err == nil && !a.json {
+				fmt.Fprintln(a.out, "proven shut")
+			}
+			if a.json {
+				return errors.Join(err, a.printJSON(map[string]bool{"shut": err == nil}))
+			}
+			return err
+		},
+	}
+	a.jsonFlag(c)
+	c.Flags().StringVar(&reason, "reason", "", "why, for the ledger")
+	return c
+}
+
+func (a *app) snapshotsCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:               "snapshots [SYSTEM]",
+		Short:             "List the snapshots in the repository",
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: a.systemNames,
+		RunE: func(c *cobra.Command, names []string) error {
+			p, err := a.policy()
+			if err != nil {
+				return err
+			}
+			out, err := a.order(c.Context(), p, orchestrator.Order{Verb: "snapshots", Names: names})
+			if err != nil {
+				return err
+			}
+			if a.json {
+				if out.Snapshots == nil {
+					out.Snapshots = []orchestrator.Snapshot{}
+				}
+				return a.printJSON(out.Snapshots)
+			}
+			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(w, "SYSTEM\tTAKEN\tFILES\tSIZE\tID\t")
+			for _, s := range out.Snapshots {
+				fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", s.System, s.Start.In(p.Timezone.Location).Format(timeLayout), s.Files, orchestrator.Size(s.Bytes), s.ID, snapshotRemark(s))
+			}
+			return w.Flush()
+		},
+	}
+	a.jsonFlag(c)
+	return c
+}
+
+const timeLayout = "2006-01-02 15:04:05 MST"
+
+func snapshotRemark(s orchestrator.Snapshot) string {
+	switch {
+	case s.Incomplete:
+		return "incomplete: its run was cut short"
+	case s.NotRead > 0:
+		return fmt.Sprintf("%d files could not be read", s.NotRead)
+	}
+	return ""
+}
+
+func (a *app) restoreCommand() *cobra.Command {
+	var r orchestrator.Restore
+	var reason, at string
+	c := &cobra.Command{
+		Use:               "restore SYSTEM --to DIR",
+		Short:             "Restore a system's files, from the repository or through a vault's door",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.systemNames,
+		RunE: func(c *cobra.Command, args []string) error {
+			p, err := a.policy()
+			if err != nil {
+				return err
+			}
+			r.System = args[0]
+			if r.To == "" {
+				return fmt.Errorf("%w: say where to: --to DIR", errUsage)
+			}
+			if r.To, err = filepath.Abs(r.To); err != nil {
+				return err
+			}
+			if r.At, err = parseTime(at, p.Timezone.Location); err != nil {
+				return err
+			}
+			out, err := a.order(c.Context(), p, orchestrator.Order{Verb: "restore", Restore: &r, Caller: orchestrator.Caller{Reason: reason}})
+			if a.json {
+				return errors.Join(err, a.printJSON(out.Restored))
+			}
+			return err
+		},
+	}
+	a.jsonFlag(c)
+	c.Flags().StringVar(&r.To, "to", "", "`folder` to restore to; it must be empty or not exist")
+	c.Flags().StringVar(&at, "at", "", "restore the newest snapshot no younger than this `time` (2026-11-21, 2026-11-21 22:15, RFC 3339)")
+	c.Flags().StringVar(&r.Snapshot, "snapshot", "", "restore the snapshot of this `ID`")
+	c.Flags().StringVar(&r.From, "from", "", "restore from this `vault`, opening its door")
+	c.Flags().StringVar(&reason, "reason", "", "why, for the ledger; needed with --from")
+	c.MarkFlagsMutuallyExclusive("at", "snapshot")
+	return c
+}
+
+// parseTime reads a time as people write it, in the site's zone where they name none.
+func parseTime(text string, zone *time.Location) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if t, err := time.ParseInLocation("2006-01-02", text, zone); err == nil {
+		return t.AddDate(0, 0, 1).Add(-time.Nanosecond), nil // the end of that day
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02T15:04"} {
+		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%w: %q is no time; write 2026-11-21, \"2026-11-21 22:15\" or 2026-11-21T22:15:00+09:00", errUsage, text)
+}
+
+func (a *app) verifyCommand() *cobra.Command {
+	var vaultName, reason string
+	var percent float64
+	c := &cobra.Command{
+		Use:   "verify",
+		Short: "Read the repository, or a vault, back and check it",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			p, err := a.policy()
+			if err != nil {
+				return err
+			}
+			if percent < 0 || percent > 100 {
+				return fmt.Errorf("%w: --percent is between 0 and 100", errUsage)
+			}
+			if !c.Flags().Changed("percent") && vaultName != "" {
+				percent = 5 // the door stands open meanwhile
+			}
+			out, err := a.order(c.Context(), p, orchestrator.Order{Verb: "verify", Vault: vaultName, Sample: percent / 100, Caller: orchestrator.Caller{Reason: reason}})
+			switch {
+			case a.json:
+				return errors.Join(err, a.printJSON(out.Verified))
+			case out.Verified != nil:
+				a.printVerified(*out.Verified)
+			}
+			return err
+		},
+	}
+	a.jsonFlag(c)
+	c.Flags().StringVar(&vaultName, "vault", "", "verify this `vault`, opening its door")
+	c.Flags().Float64Var(&percent, "percent", 100, "part to read back; of a vault 5 if not given")
+	c.Flags().StringVar(&reason, "reason", "by hand", "why, for the ledger")
+	return c
+}
+
+func (a *app) printVerified(v orchestrator.Verified) {
+	if v.Vault == "" {
+		fmt.Fprintf(a.out, "repository %s: %d snapshots, %d files read back, %s\n", v.Result, v.Snapshots, v.Files, orchestrator.Size(v.Bytes))
+	} else {
+		fmt.Fprintf(a.out, "vault %s %s: generation %d, %d blobs, %s of them read back\n", v.Vault, v.Result, v.Generation, v.Blobs, orchestrator.Size(v.Bytes))
+	}
+	for _, d := range v.Damaged {
+		fmt.Fprintf(a.out, "  %s\n", d.What)
+	}
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"airlock/orchestrator"
+	"airlock/policies"
+	"airlock/switchctl"
+
+	"github.com/spf13/cobra"
+)
+
+// portRow is a switch port as people and programs are shown it.
+type portRow struct {
+	Index       int     `json:"index"`
+	Name        string  `json:"name"`
+	Alias       string  `json:"alias"`
+	Description string  `json:"description"`
+	Type        int     `json:"type"` // ifType
+	Admin       string  `json:"admin"`
+	Oper        string  `json:"oper"`
+	Speed       uint64  `json:"speed"`       // bit/s
+	LastChange  float64 `json:"last_change"` // seconds of the switch's uptime
+	Door        string  `json:"door,omitempty"`
+}
+
+func (a *app) portsCommand() *cobra.Command {
+	var find []string
+	c := &cobra.Command{
+		Use:   "ports SWITCH",
+		Short: "Show a switch's ports as airlock sees them, and which door uses which",
+		Long: "Show a switch's ports as airlock sees them, and which door uses which. With --find it does exactly the lookup that a door would do: " +
+			"every key that is given (name=, alias=, description=, index=) must match one and the same physical port.",
+		Example:           "  airlock ports core\n  airlock ports core --find name=p3 --find alias=vault",
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: a.switchNames,
+		RunE: func(c *cobra.Command, args []string) error {
+			p, err := a.policy()
+			if err != nil {
+				return err
+			}
+			s := p.Switches[args[0]]
+			if s == nil {
+				return fmt.Errorf("switch %q is %w; it has %s", args[0], orchestrator.ErrUnknown, strings.Join(keys(p.Switches), ", "))
+			}
+			ctx, cancel := context.WithTimeout(c.Context(), 2*time.Minute)
+			defer cancel()
+			if !c.Flags().Changed("find") {
+				if len(args) > 1 {
+					return fmt.Errorf("%w: %s: give keys with --find", errUsage, strings.Join(args[1:], " "))
+				}
+				return a.listPorts(ctx, p, args[0])
+			}
+			l, err := parseLookup(append(find, args[1:]...))
+			if err != nil {
+				return err
+			}
+			return a.findPort(ctx, p, args[0], l)
+		},
+	}
+	a.jsonFlag(c)
+	c.Flags().StringArrayVar(&find, "find", nil, "`KEY=VALUE` of the one port meant: name, alias, description, index; may be repeated")
+	return c
+}
+
+// parseLookup reads the keys of a lookup.
+func parseLookup(pairs []string) (switchctl.Lookup, error) {
+	var l switchctl.Lookup
+	for _, pair := range pairs {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok || value == "" {
+			return l, fmt.Errorf("%w: %q is not KEY=VALUE", errUsage, pair)
+		}
+		switch key {
+		case "name":
+			l.Name = value
+		case "alias":
+			l.Alias = value
+		case "description":
+			l.Description = value
+		case "index":
+			n, err := strconv.Atoi(value)
+			if err != nil || n <= 0 {
+				return l, fmt.Errorf("%w: index=%s is no ifIndex", errUsage, value)
+			}
+			l.Index = n
+		default:
+			return l, fmt.Errorf("%w: %q is none of name, alias, description, index", errUsage, key)
+		}
+	}
+	return l, nil
+}
+
+func (a *app) findPort(ctx context.Context, p policies.Policy, name string, l switchctl.Lookup) error {
+	r, err := readPort(ctx, *p.Switches[name], l)
+	if err != nil {
+		return err
+	}
+	row := describePort(r.Row, "")
+	if a.json {
+		return a.printJSON(row)
+	}
+	return a.printPorts([]portRow{row})
+}
+
+func (a *app) listPorts(ctx context.Context, p policies.Policy, name string) error {
+	sw, err := openSwitch(ctx, *p.Switches[name])
+	if err != nil {
+		return err
+	}
+	defer sw.Close()
+	rows, err := sw.Rows(ctx)
+	if err != nil {
+		return err
+	}
+	doors := map[int]string{}
+	for _, door := range keys(p.Doors) {
+		if d := p.Doors[door]; d.Switch == name {
+			if row, err := switchctl.Lookup(d.Port).Match(rows); err == nil {
+				doors[row.Index] = door
+			} else {
+				fmt.Fprintf(a.errs, "door %s: %v\n", door, err)
+			}
+		}
+	}
+	list := make([]portRow, len(rows))
+	for i, r := range rows {
+		list[i] = describePort(r, doors[r.Index])
+	}
+	if a.json {
+		return a.printJSON(list)
+	}
+	return a.printPorts(list)
+}
+
+func describePort(r switchctl.Row, door string) portRow {
+	return portRow{r.Index, r.Name, r.Alias, r.Description, r.Type, adminWord(r.Admin), operWord(r.Oper), r.Speed, r.LastChange.Seconds(), door}
+}
+
+func (a *app) printPorts(rows []portRow) error {
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "INDEX\tNAME\tALIAS\tDESCRIPTION\tTYPE\tADMIN\tOPER\tSPEED\tLAST CHANGE\tDOOR")
+	for _, r := range rows {
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", r.Index, r.Name, r.Alias, r.Description, r.Type, r.Admin, r.Oper,
+			speedWord(r.Speed), (time.Duration(r.LastChange) * time.Second).String(), r.Door)
+	}
+	return w.Flush()
+}
+
+func speedWord(bits uint64) string {
+	if bits == 0 {
+		return ""
+	}
+	return strings.TrimSuffix(orchestrator.Size(int64(bits)), "B") + "bit/s"
+}
+
+func adminWord(s switchctl.Admin) string {
+	switch s {
+	case switchctl.AdminUp:
+		return "up"
+	case switchctl.AdminDown:
+		return "down"
+	case switchctl.AdminTesting:
+		return "testing"
+	}
+	return "unknown"
+}
+
+func operWord(s switchctl.Oper) string {
+	words := map[switchctl.Oper]string{
+		switchctl.OperUp: "up", switchctl.OperDown: "down", switchctl.OperTesting: "testing", switchctl.OperUnknown: "unknown",
+		switchctl.OperDormant: "dormant", switchctl.OperNotPresent: "notPresent", switchctl.OperLowerLayerDown: "lowerLayerDown",
+	}
+	if word := words[s]; word != "" {
+		return word
+	}
+	return "not read"
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"airlock/collectors"
+	"airlock/collectors/local"
+	"airlock/collectors/sftp"
+	"airlock/collectors/smb"
+	"airlock/orchestrator"
+	"airlock/policies"
+	"airlock/repository"
+	"airlock/sshconn"
+	"airlock/switchctl"
+	"airlock/switchctl/snmp"
+	"airlock/vault"
+	vaultlocal "airlock/vault/local"
+	vaultsftp "airlock/vault/sftp"
+)
+
+// parts chooses the drivers by what the policy file says.
+func parts() orchestrator.Parts {
+	return orchestrator.Parts{Switch: openSwitch, Source: openSource, Vault: openVault, Repository: repositoryConfig}
+}
+
+func openSwitch(ctx context.Context, s policies.Switch) (switchctl.Switch, error) {
+	if s.Driver != "snmp" {
+		return nil, fmt.Errorf("switch %s: driver %q is not in this version of airlock; use driver: snmp", s.Address, s.Driver)
+	}
+	var r reader
+	c := snmp.Config{
+		Address: s.Address, Version: s.SNMP.Version,
+		Community: r.text(s.SNMP.Community),
+		User:      s.SNMP.User,
+		Auth:      s.SNMP.Auth, AuthPassword: r.text(s.SNMP.AuthPassword),
+		Privacy: s.SNMP.Privacy, PrivacyPassword: r.text(s.SNMP.PrivacyPassword),
+		ContextName: s.SNMP.Context,
+	}
+	if r.err != nil {
+		return nil, fmt.Errorf("switch %s: %w", s.Address, r.err)
+	}
+	return snmp.Dial(ctx, c)
+}
+
+func openSource(ctx context.Context, s policies.Source) (collectors.Source, error) {
+	var r reader
+	switch u := s.URL; u.Scheme {
+	case "smb":
+		user := u.User
+		if u.Domain != "" {
+			user = u.Domain + `\` + user
+		}
+		c := smb.Config{Address: u.Address(), User: user, Password: r.text(s.Password), Share: u.Share, Root: u.Path}
+		if r.err != nil {
+			return nil, r.err
+		}
+		return smb.Dial(ctx, c)
+	case "sftp":
+		conn, err := sshConfig(u, s.Access)
+		if err != nil {
+			return nil, err
+		}
+		return sftp.Dial(ctx, sftp.Config{SSH: conn, Root: u.Path})
+	case "file":
+		return local.Open(ctx, local.Config{Root: u.Path})
+	}
+	return nil, fmt.Errorf("no driver reads a source at %s", s.URL)
+}
+
+func openVault(ctx context.Context, v policies.Vault) (vault.Store, error) {
+	switch u := v.URL; u.Scheme {
+	case "sftp":
+		conn, err := sshConfig(u, v.Access)
+		if err != nil {
+			return nil, err
+		}
+		return vaultsftp.Dial(ctx, vaultsftp.Config{Conn: conn, Path: u.Path})
+	case "file":
+		return vaultlocal.Open(u.Path)
+	}
+	return nil, fmt.Errorf("no driver writes to a vault at %s", v.URL)
+}
+
+func repositoryConfig(p policies.Policy) (repository.Config, error) {
+	var r reader
+	c := repository.Config{Passphrase: r.text(p.Repository.Passphrase), StateDir: p.State}
+	u := p.Repository.URL
+	switch u.Scheme {
+	case "file":
+		c.Place.Path = u.Path
+	case "sftp":
+		c.Place.SFTP = &repository.SFTPPlace{
+			Host: u.Host, Port: u.Port, User: u.User, Path: u.Path,
+			Key: []byte(r.text(p.Repository.Key)), Password: r.text(p.Repository.Password), KnownHosts: p.Repository.KnownHosts,
+		}
+	default:
+		return c, fmt.Errorf("no driver keeps a repository at %s", u)
+	}
+	return c, r.err
+}
+
+func sshConfig(u policies.URL, a policies.Access) (sshconn.Config, error) {
+	var r reader
+	c := sshconn.Config{
+		Address: u.Address(), User: u.User,
+		Password: r.text(a.Password), Key: []byte(r.text(a.Key)), KnownHosts: a.KnownHosts,
+	}
+	return c, r.err
+}
+
+// reader reads several secrets, and keeps what went wrong.
+type reader struct{ err error }
+
+func (r *reader) text(s policies.Secret) string {
+	if s == (policies.Secret{}) {
+		return ""
+	}
+	text, err := s.Read()
+	r.err = errors.Join(r.err, err)
+	return text
+}
+
+func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,123 @@
+package console
+
+import (
+	"context"
+	"time"
+
+	"airlock/orchestrator"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// collector makes metrics of the status at each scrape. Names and labels come from
+// the policy file, never from a department's files.
+type collector struct{ source Source }
+
+// gauge is one metric, and how it is read off the status.
+type gauge struct {
+	name, help string
+	labels     []string
+	each       func(st orchestrator.Status, emit func(value float64, labels ...string))
+}
+
+func gauges() []gauge {
+	return []gauge{
+		{"airlock_up", "1 while the ledger can be read and written.", nil, func(st orchestrator.Status, emit func(float64, ...string)) {
+			emit(truth(st.Ledger.Error == ""))
+		}},
+		{"airlock_door_state", "1 for the state that the door is in.", []string{"door", "state"}, func(st orchestrator.Status, emit func(float64, ...string)) {
+			for name, d := range st.Doors {
+				for _, state := range []string{"unknown", "shut", "opening", "open", "shutting", "stuck"} {
+					emit(truth(d.State == state), name, state)
+				}
+			}
+		}},
+		{"airlock_door_amiss", "1 if the door is not where it belongs while nothing is being done with it.", []string{"door"}, func(st orchestrator.Status, emit func(float64, ...string)) {
+			for name, d := range st.Doors {
+				emit(truth(d.Amiss()), name)
+			}
+		}},
+		{"airlock_system_last_success_timestamp_seconds", "When the newest snapshot without unreadable files was begun; 0 for never.", []string{"system"}, func(st orchestrator.Status, emit func(float64, ...string)) {
+			for name, s := range st.Systems {
+				var at float64
+				if s.LastSuccess != nil {
+					at = seconds(*s.LastSuccess)
+				}
+				emit(at, name)
+			}
+		}},
+		{"airlock_system_rpo_met", "1 if the newest snapshot is young enough.", []string{"system"}, func(st orchestrator.Status, emit func(float64, ...string)) {
+			for name, s := range st.Systems {
+				emit(truth(s.RPOMet), name)
+			}
+		}},
+		{"airlock_system_snapshots", "Snapshots kept in the repository.", []string{"system"}, func(st orchestrator.Status, emit func(float64, ...string)) {
+			for name, s := range st.Systems {
+				emit(float64(s.Snapshots), name)
+			}
+		}},
+		window("airlock_window_ok", "1 if the last window was done whole.", func(w *orchestrator.WindowRecord) float64 { return truth(w.Result == "done") }),
+		window("airlock_window_end_timestamp_seconds", "When the door of the last window was proven shut.", func(w *orchestrator.WindowRecord) float64 { return seconds(w.ProvenAt) }),
+		window("airlock_window_exposure_seconds", "For how long the port counted as open in the last window.", func(w *orchestrator.WindowRecord) float64 { return w.Exposure }),
+		window("airlock_window_wire_seconds", "What the bytes of the last window need at the port's speed.", func(w *orchestrator.WindowRecord) float64 { return w.Wire }),
+		window("airlock_window_bytes", "Bytes sent in the last window.", func(w *orchestrator.WindowRecord) float64 { return float64(w.Bytes) }),
+		window("airlock_window_blobs", "Blobs sent in the last window.", func(w *orchestrator.WindowRecord) float64 { return float64(w.Blobs) }),
+		{"airlock_vault_generations", "Generations that the vault holds.", []string{"vault"}, func(st orchestrator.Status, emit func(float64, ...string)) {
+			for name, v := range st.Vaults {
+				emit(float64(v.Generations), name)
+			}
+		}},
+		{"airlock_ledger_entries", "Entries in the ledger.", nil, func(st orchestrator.Status, emit func(float64, ...string)) { emit(float64(st.Ledger.Entries)) }},
+		{"airlock_ledger_pending", "Entries that are not durable yet.", nil, func(st orchestrator.Status, emit func(float64, ...string)) { emit(float64(st.Ledger.Pending)) }},
+		{"airlock_alarms", "Alarms of this run of the executor, the newest fifty at most.", nil, func(st orchestrator.Status, emit func(float64, ...string)) { emit(float64(len(st.Alarms))) }},
+	}
+}
+
+func window(name, help string, value func(*orchestrator.WindowRecord) float64) gauge {
+	return gauge{name, help, []string{"vault"}, func(st orchestrator.Status, emit func(float64, ...string)) {
+		for vault, v := range st.Vaults {
+			if v.LastWindow != nil {
+				emit(value(v.LastWindow), vault)
+			}
+		}
+	}}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func seconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
+}
+
+func (g gauge) desc() *prometheus.Desc { return prometheus.NewDesc(g.name, g.help, g.labels, nil) }
+
+// Describe implements prometheus.Collector.
+func (c collector) Describe(out chan<- *prometheus.Desc) {
+	for _, g := range gauges() {
+		out <- g.desc()
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(out chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	st, err := c.source.Status(ctx)
+	for _, g := range gauges() {
+		if err != nil {
+			out <- prometheus.NewInvalidMetric(g.desc(), err)
+			continue
+		}
+		g.each(st, func(value float64, labels ...string) {
+			out <- prometheus.MustNewConstMetric(g.desc(), prometheus.GaugeValue, value, labels...)
+		})
+	}
+}

@@ -1,0 +1,74 @@
+package console
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"airlock/orchestrator"
+)
+
+// Severity is how bad a problem is, as monitoring programs count.
+type Severity int
+
+// The severities, worst last.
+const (
+	OK Severity = iota
+	Warning
+	Critical
+)
+
+// Problem is something that is not as it should be.
+type Problem struct {
+	Severity Severity
+	Text     string
+}
+
+// String is the problem with its severity in front.
+func (p Problem) String() string {
+	return [...]string{"OK", "WARNING", "CRITICAL"}[p.Severity] + ": " + p.Text
+}
+
+// Problems lists what is wrong, worst first: a door that is not where it belongs and a
+// ledger that cannot be written are critical; so are an RPO that is not met and a
+// window that failed, since the next one may come too late.
+func Problems(st orchestrator.Status) []Problem {
+	var all []Problem
+	add := func(s Severity, format string, args ...any) {
+		all = append(all, Problem{s, fmt.Sprintf(format, args...)})
+	}
+	for _, name := range slices.Sorted(maps.Keys(st.Doors)) {
+		if d := st.Doors[name]; d.Amiss() {
+			add(Critical, "door %s is %s (%s)", name, d.State, d.Proof)
+		}
+	}
+	if st.Ledger.Error != "" {
+		add(Critical, "ledger: %s", st.Ledger.Error)
+	}
+	for _, name := range slices.Sorted(maps.Keys(st.Vaults)) {
+		if w := st.Vaults[name].LastWindow; w != nil && w.Result != "done" {
+			severity := Critical
+			if w.Result == "in part" {
+				severity = Warning
+			}
+			add(severity, "vault %s: last window %s: %s", name, w.Result, w.Error)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(st.Systems)) {
+		switch s := st.Systems[name]; {
+		case !s.RPOMet:
+			add(Critical, "system %s: its RPO is not met (%s)", name, lastSuccess(s))
+		case s.LastError != "":
+			add(Warning, "system %s: last gathering %s: %s", name, s.LastResult, s.LastError)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Problem) int { return int(b.Severity - a.Severity) })
+	return all
+}
+
+func lastSuccess(s orchestrator.SystemStatus) string {
+	if s.LastSuccess == nil {
+		return "never gathered whole"
+	}
+	return "last gathered whole " + s.LastSuccess.Format("2006-01-02 15:04")
+}

@@ -1,0 +1,253 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"airlock/orchestrator"
+)
+
+// ErrNobody: no executor answers on the socket.
+var ErrNobody = errors.New("no executor answers")
+
+// SocketPath is the socket of the site whose state folder is given.
+func SocketPath(state string) string { return filepath.Join(state, "airlock.sock") }
+
+// Listen makes the socket, for its owner only. The site's lock is held by the caller,
+// so a socket that is there already is left over from a crash.
+func Listen(path string) (net.Listener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("socket: %w", err)
+	}
+	// The socket is made under a name that nobody looks for, and gets its own when
+	// its mode is right.
+	hidden := path + ".new"
+	if err := os.Remove(hidden); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("socket: %w", err)
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: hidden, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("socket: %w", err)
+	}
+	l.SetUnlinkOnClose(false)
+	if err := errors.Join(os.Chmod(hidden, 0o600), os.Rename(hidden, path)); err != nil {
+		return nil, errors.Join(fmt.Errorf("socket: %w", err), l.Close())
+	}
+	return l, nil
+}
+
+// site is what the socket gives access to.
+type site interface {
+	orchestrator.Executor
+	Source
+}
+
+// OrderHandler answers polls and takes orders: POST /v1/orders/ID with an Order, the ID
+// of the client's choice, is answered by a line of JSON for each progress and a last one
+// with the outcome. DELETE /v1/orders/ID ends the order, whose outcome still comes; a
+// client that goes away ends it too.
+func OrderHandler(s site) http.Handler {
+	desk := &desk{site: s, ends: map[string]context.CancelCauseFunc{}}
+	mux := http.NewServeMux()
+	mux.Handle("/", Handler(s))
+	mux.HandleFunc("POST /v1/orders/{id}", desk.take)
+	mux.HandleFunc("DELETE /v1/orders/{id}", desk.end)
+	return mux
+}
+
+// desk is where orders are taken.
+type desk struct {
+	site site
+	mu   sync.Mutex
+	ends map[string]context.CancelCauseFunc
+}
+
+func (d *desk) take(w http.ResponseWriter, r *http.Request) {
+	var o orchestrator.Order
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&o); err != nil {
+		http.Error(w, "this is no order: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	ctx, end := context.WithCancelCause(r.Context())
+	defer end(nil)
+	id := r.PathValue("id")
+	d.mu.Lock()
+	d.ends[id] = end
+	d.mu.Unlock()
+	out := &stream{w: w, c: http.NewResponseController(w)}
+	outcome, err := d.site.Do(ctx, o, func(p orchestrator.Progress) { out.send(line{Progress: &p}) })
+	d.mu.Lock()
+	delete(d.ends, id)
+	d.mu.Unlock()
+	last := line{Outcome: &outcome}
+	if err != nil {
+		last.Error, last.Kinds = err.Error(), kindsOf(err)
+	}
+	out.send(last)
+}
+
+func (d *desk) end(w http.ResponseWriter, r *http.Request) {
+	d.mu.Lock()
+	end := d.ends[r.PathValue("id")]
+	d.mu.Unlock()
+	if end == nil {
+		http.Error(w, "no such order", http.StatusNotFound)
+		return
+	}
+	end(errors.New("the client asked for it"))
+	w.WriteHeader(http.StatusAccepted)
+}
+
+// line is one line of an answer: progress, or the outcome.
+type line struct {
+	Progress *orchestrator.Progress `json:"progress,omitempty"`
+	Outcome  *orchestrator.Outcome  `json:"outcome,omitempty"`
+	Error    string                 `json:"error,omitempty"`
+	Kinds    []string               `json:"kinds,omitempty"`
+}
+
+// stream writes lines. A client that is gone ends the order through its context, so
+// errors of writing need no other notice.
+type stream struct {
+	mu   sync.Mutex
+	w    http.ResponseWriter
+	c    *http.ResponseController
+	last time.Time
+}
+
+func (s *stream) send(l line) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	// Progress comes by the thousand; people see ten a second.
+	if l.Progress != nil && l.Progress.Text == "" && time.Since(s.last) < 100*time.Millisecond {
+		return
+	}
+	s.last = time.Now()
+	if err := json.NewEncoder(s.w).Encode(l); err == nil {
+		s.c.Flush()
+	}
+}
+
+// kinds are the errors on which a command's exit code depends, by their names on the
+// wire.
+func kinds() map[string]error {
+	return map[string]error{
+		"not shut": orchestrator.ErrNotShut,
+		"refused":  orchestrator.ErrRefused,
+		"in part":  orchestrator.ErrInPart,
+		"unknown":  orchestrator.ErrUnknown,
+	}
+}
+
+func kindsOf(err error) []string {
+	var names []string
+	for name, kind := range kinds() {
+		if errors.Is(err, kind) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// remoteError is an executor's error on this side of the socket.
+type remoteError struct {
+	text  string
+	kinds []error
+}
+
+func (e *remoteError) Error() string   { return e.text }
+func (e *remoteError) Unwrap() []error { return e.kinds }
+
+// Remote is the executor behind a socket.
+type Remote struct{ client http.Client }
+
+// Connect reaches the executor of a site. ErrNobody if there is none.
+func Connect(ctx context.Context, path string) (*Remote, error) {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", path)
+	}
+	conn, err := dial(ctx, "", "")
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNobody, err)
+	}
+	if err := conn.Close(); err != nil {
+		return nil, err
+	}
+	return &Remote{http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}, nil
+}
+
+// Do gives the order and follows it to its end. When ctx ends, the executor is told,
+// and Do waits until it has shut what the order opened.
+func (r *Remote) Do(ctx context.Context, o orchestrator.Order, watch orchestrator.Watch) (orchestrator.Outcome, error) {
+	id := rand.Text()
+	lasting := context.WithoutCancel(ctx)
+	stop := context.AfterFunc(ctx, func() {
+		// If it does not arrive, the order ends by itself, or the executor is gone.
+		if response, err := r.ask(lasting, http.MethodDelete, id, nil); err == nil {
+			response.Body.Close()
+		}
+	})
+	defer stop()
+	response, err := r.ask(lasting, http.MethodPost, id, o)
+	if err != nil {
+		return orchestrator.Outcome{}, err
+	}
+	defer response.Body.Close() // read to its end, or given up
+	for lines := json.NewDecoder(response.Body); ; {
+		var l line
+		if err := lines.Decode(&l); err != nil {
+			return orchestrator.Outcome{}, fmt.Errorf("the executor went away in the middle of the order: %w", err)
+		}
+		if l.Progress != nil {
+			watch(*l.Progress)
+		}
+		if l.Outcome != nil {
+			return *l.Outcome, l.err()
+		}
+	}
+}
+
+func (r *Remote) ask(ctx context.Context, method, id string, v any) (*http.Response, error) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://airlock/v1/orders/"+id, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	response, err := r.client.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNobody, err)
+	}
+	if response.StatusCode >= 300 {
+		text, err := io.ReadAll(io.LimitReader(response.Body, 1<<16))
+		return nil, errors.Join(fmt.Errorf("the executor answers: %s", bytes.TrimSpace(text)), err, response.Body.Close())
+	}
+	return response, nil
+}
+
+func (l line) err() error {
+	if l.Error == "" {
+		return nil
+	}
+	e := &remoteError{text: l.Error}
+	for _, name := range l.Kinds {
+		if kind := kinds()[name]; kind != nil {
+			e.kinds = append(e.kinds, kind)
+		}
+	}
+	return e
+}

@@ -1,0 +1,70 @@
+package orchestrator
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// doorDetail is the evidence beside a change of a door's state.
+type doorDetail struct {
+	Reading  *readingDetail `json:"reading,omitempty"`
+	Probe    string         `json:"probe,omitempty"` // silent, answers, pending
+	Error    string         `json:"error,omitempty"` // why nothing could be read
+	Exposure float64        `json:"exposure_seconds,omitempty"`
+}
+
+type readingDetail struct {
+	At         time.Time `json:"at"`
+	Index      int       `json:"index"`
+	Name       string    `json:"name,omitempty"`
+	Alias      string    `json:"alias,omitempty"`
+	Admin      int       `json:"admin"` // ifAdminStatus
+	Oper       int       `json:"oper"`  // ifOperStatus
+	Uptime     float64   `json:"uptime_seconds"`
+	LastChange float64   `json:"last_change_seconds"`
+	InOctets   uint64    `json:"in_octets"`
+	OutOctets  uint64    `json:"out_octets"`
+}
+
+func sightDetail(s sighting) doorDetail {
+	d := doorDetail{Probe: s.probe}
+	switch {
+	case s.at.IsZero():
+	case s.err != nil:
+		d.Error = s.err.Error()
+	default:
+		r := s.reading
+		d.Reading = &readingDetail{
+			At: s.at, Index: r.Row.Index, Name: r.Row.Name, Alias: r.Row.Alias,
+			Admin: int(r.Row.Admin), Oper: int(r.Row.Oper),
+			Uptime: r.Uptime.Seconds(), LastChange: r.Row.LastChange.Seconds(),
+			InOctets: r.InOctets, OutOctets: r.OutOctets,
+		}
+	}
+	return d
+}
+
+// String says what was seen, for alarms and the status.
+func (s sighting) String() string {
+	switch {
+	case s.at.IsZero():
+		return "not read yet"
+	case s.err != nil:
+		return s.err.Error()
+	}
+	text := fmt.Sprintf("ifAdminStatus %d, ifOperStatus %d", s.reading.Row.Admin, s.reading.Row.Oper)
+	if s.probe != "" {
+		text += ", probe " + s.probe
+	}
+	return text
+}
+
+// detail makes a ledger detail of a value that encoding/json can always encode.
+func detail(v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return json.RawMessage(fmt.Sprintf("{%q:%q}", "error", err.Error()))
+	}
+	return b
+}

@@ -1,0 +1,373 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"airlock/orchestrator/window"
+	"airlock/switchctl"
+)
+
+// The times within which one call to a switch ends. A switch that needs longer is
+// asked again; how long a door may take in all is the policy's business.
+const (
+	findWithin  = 20 * time.Second
+	setWithin   = 10 * time.Second
+	readWithin  = 8 * time.Second
+	probeWithin = 1500 * time.Millisecond // one lost SYN and its repetition
+)
+
+// way is the session with one switch, made when it is first needed and made anew
+// after it failed.
+type way struct {
+	dial func(context.Context) (switchctl.Switch, error)
+	mu   sync.Mutex
+	sw   switchctl.Switch
+}
+
+func (w *way) session(ctx context.Context) (switchctl.Switch, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.sw == nil {
+		sw, err := w.dial(ctx)
+		if err != nil {
+			return nil, err
+		}
+		w.sw = sw
+	}
+	return w.sw, nil
+}
+
+// drop ends the session if it is still the one that failed.
+func (w *way) drop(sw switchctl.Switch) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.sw == nil || w.sw != sw {
+		return nil
+	}
+	w.sw = nil
+	return sw.Close()
+}
+
+func (w *way) close() error {
+	w.mu.Lock()
+	sw := w.sw
+	w.mu.Unlock()
+	return w.drop(sw)
+}
+
+// sighting is one look at a door: what the state machine is told, and the evidence.
+type sighting struct {
+	at      time.Time
+	sight   window.Sight
+	reading switchctl.Reading
+	probe   string    // "", "silent", "answers", "pending"
+	sent    time.Time // when the door was last told to open, for the first time since it was told to shut
+	err     error
+}
+
+// door carries out commands on one switch port, and reads it. A single goroutine
+// does both, so that the switch never sees two commands for a port at once; a new
+// command ends a read that is under way, and the newest command wins.
+type door struct {
+	name   string
+	lookup switchctl.Lookup
+	probe  string
+	way    *way
+	report func(sighting)
+	unsent func(error) // a command to open never left
+
+	commands chan bool            // true opens
+	asks     chan chan<- sighting // examine
+	paces    chan time.Duration   // 0: do not look
+
+	mu       sync.Mutex
+	stopRead context.CancelFunc
+
+	// Only the goroutine of run uses what follows.
+	port     switchctl.Port
+	from     switchctl.Switch // the session that port belongs to
+	shutting bool             // told to shut, and not yet seen shut
+	opening  bool             // told to open, and not since to shut
+	sent     time.Time        // when it was first told so
+}
+
+func newDoor(name string, lookup switchctl.Lookup, probe string, w *way) *door {
+	return &door{
+		name: name, lookup: lookup, probe: probe, way: w,
+		commands: make(chan bool, 1),
+		asks:     make(chan chan<- sighting),
+		paces:    make(chan time.Duration, 1),
+	}
+}
+
+// command has the door opened or shut; it never waits.
+func (d *door) command(open bool) {
+	replace(d.commands, open)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopRead != nil {
+		d.stopRead()
+	}
+}
+
+// pace sets the time between two looks; it never waits.
+func (d *door) pace(every time.Duration) { replace(d.paces, every) }
+
+// replace puts v into a channel of capacity one, in place of what it holds. It is
+// called by one goroutine at a time.
+func replace[T any](c chan T, v T) {
+	for {
+		select {
+		case c <- v:
+			return
+		default:
+			select {
+			case <-c:
+			default:
+			}
+		}
+	}
+}
+
+// run serves the door until ctx ends.
+func (d *door) run(ctx context.Context) {
+	var every time.Duration
+	look := time.NewTimer(0)
+	look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			d.forget(nil)
+			return
+		case open := <-d.commands:
+			d.carryOut(ctx, open)
+			d.tell(ctx, false)
+		case reply := <-d.asks:
+			d.forget(nil) // S7: resolved at every use
+			reply <- d.look(ctx, true)
+		case every = <-d.paces:
+		case <-look.C:
+			if d.tell(ctx, false).probe == "pending" {
+				d.tell(ctx, true)
+			}
+		}
+		look.Stop()
+		if every > 0 {
+			look.Reset(every)
+		}
+	}
+}
+
+// tell looks and reports it, unless a command came in between, which asks for a look
+// of its own.
+func (d *door) tell(ctx context.Context, probe bool) sighting {
+	s := d.look(ctx, probe)
+	if len(d.commands) == 0 && ctx.Err() == nil {
+		d.report(s)
+	}
+	return s
+}
+
+// examine resolves the port anew and looks at it, probe and all.
+func (d *door) examine(ctx context.Context) (sighting, error) {
+	reply := make(chan sighting, 1)
+	select {
+	case d.asks <- reply:
+	case <-ctx.Done():
+		return sighting{}, context.Cause(ctx)
+	}
+	select {
+	case s := <-reply:
+		return s, s.err
+	case <-ctx.Done():
+		return sighting{}, context.Cause(ctx)
+	}
+}
+
+// carryOut sends one command. What comes of it is seen by looking.
+func (d *door) carryOut(ctx context.Context, open bool) {
+	d.shutting = !open
+	d.opening = d.opening && open
+	err := d.set(ctx, open)
+	if errors.Is(err, switchctl.ErrMoved) { // S7: the row is another one now, so look again which it is
+		d.forget(nil)
+		err = d.set(ctx, open)
+	}
+	switch {
+	case err == nil, !open:
+		// A shut that failed shows in the looks that follow; they repeat it.
+	case errors.Is(err, switchctl.ErrTimeout), ctx.Err() != nil:
+		// It may have been carried out: only a look tells.
+	default:
+		d.unsent(err)
+	}
+}
+
+func (d *door) set(ctx context.Context, open bool) error {
+	port, err := d.find(ctx, open)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, setWithin)
+	defer cancel()
+	admin := switchctl.AdminDown
+	if open {
+		admin = switchctl.AdminUp
+		if !d.opening {
+			d.opening, d.sent = true, time.Now()
+		}
+	}
+	err = port.Set(ctx, admin)
+	return d.judge(ctx, err)
+}
+
+// find gives the port of the door; anew if asked, since S7 wants every opening to
+// resolve it. A port that was found before is compared by the driver at every Set.
+func (d *door) find(ctx context.Context, anew bool) (switchctl.Port, error) {
+	if d.port != nil && !anew {
+		return d.port, nil
+	}
+	if anew {
+		d.forget(nil)
+	}
+	ctx, cancel := context.WithTimeout(ctx, findWithin)
+	defer cancel()
+	sw, err := d.way.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	port, err := sw.Find(ctx, d.lookup)
+	if err != nil {
+		d.from = sw
+		return nil, d.judge(ctx, err)
+	}
+	d.port, d.from = port, sw
+	return port, nil
+}
+
+// judge drops a session that an error has made doubtful.
+func (d *door) judge(ctx context.Context, err error) error {
+	refusal := errors.Is(err, switchctl.ErrNoMatch) || errors.Is(err, switchctl.ErrAmbiguous) ||
+		errors.Is(err, switchctl.ErrNotPhysical) || errors.Is(err, switchctl.ErrMoved) || errors.Is(err, switchctl.ErrRefused)
+	if err == nil || refusal {
+		return err
+	}
+	if errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, switchctl.ErrTimeout) {
+		err = fmt.Errorf("%w: %w", switchctl.ErrTimeout, err)
+	}
+	if context.Cause(ctx) == errInterrupted {
+		return err // ended by us: it says nothing of the session
+	}
+	return d.forget(err)
+}
+
+// forget lets go of the port, and after an error of its session too; it returns err
+// with what closing added.
+func (d *door) forget(err error) error {
+	if d.port != nil {
+		err = errors.Join(err, d.port.Close())
+	}
+	if err != nil && d.from != nil {
+		err = errors.Join(err, d.way.drop(d.from))
+	}
+	d.port, d.from = nil, nil
+	return err
+}
+
+var errInterrupted = errors.New("a command came first")
+
+// look reads the door, and probes what stands behind it where the reading leaves
+// that open. After a command to shut, the first look leaves the probe pending, so
+// that the moment of the port's going down is not told late.
+func (d *door) look(ctx context.Context, probe bool) sighting {
+	s := d.read(ctx)
+	if s.err != nil || s.sight.Up || d.probe == "" {
+		return s
+	}
+	if d.shutting && !probe {
+		s.probe, s.sight.Answers = "pending", true
+		return s
+	}
+	s.probe = "silent"
+	if answers(ctx, d.probe) {
+		s.probe, s.sight.Answers = "answers", true
+		return s
+	}
+	// The probe took its time: what was read before it may be old.
+	again := d.read(ctx)
+	again.probe = s.probe
+	d.shutting = d.shutting && !again.sight.Shut()
+	return again
+}
+
+func (d *door) read(ctx context.Context) sighting {
+	ctx, done := d.interruptible(ctx)
+	defer done()
+	reading, err := d.readPort(ctx)
+	s := sighting{at: time.Now(), reading: reading, sent: d.sent, err: err}
+	if err == nil {
+		s.sight = window.Sight{
+			Read: true,
+			Up:   reading.Row.Admin != switchctl.AdminDown,
+			Link: reading.Row.Oper == switchctl.OperUp,
+		}
+	}
+	return s
+}
+
+func (d *door) readPort(ctx context.Context) (switchctl.Reading, error) {
+	for again := false; ; again = true {
+		port, err := d.find(ctx, again)
+		if err != nil {
+			return switchctl.Reading{}, err
+		}
+		ctx, cancel := context.WithTimeout(ctx, readWithin)
+		reading, err := port.Read(ctx)
+		cancel()
+		if !errors.Is(err, switchctl.ErrMoved) || again {
+			return reading, d.judge(ctx, err)
+		}
+	}
+}
+
+// interruptible gives a context that command ends.
+func (d *door) interruptible(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := func() { cancel(errInterrupted) }
+	d.mu.Lock()
+	d.stopRead = stop
+	d.mu.Unlock()
+	if len(d.commands) > 0 { // it came before the line above
+		stop()
+	}
+	return ctx, func() {
+		d.mu.Lock()
+		d.stopRead = nil
+		d.mu.Unlock()
+		cancel(nil)
+	}
+}
+
+// answers reports whether anything at address answers a connection, be it with a
+// refusal: that too came through the door. Only a refusal on loopback is this
+// machine's own.
+func answers(ctx context.Context, address string) bool {
+	d := net.Dialer{Timeout: probeWithin}
+	conn, err := d.DialContext(ctx, "tcp", address)
+	if err == nil {
+		conn.Close()
+		return true
+	}
+	var at *net.OpError
+	if !errors.As(err, &at) {
+		return false
+	}
+	to, ok := at.Addr.(*net.TCPAddr)
+	return errors.Is(err, syscall.ECONNREFUSED) && !(ok && to.IP.IsLoopback()) || errors.Is(err, syscall.ECONNRESET)
+}

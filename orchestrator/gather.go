@@ -1,0 +1,356 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"airlock/collectors"
+	"airlock/ledger"
+	"airlock/policies"
+	"airlock/repository"
+)
+
+// The results of a gathering or a window, as the ledger has them.
+const (
+	resultDone    = "done"
+	resultInPart  = "in part"
+	resultFailed  = "failed"
+	resultRefused = "refused"
+	resultCut     = "cut" // the executor ended in the middle
+)
+
+// Progress is how far something has come. It is told often; Text, where it is set, is
+// a line to be shown once.
+type Progress struct {
+	Task       string `json:"task"`  // "gather accounting"
+	Stage      string `json:"stage"` // what is being done right now
+	Files      int64  `json:"files,omitempty"`
+	TotalFiles int64  `json:"total_files,omitempty"` // 0: not known
+	Bytes      int64  `json:"bytes,omitempty"`
+	TotalBytes int64  `json:"total_bytes,omitempty"`
+	Failed     int64  `json:"failed,omitempty"`
+	Text       string `json:"text,omitempty"`
+}
+
+// Watch takes progress. It must not block, and may be called from several goroutines.
+type Watch func(Progress)
+
+// Caller is on whose behalf something is done, and why.
+type Caller struct {
+	Actor  string    `json:"actor"`
+	Reason string    `json:"reason"`
+	Due    time.Time `json:"due,omitzero"` // when the schedule wanted it; zero if a person did
+}
+
+// late reports whether a scheduled run comes later than a schedule's own slack.
+func (c Caller) late(now time.Time) bool { return !c.Due.IsZero() && now.Sub(c.Due) > 5*time.Minute }
+
+// Gathered is what became of one system.
+type Gathered struct {
+	System    string      `json:"system"`
+	Result    string      `json:"result"` // done, in part, failed
+	Error     string      `json:"error,omitempty"`
+	Snapshot  string      `json:"snapshot,omitempty"`
+	Start     time.Time   `json:"start"`
+	End       time.Time   `json:"end"`
+	Files     int64       `json:"files"`
+	Bytes     int64       `json:"bytes"`
+	NewBytes  int64       `json:"new_bytes"` // written to the repository
+	Unchanged int64       `json:"unchanged"` // files not read again
+	Failed    []FileError `json:"failed,omitempty"`
+	NotRead   int64       `json:"not_read"`          // how many failed in all
+	Changed   []string    `json:"changed,omitempty"` // written to while they were read
+	Snapshots int         `json:"snapshots"`         // kept, after retention
+	Late      bool        `json:"late,omitempty"`
+}
+
+// FileError says why one file was not read or not restored.
+type FileError struct {
+	Path  string `json:"path"`
+	Error string `json:"error"`
+}
+
+func fileErrors(all []repository.FileError) []FileError {
+	list := make([]FileError, len(all))
+	for i, f := range all {
+		list[i] = FileError{f.Path, f.Err}
+	}
+	return list
+}
+
+// namedInLedger is how many failed files an entry names; the rest it counts.
+const namedInLedger = 100
+
+// Gather gathers the systems, all of them if none is named, some at a time. One
+// system's failure does not stop another's: the error is ErrInPart if anything failed
+// and anything was done.
+func (s *Site) Gather(ctx context.Context, names []string, by Caller, watch Watch) ([]Gathered, error) {
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	defer s.orders.Done()
+	names, err := s.systems(names)
+	if err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	var all []Gathered
+	var group sync.WaitGroup
+	for _, name := range names {
+		group.Go(func() {
+			g := s.gather(ctx, name, by, watch)
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, g)
+		})
+	}
+	group.Wait()
+	slices.SortFunc(all, func(a, b Gathered) int { return strings.Compare(a.System, b.System) })
+	return all, judge(all)
+}
+
+func judge(all []Gathered) error {
+	var failed, inPart []string
+	for _, g := range all {
+		switch g.Result {
+		case resultFailed:
+			failed = append(failed, g.System+": "+g.Error)
+		case resultInPart:
+			inPart = append(inPart, fmt.Sprintf("%s: %d files could not be read", g.System, g.NotRead))
+		}
+	}
+	switch {
+	case len(failed) == len(all) && len(all) > 0:
+		return errors.New(strings.Join(failed, "; "))
+	case len(failed)+len(inPart) > 0:
+		return fmt.Errorf("%w: %s", ErrInPart, strings.Join(append(failed, inPart...), "; "))
+	}
+	return nil
+}
+
+// systems are the names, checked; all systems if there are none.
+func (s *Site) systems(names []string) ([]string, error) {
+	if len(names) == 0 {
+		return slices.Sorted(maps.Keys(s.policy.Systems)), nil
+	}
+	for _, name := range names {
+		if s.policy.Systems[name] == nil {
+			return nil, fmt.Errorf("system %q is %w; it has %s", name, ErrUnknown, strings.Join(slices.Sorted(maps.Keys(s.policy.Systems)), ", "))
+		}
+	}
+	return slices.Compact(slices.Sorted(slices.Values(names))), nil
+}
+
+// gather gathers one system and writes what became of it to the ledger.
+func (s *Site) gather(ctx context.Context, name string, by Caller, watch Watch) Gathered {
+	g := Gathered{System: name, Start: time.Now(), Late: by.late(time.Now())}
+	tell := func(p Progress) {
+		p.Task = "gather " + name
+		s.mu.Lock()
+		s.gathering[name] = p
+		s.mu.Unlock()
+		watch(p)
+	}
+	s.mu.Lock()
+	_, twice := s.gathering[name]
+	if !twice {
+		s.gathering[name] = Progress{Task: "gather " + name}
+	}
+	s.mu.Unlock()
+	if twice {
+		g.Result, g.Error, g.End = resultFailed, "it is being gathered already", time.Now()
+		return g // the gathering that runs makes the entry
+	}
+	tell(Progress{Stage: "waiting for its turn"})
+	s.slots <- struct{}{}
+	err := s.snapshot(ctx, &g, by, tell)
+	<-s.slots
+	s.mu.Lock()
+	delete(s.gathering, name)
+	s.mu.Unlock()
+	g.End = time.Now()
+	switch {
+	case err != nil:
+		g.Result, g.Error = resultFailed, err.Error()
+		s.alarm(Alarm{At: g.End, System: name, What: "was not gathered", Why: g.Error})
+	case g.NotRead > 0:
+		g.Result = resultInPart
+	default:
+		g.Result = resultDone
+	}
+	inLedger := g
+	inLedger.Failed = g.Failed[:min(len(g.Failed), namedInLedger)]
+	inLedger.Changed = g.Changed[:min(len(g.Changed), namedInLedger)]
+	s.journal.Note(ledger.Entry{
+		Time: g.End, Kind: ledger.KindGather, Actor: by.Actor, Reason: by.Reason,
+		System: name, To: g.Result, Detail: detail(inLedger),
+	})
+	watch(Progress{Task: "gather " + name, Stage: g.Result, Files: g.Files, Bytes: g.Bytes, Failed: g.NotRead, Text: g.String()})
+	return g
+}
+
+// snapshot makes the snapshot and applies retention.
+func (s *Site) snapshot(ctx context.Context, g *Gathered, by Caller, tell Watch) error {
+	system := s.policy.Systems[g.System]
+	repo, err := s.Repository(ctx)
+	if err != nil {
+		return err
+	}
+	quiet := s.keepQuiet(ctx, g.System, by, tell)
+	defer quiet.end()
+	tell(Progress{Stage: "connecting"})
+	if m := system.Ready.Marker; m != "" {
+		tell(Progress{Stage: "waiting for " + m})
+	}
+	stack := collectors.Stack{
+		Filter: collectors.Filter{Include: system.Include, Exclude: system.Exclude},
+		Limits: collectors.Limits{Bandwidth: int64(system.Limits.Bandwidth), Concurrency: system.Limits.Concurrency},
+		Gate:   &quiet.gate,
+		Ready:  collectors.Marker{Name: system.Ready.Marker, Wait: time.Duration(system.Ready.Wait)},
+	}
+	src, err := stack.Open(ctx, s.gate.Dial(func(ctx context.Context) (collectors.Source, error) {
+		return s.parts.Source(ctx, system.Source)
+	}))
+	if err != nil {
+		return err
+	}
+	result, err := repo.Snapshot(ctx, repository.Job{
+		System: g.System, Source: src, Parallel: system.Limits.Concurrency, RehashPercent: rehashPercent,
+		Progress: func(p repository.Progress) {
+			tell(Progress{Stage: "reading", Files: p.Files, TotalFiles: p.TotalFiles, Bytes: p.Bytes, TotalBytes: p.TotalBytes, Failed: p.Failed})
+		},
+	})
+	if err = errors.Join(err, src.Close()); err != nil {
+		return err
+	}
+	g.Snapshot, g.Files, g.Bytes, g.NewBytes, g.Unchanged = result.ID, result.Files, result.Bytes, result.NewBytes, result.Unchanged
+	g.Failed, g.NotRead, g.Changed = fileErrors(result.Failed), result.ErrorCount, result.Changed
+	return s.retain(ctx, repo, g, system.Keep)
+}
+
+// rehashPercent of the files that look unchanged are read again all the same, so that
+// within some weeks each has been: change is told by size and time alone otherwise.
+const rehashPercent = 2
+
+// retain removes the snapshots that the policy no longer keeps.
+func (s *Site) retain(ctx context.Context, repo *repository.Repository, g *Gathered, keep policies.Keep) error {
+	removed, err := repo.Expire(ctx, g.System, repository.Keep{
+		Last: keep.Last, Hourly: keep.Hourly, Daily: keep.Daily, Weekly: keep.Weekly, Monthly: keep.Monthly, Annual: keep.Annual,
+		Zone: s.policy.Timezone.Location,
+	})
+	if err != nil {
+		return fmt.Errorf("retention of %s: %w", g.System, err)
+	}
+	if len(removed) > 0 {
+		s.journal.Note(ledger.Entry{
+			Time: time.Now(), Kind: ledger.KindUpkeep, Actor: "policy", Reason: "retention", System: g.System,
+			Detail: detail(map[string]any{"removed": removed}),
+		})
+	}
+	kept, err := repo.Snapshots(ctx, g.System)
+	g.Snapshots = len(kept)
+	return err
+}
+
+// quietness holds a gathering back during its system's quiet hours.
+type quietness struct {
+	gate collectors.Gate
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// keepQuiet begins to watch the clock. A person who wants a gathering now gets it now,
+// and is told.
+func (s *Site) keepQuiet(ctx context.Context, name string, by Caller, tell Watch) *quietness {
+	system := s.policy.Systems[name]
+	ctx, stop := context.WithCancel(ctx)
+	q := &quietness{stop: stop, done: make(chan struct{})}
+	if by.Due.IsZero() {
+		if until, quiet := system.Quiet(time.Now()); quiet {
+			tell(Progress{Stage: "connecting", Text: fmt.Sprintf("%s: these are its quiet hours, until %s; gathering all the same, since a person asked", name, until.Format("15:04"))})
+		}
+		close(q.done)
+		return q
+	}
+	first := make(chan struct{})
+	go q.watch(ctx, system, tell, first)
+	<-first
+	return q
+}
+
+// watch shuts the gate in quiet hours. It closes first when the gate is what the
+// clock wants for the first time.
+func (q *quietness) watch(ctx context.Context, system *policies.System, tell Watch, first chan<- struct{}) {
+	defer close(q.done)
+	paused := false
+	for {
+		now := time.Now()
+		until, quiet := system.Quiet(now)
+		if quiet && !paused {
+			tell(Progress{Stage: "quiet hours until " + until.Format("15:04")})
+			// Calls that are under way finish by themselves if ctx ends first.
+			if err := q.gate.Pause(ctx); err != nil {
+				quiet = false
+			}
+			paused = true
+		}
+		if !quiet && paused {
+			q.gate.Resume()
+			paused = false
+		}
+		if first != nil {
+			close(first)
+			first = nil
+		}
+		wait := time.NewTimer(time.Until(now.Truncate(time.Minute).Add(time.Minute)))
+		select {
+		case <-wait.C:
+		case <-ctx.Done():
+			wait.Stop()
+			if paused {
+				q.gate.Resume()
+			}
+			return
+		}
+	}
+}
+
+func (q *quietness) end() {
+	q.stop()
+	<-q.done
+}
+
+// String is the result as one line.
+func (g Gathered) String() string {
+	switch g.Result {
+	case resultFailed:
+		return fmt.Sprintf("%s: failed: %s", g.System, g.Error)
+	case resultInPart:
+		names := make([]string, 0, 3)
+		for _, f := range g.Failed[:min(3, len(g.Failed))] {
+			names = append(names, f.Path+" ("+f.Error+")")
+		}
+		return fmt.Sprintf("%s: in part: %d files, %s; %d could not be read: %s", g.System, g.Files, Size(g.Bytes), g.NotRead, strings.Join(names, ", "))
+	}
+	return fmt.Sprintf("%s: %d files, %s, of which %s new to the repository, in %s", g.System, g.Files, Size(g.Bytes), Size(g.NewBytes), g.End.Sub(g.Start).Round(100*time.Millisecond))
+}
+
+// Size is a number of bytes as people read it, in powers of ten.
+func Size(n int64) string {
+	const units = "kMGTPE"
+	if n < 1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, unit := float64(n)/1000, 0
+	for value >= 999.95 && unit < len(units)-1 {
+		value /= 1000
+		unit++
+	}
+	return fmt.Sprintf("%.1f %cB", value, units[unit])
+}

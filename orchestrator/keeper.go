@@ -1,0 +1,537 @@
+package orchestrator
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"airlock/ledger"
+	"airlock/orchestrator/window"
+	"airlock/switchctl"
+)
+
+// ErrNotShut: a door is not proven shut.
+var ErrNotShut = errors.New("a door is not proven shut")
+
+// ErrRefused: the window was not held at all.
+var ErrRefused = errors.New("the window is refused")
+
+// intentWithin bounds how long an opening waits for the ledger.
+const intentWithin = 10 * time.Second
+
+// Journal is the ledger as the orchestrator uses it.
+type Journal interface {
+	// Append returns once the entry is durable.
+	Append(context.Context, ledger.Entry) (ledger.Entry, error)
+	// Note never waits: the entry is written as soon as it can be, marked late if
+	// that was not at once (S2).
+	Note(ledger.Entry)
+}
+
+// request is a window that a keeper shall hold.
+type request struct {
+	id      string
+	actor   string
+	reason  string
+	maxOpen time.Duration
+	work    func(context.Context) error // what the door is opened for; it gets the time of the window
+}
+
+// Passage is what happened to the vault's door during one window.
+type Passage struct {
+	OpenedAt time.Time // the command to open was sent
+	SeenOpen time.Time // it was read back as up
+	DownAt   time.Time // the first read-back of ifAdminStatus down
+	ProvenAt time.Time // the proof of closure
+
+	before, after switchctl.Reading // of the port, when it was read back as up and last
+}
+
+// Octets is what the port itself counted between the first reading and the last, both
+// ways; 0 where its counters went backwards.
+func (p Passage) Octets() uint64 {
+	in, out := p.after.InOctets-p.before.InOctets, p.after.OutOctets-p.before.OutOctets
+	if p.after.InOctets < p.before.InOctets || p.after.OutOctets < p.before.OutOctets {
+		return 0
+	}
+	return in + out
+}
+
+// Exposure is the time from sending the command that opened the door to the first
+// read-back of ifAdminStatus down, or to the proof of closure where that first
+// failed; zero if the door was never opened.
+func (p Passage) Exposure() time.Duration {
+	if p.OpenedAt.IsZero() || p.DownAt.IsZero() {
+		return 0
+	}
+	return p.DownAt.Sub(p.OpenedAt)
+}
+
+// innerDoor is the claim on an inner door that several vaults share: it is opened only
+// by the keeper that holds the claim, and only one window at a time has it (S6).
+type innerDoor struct {
+	mu     sync.Mutex
+	holder *keeper
+}
+
+func (i *innerDoor) take(k *keeper) bool {
+	if i == nil {
+		return true
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.holder == nil {
+		i.holder = k
+	}
+	return i.holder == k
+}
+
+func (i *innerDoor) release(k *keeper) {
+	if i == nil {
+		return
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.holder == k {
+		i.holder = nil
+	}
+}
+
+// keeper executes the state machine of one vault's doors. Its goroutine is the only
+// one that steps the machine.
+type keeper struct {
+	vault   string
+	doors   [2]*door
+	shared  *innerDoor // nil without an inner door
+	journal Journal
+	alarm   func(Alarm)
+	life    context.Context // outlives every window
+	inbox   chan any        // window.Event, sighted, unsent, request, order
+
+	mu      sync.Mutex
+	changed chan struct{} // closed and made anew at every step
+	state   window.State
+	since   [2]time.Time
+	seen    [2]sighting
+	request request // of the window in course, or the last
+	begun   time.Time
+	passage Passage
+	ended   map[string]error // windows that were refused or finished, until somebody fetches them
+
+	// Only the goroutine of run uses what follows.
+	intents [2]*ledger.Entry        // openings that the ledger has not taken yet (S1)
+	stop    context.CancelCauseFunc // ends the work
+}
+
+// sighted is a sighting on its way to the machine.
+type sighted struct {
+	side window.Side
+	sighting
+}
+
+// unsent is a command to open that never left.
+type unsent struct {
+	side window.Side
+	err  error
+}
+
+// order has one door shut.
+type order struct {
+	side          window.Side
+	actor, reason string
+	taken         chan<- time.Time
+}
+
+func newKeeper(life context.Context, vault string, rules window.Rules, doors [2]*door, j Journal, alarm func(Alarm)) *keeper {
+	k := &keeper{
+		vault: vault, doors: doors, journal: j, alarm: alarm, life: life,
+		inbox: make(chan any, 64), changed: make(chan struct{}),
+		state:   window.State{Rules: rules},
+		request: request{actor: "start-up", reason: "doors are read back before anything else runs"},
+		ended:   map[string]error{},
+	}
+	for side, d := range doors {
+		if d != nil {
+			d.report = func(s sighting) { k.post(sighted{window.Side(side), s}) }
+			d.unsent = func(err error) { k.post(unsent{window.Side(side), err}) }
+		}
+	}
+	return k
+}
+
+func (k *keeper) post(m any) {
+	select {
+	case k.inbox <- m:
+	case <-k.life.Done():
+	}
+}
+
+// run steps the machine until its life ends. The doors are shut by this goroutine.
+func (k *keeper) run() {
+	k.step(window.Tick{At: time.Now()})
+	due := time.NewTimer(0)
+	for {
+		due.Stop()
+		if next := k.state.Next(); !next.IsZero() {
+			due.Reset(time.Until(next))
+		}
+		select {
+		case <-k.life.Done():
+			return
+		case m := <-k.inbox:
+			k.take(m)
+		case <-due.C:
+			k.step(window.Tick{At: time.Now()})
+		}
+	}
+}
+
+func (k *keeper) take(m any) {
+	switch m := m.(type) {
+	case sighted:
+		k.follow(m)
+		k.step(window.Seen{At: m.at, Side: m.side, Sight: m.sight})
+	case unsent:
+		k.step(window.Unsent{At: time.Now(), Side: m.side, Why: m.err.Error()})
+	case request:
+		k.begin(m)
+	case order:
+		k.shutNow(m)
+	case window.Event:
+		k.step(m)
+	}
+}
+
+func (k *keeper) shutNow(o order) {
+	now := time.Now()
+	k.mu.Lock()
+	if k.state.Window == "" {
+		k.request = request{actor: o.actor, reason: o.reason}
+	}
+	k.mu.Unlock()
+	o.taken <- now
+	k.step(window.ShutNow{At: now, Side: o.side, Why: o.reason})
+}
+
+func (k *keeper) begin(r request) {
+	if !k.shared.take(k) {
+		k.end(r.id, fmt.Errorf("%w: another vault's window has the inner door", ErrRefused))
+		k.broadcast()
+		return
+	}
+	now := time.Now()
+	if k.state.Window == "" {
+		k.mu.Lock()
+		k.request, k.begun, k.passage = r, now, Passage{}
+		k.mu.Unlock()
+	}
+	k.step(window.Begin{At: now, Window: r.id, MaxOpen: r.maxOpen})
+}
+
+// follow keeps what was seen as evidence, and times the passage of the vault's door.
+func (k *keeper) follow(m sighted) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.seen[m.side] = m.sighting
+	if m.side != window.Vault || !m.sight.Read || k.begun.IsZero() || m.sent.Before(k.begun) {
+		return
+	}
+	p := &k.passage
+	p.OpenedAt = m.sent
+	switch phase := k.state.Doors[window.Vault].Phase; {
+	case phase == window.Opening && m.sight.Up:
+		p.SeenOpen, p.before = m.at, m.reading
+	case m.sight.Up, phase == window.Stuck:
+		p.DownAt = time.Time{} // it goes on counting
+	case phase == window.Shutting && p.DownAt.IsZero():
+		p.DownAt = m.at
+	}
+	p.after = m.reading
+}
+
+func (k *keeper) step(e window.Event) {
+	k.mu.Lock()
+	state, actions := k.state.Step(e)
+	k.state = state
+	k.mu.Unlock()
+	var unlogged []window.Side
+	for _, a := range actions {
+		c, command := a.(window.Command)
+		if a.AwaitsLedger() && !k.intend(c.Side) {
+			unlogged = append(unlogged, c.Side)
+		} else if command {
+			k.doors[c.Side].command(c.Open)
+		} else {
+			k.act(a, when(e))
+		}
+	}
+	for side, d := range k.doors {
+		if d != nil {
+			d.pace(pace(k.state, window.Side(side)))
+		}
+	}
+	for _, side := range unlogged {
+		k.step(window.Unlogged{At: time.Now(), Side: side})
+	}
+	k.broadcast()
+}
+
+func (k *keeper) broadcast() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	close(k.changed)
+	k.changed = make(chan struct{})
+}
+
+// when is the time at which an event happened: of a sighting, when the switch
+// answered.
+func when(e window.Event) time.Time {
+	if seen, ok := e.(window.Seen); ok {
+		return seen.At
+	}
+	return time.Now()
+}
+
+func (k *keeper) act(a window.Action, at time.Time) {
+	switch a := a.(type) {
+	case window.Moved:
+		k.moved(a, at)
+	case window.Work:
+		k.start(a.Window)
+	case window.StopWork:
+		k.stop(errors.New(a.Why))
+	case window.Raise:
+		k.alarm(Alarm{At: at, Door: k.doors[a.Side].name, What: a.What, Why: k.why(a.Side)})
+	case window.Refuse:
+		k.end(a.Window, fmt.Errorf("%w: %s", ErrRefused, a.Why))
+	case window.Finish:
+		k.finish(a)
+	}
+}
+
+// moved notes a change of state without waiting (S2). An opening's entry is kept
+// until the command asks for it, for it has to be durable before (S1).
+func (k *keeper) moved(a window.Moved, at time.Time) {
+	k.mu.Lock()
+	k.since[a.Side] = at
+	if a.Side == window.Vault && a.To == window.Shut {
+		k.passage.ProvenAt = at
+		if k.passage.DownAt.IsZero() {
+			k.passage.DownAt = at
+		}
+	}
+	e := ledger.Entry{
+		Time: at, Kind: ledger.KindDoor, Actor: k.request.actor, Reason: k.request.reason,
+		Door: k.doors[a.Side].name, Vault: k.vault, Window: k.state.Window,
+		From: a.From.String(), To: a.To.String(), Detail: k.evidence(a),
+	}
+	k.mu.Unlock()
+	k.intents[a.Side] = nil
+	if a.To == window.Opening {
+		k.intents[a.Side] = &e
+		return
+	}
+	k.journal.Note(e)
+	if a.Side == window.Inner && a.To == window.Open && k.state.Window == "" {
+		k.shared.release(k)
+	}
+}
+
+// intend makes the intent to open a door durable (S1). It is false if the door must
+// not be opened.
+func (k *keeper) intend(side window.Side) bool {
+	e := k.intents[side]
+	if e == nil {
+		return true // taken already; the command is being repeated
+	}
+	if side == window.Inner && !k.shared.take(k) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(k.life, intentWithin)
+	defer cancel()
+	e.Time = time.Now()
+	if _, err := k.journal.Append(ctx, *e); err != nil {
+		k.alarm(Alarm{At: e.Time, Door: e.Door, What: "is not opened, for the ledger did not take the intent", Why: err.Error()})
+		return false
+	}
+	k.intents[side] = nil
+	return true
+}
+
+// evidence is what the entry of a change of state holds: what was read, or why
+// nothing could be.
+func (k *keeper) evidence(a window.Moved) json.RawMessage {
+	d := sightDetail(k.seen[a.Side])
+	if a.Side == window.Vault && a.To == window.Shut {
+		d.Exposure = k.passage.Exposure().Seconds()
+	}
+	return detail(d)
+}
+
+// why explains an alarm by the last thing that was seen of the door.
+func (k *keeper) why(side window.Side) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.seen[side].String()
+}
+
+// start begins what the window is for. It gets no more time than the window has.
+func (k *keeper) start(id string) {
+	ctx, stop := context.WithCancelCause(k.life)
+	k.stop = stop
+	k.mu.Lock()
+	work, hard := k.request.work, k.state.Hard
+	k.mu.Unlock()
+	go func() {
+		defer stop(nil)
+		ctx, cancel := context.WithDeadline(ctx, hard)
+		defer cancel()
+		e := window.Worked{Window: id}
+		if err := work(ctx); err != nil {
+			e.Failed = err.Error()
+		}
+		e.At = time.Now()
+		k.post(e)
+	}()
+}
+
+func (k *keeper) finish(a window.Finish) {
+	var err error
+	if a.Cause != "" {
+		err = errors.New(a.Cause)
+	}
+	if k.state.Doors[window.Vault].Phase == window.Stuck || k.state.Doors[window.Inner].Phase == window.Stuck {
+		err = errors.Join(ErrNotShut, err)
+	}
+	k.end(a.Window, err)
+}
+
+func (k *keeper) end(id string, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.ended[id] = err
+	if k.state.Window == "" {
+		k.request = request{actor: "patrol", reason: "after window " + id}
+		k.shared.release(k)
+	}
+}
+
+// pace is how often a door is looked at, by what is waited for.
+func pace(s window.State, side window.Side) time.Duration {
+	if !s.Watch(side) {
+		return 0
+	}
+	switch s.Doors[side].Phase {
+	case window.Opening, window.Shutting:
+		return 25 * time.Millisecond
+	case window.Unknown:
+		return 500 * time.Millisecond
+	}
+	return 2 * time.Second
+}
+
+// hold has one window held, and returns once it is over: every door where it belongs,
+// or stuck, which is ErrNotShut. ErrRefused: nothing was opened. When ctx ends, the
+// window is ended and the doors are shut before hold returns.
+func (k *keeper) hold(ctx context.Context, r request) (Passage, error) {
+	for side, d := range k.doors {
+		if d == nil {
+			continue
+		}
+		s, err := d.examine(ctx)
+		if err != nil {
+			return Passage{}, fmt.Errorf("%w: door %s: %w", ErrRefused, d.name, err)
+		}
+		k.post(sighted{window.Side(side), s})
+	}
+	k.post(r)
+	done := ctx.Done()
+	for {
+		k.mu.Lock()
+		changed := k.changed
+		err, over := k.ended[r.id]
+		passage := k.passage
+		delete(k.ended, r.id)
+		k.mu.Unlock()
+		if over {
+			return passage, err
+		}
+		select {
+		case <-changed:
+		case <-done:
+			done = nil
+			k.post(window.Cancel{At: time.Now(), Why: "interrupted: " + context.Cause(ctx).Error()})
+		case <-k.life.Done():
+			return passage, context.Cause(k.life)
+		}
+	}
+}
+
+// shut shuts one door and returns once it is proven shut, or stuck (ErrNotShut).
+func (k *keeper) shut(ctx context.Context, side window.Side, actor, reason string) error {
+	taken := make(chan time.Time, 1)
+	k.post(order{side, actor, reason, taken})
+	var asked time.Time
+	select {
+	case asked = <-taken:
+	case <-k.life.Done():
+		return context.Cause(k.life)
+	}
+	return k.await(ctx, func() bool {
+		p := k.state.Doors[side].Phase
+		return !k.since[side].Before(asked) && (p == window.Shut || p == window.Stuck)
+	})
+}
+
+// settle returns once every door was read and is where it belongs, or stuck, which is
+// ErrNotShut.
+func (k *keeper) settle(ctx context.Context) error {
+	return k.await(ctx, func() bool {
+		return k.state.Window == "" && resting(k.state, window.Vault) &&
+			(k.doors[window.Inner] == nil || resting(k.state, window.Inner) || k.state.Doors[window.Inner].Tries > 0)
+	})
+}
+
+func resting(s window.State, side window.Side) bool {
+	p := s.Doors[side].Phase
+	return p == window.Shut || p == window.Stuck || side == window.Inner && p == window.Open
+}
+
+// await waits until there holds, which is called with the lock held.
+func (k *keeper) await(ctx context.Context, there func() bool) error {
+	for {
+		k.mu.Lock()
+		changed, ok, stuck := k.changed, there(), k.stuck()
+		k.mu.Unlock()
+		if ok && stuck != "" {
+			return fmt.Errorf("%w: %s", ErrNotShut, stuck)
+		}
+		if ok {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-k.life.Done():
+			return context.Cause(k.life)
+		}
+	}
+}
+
+// stuck names the doors that cannot be proven shut, and why.
+func (k *keeper) stuck() string {
+	var names string
+	for side, d := range k.doors {
+		if d != nil && k.state.Doors[side].Phase == window.Stuck {
+			if names != "" {
+				names += "; "
+			}
+			names += d.name + ": " + k.seen[side].String()
+		}
+	}
+	return names
+}

@@ -1,0 +1,73 @@
+package orchestrator
+
+import (
+	"context"
+	"fmt"
+)
+
+// Order is something that a person, or a program on their behalf, wants done now.
+type Order struct {
+	Verb    string   `json:"verb"`              // gather, window, shut, restore, verify, snapshots, status
+	Names   []string `json:"names,omitempty"`   // gather, snapshots: systems; shut: doors; none: all
+	Vault   string   `json:"vault,omitempty"`   // window, verify
+	Restore *Restore `json:"restore,omitempty"` // restore
+	Sample  float64  `json:"sample,omitempty"`  // verify: the part to read back, 0 to 1
+	Caller
+}
+
+// Outcome is what came of an order: the field of its verb, also where it failed.
+type Outcome struct {
+	Gathered  []Gathered    `json:"gathered,omitempty"`
+	Window    *WindowRecord `json:"window,omitempty"`
+	Restored  *Restored     `json:"restored,omitempty"`
+	Verified  *Verified     `json:"verified,omitempty"`
+	Snapshots []Snapshot    `json:"snapshots,omitempty"`
+	Status    *Status       `json:"status,omitempty"`
+}
+
+// Executor carries out orders: a Site, or a connection to the process that has it.
+type Executor interface {
+	// Do returns when the order is done and every door that it moved is where it
+	// belongs, or stuck (ErrNotShut). When ctx ends, doors are shut before it returns.
+	Do(ctx context.Context, o Order, watch Watch) (Outcome, error)
+}
+
+// Do carries out an order.
+func (s *Site) Do(ctx context.Context, o Order, watch Watch) (Outcome, error) {
+	var out Outcome
+	var err error
+	switch o.Verb {
+	case "gather":
+		out.Gathered, err = s.Gather(ctx, o.Names, o.Caller, watch)
+	case "window":
+		var r WindowRecord
+		r, err = s.Window(ctx, o.Vault, o.Caller, watch)
+		out.Window = &r
+	case "shut":
+		err = s.Shut(ctx, o.Names, o.Caller)
+	case "restore":
+		if o.Restore == nil {
+			return out, fmt.Errorf("restore: what shall be restored is missing")
+		}
+		var r Restored
+		r, err = s.Restore(ctx, *o.Restore, o.Caller, watch)
+		out.Restored = &r
+	case "verify":
+		var v Verified
+		v, err = s.Verify(ctx, o.Vault, o.Sample, o.Caller, watch)
+		out.Verified = &v
+	case "snapshots":
+		var name string
+		if len(o.Names) > 0 {
+			name = o.Names[0]
+		}
+		out.Snapshots, err = s.Snapshots(ctx, name)
+	case "status":
+		var st Status
+		st, err = s.Status(ctx)
+		out.Status = &st
+	default:
+		return out, fmt.Errorf("order %q is not known to this executor: it may be an older version", o.Verb)
+	}
+	return out, err
+}

@@ -1,0 +1,384 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"airlock/ledger"
+	"airlock/orchestrator/window"
+	"airlock/policies"
+	"airlock/repository"
+	"airlock/vault"
+)
+
+// WindowRecord is what became of one window; the ledger and the status have it.
+type WindowRecord struct {
+	ID       string    `json:"id"`
+	Vault    string    `json:"vault"`
+	Purpose  string    `json:"purpose"` // copying, restoring, verifying
+	Result   string    `json:"result"`  // done, in part, failed, refused, cut
+	Error    string    `json:"error,omitempty"`
+	OpenedAt time.Time `json:"opened_at,omitzero"` // the command was sent
+	ShutAt   time.Time `json:"shut_at,omitzero"`   // first read back as down
+	ProvenAt time.Time `json:"proven_at,omitzero"`
+	// Exposure is the time for which the port counts as open, Proof what proving it
+	// shut took after that, Link what passed from the opening until the vault answered.
+	Exposure float64 `json:"exposure_seconds"`
+	Proof    float64 `json:"proof_seconds"`
+	Link     float64 `json:"link_seconds"`
+	// Wire is what the bytes need at the speed of the port, Speed in bit/s.
+	Wire       float64      `json:"wire_seconds"`
+	Speed      uint64       `json:"speed_bits,omitempty"`
+	Octets     uint64       `json:"port_octets"` // the port's own count, both ways
+	Blobs      int          `json:"blobs"`
+	Bytes      int64        `json:"bytes"`
+	Held       int          `json:"held"` // blobs that were there already
+	Generation int64        `json:"generation,omitempty"`
+	Hash       string       `json:"generation_sha256,omitempty"`
+	Lacks      []vault.Lack `json:"lacks,omitempty"`
+	Conflicts  []string     `json:"conflicts,omitempty"`
+	Relisted   string       `json:"relisted,omitempty"`
+	Amiss      []string     `json:"amiss,omitempty"` // what was found wrong in the repository before
+	Late       bool         `json:"late,omitempty"`
+}
+
+// String is the record as one line, with the exposure beside the wire time.
+func (r WindowRecord) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "window %s: %s", r.ID, r.Result)
+	if r.Purpose == copying && r.Result != resultRefused {
+		fmt.Fprintf(&b, ", %d blobs, %s", r.Blobs, Size(r.Bytes))
+		if r.Generation > 0 {
+			fmt.Fprintf(&b, ", generation %d", r.Generation)
+		}
+	}
+	if !r.OpenedAt.IsZero() {
+		fmt.Fprintf(&b, "; open for %.2f s, of which the bytes need %.2f s on the wire", r.Exposure, r.Wire)
+		if r.Speed > 0 {
+			fmt.Fprintf(&b, " at %sbit/s", strings.TrimSuffix(Size(int64(r.Speed)), "B"))
+		}
+		fmt.Fprintf(&b, "; proven shut %.2f s later", r.Proof)
+	}
+	if r.Error != "" {
+		b.WriteString(": " + r.Error)
+	}
+	return b.String()
+}
+
+// What a window is for, and its state in the ledger while it is in course.
+const (
+	copying   = "copying"
+	restoring = "restoring"
+	verifying = "verifying"
+)
+
+// pauseWithin bounds how long a window waits for reads from the departments to end
+// before it shuts their door.
+const pauseWithin = 30 * time.Second
+
+// Window holds one window of a vault now: what it lacks is worked out with the doors
+// shut, and sent while the vault's door is open. The record tells of it also when the
+// error is not nil. ErrNotShut outranks every other failure, ErrInPart says that the
+// generation lacks something, ErrRefused that nothing was opened.
+func (s *Site) Window(ctx context.Context, name string, by Caller, watch Watch) (WindowRecord, error) {
+	p, err := s.passage(name, copying, by, watch)
+	if err != nil {
+		return WindowRecord{}, err
+	}
+	defer p.release()
+	cargo, err := s.load(ctx, &p.record, p.tell)
+	if err != nil {
+		return p.end(Passage{}, fmt.Errorf("%w: %w", ErrRefused, err))
+	}
+	plan := map[string]any{"blobs": len(cargo.plan.Lacking), "bytes": cargo.plan.Bytes, "held": cargo.plan.Held}
+	record, err := p.hold(ctx, plan, cargo.deliver)
+	return record, errors.Join(err, cargo.memory.Close())
+}
+
+// passage is one window, from the plan to the record.
+type passage struct {
+	site   *Site
+	keeper *keeper
+	policy *policies.Vault
+	by     Caller
+	watch  Watch
+	record WindowRecord
+}
+
+// inside is what a window is for: it is done while the door is open, and writes into
+// the record what came of it.
+type inside func(ctx context.Context, store vault.Store, r *WindowRecord) error
+
+// passage begins a window that nothing has been opened for yet.
+func (s *Site) passage(name, purpose string, by Caller, watch Watch) (*passage, error) {
+	if s.policy.Vaults[name] == nil {
+		return nil, fmt.Errorf("vault %q is %w; it has %s", name, ErrUnknown, strings.Join(slices.Sorted(maps.Keys(s.policy.Vaults)), ", "))
+	}
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	twice := s.windows[name]
+	s.windows[name] = true
+	s.mu.Unlock()
+	if twice {
+		s.orders.Done()
+		return nil, fmt.Errorf("%w: another window of vault %s is in course", ErrRefused, name)
+	}
+	i := slices.IndexFunc(s.keepers, func(k *keeper) bool { return k.vault == name })
+	now := time.Now()
+	return &passage{
+		site: s, keeper: s.keepers[i], policy: s.policy.Vaults[name], by: by, watch: watch,
+		record: WindowRecord{
+			ID:    now.UTC().Format("20060102T150405.000Z") + "-" + name,
+			Vault: name, Purpose: purpose, Late: by.late(now),
+		},
+	}, nil
+}
+
+func (p *passage) release() {
+	p.site.mu.Lock()
+	delete(p.site.windows, p.record.Vault)
+	p.site.mu.Unlock()
+	p.site.orders.Done()
+}
+
+func (p *passage) tell(t Progress) {
+	t.Task = "window " + p.record.Vault
+	p.watch(t)
+}
+
+// cargo is what a window delivers.
+type cargo struct {
+	plan   *vault.Plan
+	memory *vault.Memory
+	origin vault.Origin
+	tell   Watch
+}
+
+// load works out what the vault lacks, with the doors shut.
+func (s *Site) load(ctx context.Context, r *WindowRecord, tell Watch) (*cargo, error) {
+	tell(Progress{Stage: "working out what the vault lacks"})
+	repo, err := s.Repository(ctx)
+	if err != nil {
+		return nil, err
+	}
+	inventory, err := repo.Blobs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range inventory.Amiss {
+		r.Amiss = append(r.Amiss, a.Blob.Name+": "+a.Err)
+	}
+	memory, err := vault.OpenMemory(filepath.Join(s.policy.State, "vaults", r.Vault))
+	if err != nil {
+		return nil, err
+	}
+	in := vault.PlanInput{Site: s.policy.Site, Vault: r.Vault, Window: r.ID, Now: time.Now(), Memory: memory}
+	for _, b := range inventory.Blobs {
+		in.Blobs = append(in.Blobs, vault.Blob(b))
+	}
+	plan, err := vault.NewPlan(in)
+	if err != nil {
+		return nil, errors.Join(err, memory.Close())
+	}
+	tell(Progress{Stage: "ready", TotalFiles: int64(len(plan.Lacking)), TotalBytes: plan.Bytes,
+		Text: fmt.Sprintf("the vault lacks %d blobs, %s", len(plan.Lacking), Size(plan.Bytes))})
+	return &cargo{plan: plan, memory: memory, origin: origin{repo}, tell: tell}, nil
+}
+
+// origin gives the repository's blobs as they lie.
+type origin struct{ repo *repository.Repository }
+
+func (o origin) Open(ctx context.Context, name string) (io.ReadCloser, error) {
+	return o.repo.OpenBlob(ctx, name)
+}
+
+// deliver sends the cargo while the door is open.
+func (c *cargo) deliver(ctx context.Context, store vault.Store, r *WindowRecord) error {
+	report, err := c.plan.Send(ctx, store, c.origin, func(t vault.Progress) {
+		c.tell(Progress{Stage: "sending", Files: int64(t.Blobs), TotalFiles: int64(t.BlobsTotal), Bytes: t.Bytes, TotalBytes: t.BytesTotal})
+	})
+	r.Blobs, r.Bytes, r.Held, r.Generation = report.Blobs, report.Bytes, report.Held, report.Generation
+	r.Lacks, r.Conflicts, r.Relisted = report.Damaged, report.Conflicts, report.Relisted
+	if report.Generation > 0 {
+		r.Hash = report.Hash.String()
+	}
+	return err
+}
+
+// hold opens the door for work and returns after it was shut.
+func (p *passage) hold(ctx context.Context, plan any, work inside) (WindowRecord, error) {
+	s := p.site
+	begun := ledger.Entry{
+		Time: time.Now(), Kind: ledger.KindWindow, Actor: p.by.Actor, Reason: p.by.Reason,
+		Vault: p.record.Vault, Window: p.record.ID, To: p.record.Purpose,
+		Detail: detail(map[string]any{"id": p.record.ID, "vault": p.record.Vault, "purpose": p.record.Purpose, "late": p.record.Late, "plan": plan}),
+	}
+	if _, err := s.journal.Append(ctx, begun); err != nil {
+		return p.end(Passage{}, fmt.Errorf("%w: the ledger cannot take it: %w", ErrRefused, err))
+	}
+	if p.policy.InnerDoor != "" {
+		p.tell(Progress{Stage: "pausing gatherings"})
+		pause, cancel := context.WithTimeoutCause(ctx, pauseWithin, errors.New("a read from a department did not end"))
+		err := s.gate.Pause(pause)
+		cancel()
+		defer s.gate.Resume()
+		if err != nil && ctx.Err() != nil {
+			return p.end(Passage{}, fmt.Errorf("%w: %w", ErrRefused, err))
+		}
+	}
+	p.tell(Progress{Stage: "opening the door"})
+	began, done := make(chan struct{}), make(chan WindowRecord, 1)
+	record := p.record
+	passed, err := p.keeper.hold(ctx, request{
+		id: p.record.ID, actor: p.by.Actor, reason: p.by.Reason, maxOpen: time.Duration(p.policy.Window.MaxOpen),
+		work: func(ctx context.Context) error {
+			close(began)
+			err := p.inside(ctx, work, &record)
+			done <- record
+			return err
+		},
+	})
+	// The door is shut. The work, whose context has ended, still writes down how far
+	// it came, and is given some time for that.
+	select {
+	case <-began:
+		select {
+		case p.record = <-done:
+		case <-time.After(time.Minute):
+			err = errors.Join(err, errors.New("the work did not end when it was told to"))
+		}
+	default:
+	}
+	return p.end(passed, err)
+}
+
+// inside is what happens while the door is open.
+func (p *passage) inside(ctx context.Context, work inside, r *WindowRecord) (err error) {
+	opened := time.Now()
+	p.tell(Progress{Stage: "waiting for the vault to answer"})
+	if err := await(ctx, p.policy.URL.Address()); err != nil {
+		return err
+	}
+	store, err := p.site.parts.Vault(ctx, *p.policy)
+	if err != nil {
+		return fmt.Errorf("vault %s: %w", r.Vault, err)
+	}
+	r.Link = time.Since(opened).Seconds()
+	if err = work(ctx, store, r); err != nil {
+		return errors.Join(err, store.Close())
+	}
+	// What was sent is durable by now: the door need not wait for farewells.
+	go func() {
+		if err := store.Close(); err != nil {
+			p.site.options.Log.Warn("leaving the vault", "vault", r.Vault, "error", err)
+		}
+	}()
+	return nil
+}
+
+// await returns once address accepts a connection: after a port came up, the first
+// packets are often lost, and a lost SYN would cost a second.
+func await(ctx context.Context, address string) error {
+	if address == "" {
+		return nil
+	}
+	patience := 250 * time.Millisecond
+	for {
+		d := net.Dialer{Timeout: patience}
+		conn, err := d.DialContext(ctx, "tcp", address)
+		if err == nil {
+			return conn.Close()
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s does not answer: %w", address, err)
+		}
+		patience = min(patience+50*time.Millisecond, 2*time.Second)
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// end writes the record, once the doors are what they are.
+func (p *passage) end(passed Passage, err error) (WindowRecord, error) {
+	r := &p.record
+	r.OpenedAt, r.ProvenAt = passed.OpenedAt, passed.ProvenAt
+	if !passed.OpenedAt.IsZero() {
+		r.ShutAt = passed.DownAt
+		r.Exposure = passed.Exposure().Seconds()
+		r.Octets = passed.Octets()
+		if !passed.ProvenAt.IsZero() {
+			r.Proof = passed.ProvenAt.Sub(passed.DownAt).Seconds()
+		}
+		if r.Speed = passed.before.Row.Speed; r.Speed > 0 {
+			r.Wire = float64(r.Bytes) * 8 / float64(r.Speed)
+		}
+	}
+	switch {
+	case err == nil && len(r.Lacks)+len(r.Amiss)+len(r.Conflicts) > 0:
+		r.Result = resultInPart
+		err = fmt.Errorf("%w: the generation lacks %d blobs, %d are amiss in the repository, %d conflict in the vault", ErrInPart, len(r.Lacks), len(r.Amiss), len(r.Conflicts))
+	case err == nil:
+		r.Result = resultDone
+	case errors.Is(err, ErrRefused):
+		r.Result = resultRefused
+	default:
+		r.Result = resultFailed
+	}
+	if err != nil {
+		r.Error = err.Error()
+		p.site.alarm(Alarm{At: time.Now(), Vault: r.Vault, What: "window " + r.Result, Why: r.Error})
+	}
+	p.site.journal.Note(ledger.Entry{
+		Time: time.Now(), Kind: ledger.KindWindow, Actor: p.by.Actor, Reason: p.by.Reason,
+		Vault: r.Vault, Window: r.ID, From: r.Purpose, To: r.Result, Detail: detail(r),
+	})
+	p.tell(Progress{Stage: r.Result, Text: r.String()})
+	return *r, err
+}
+
+// Shut shuts doors and returns once they are proven shut, or stuck (ErrNotShut); all
+// doors if none is named. An inner door that a person shut stays shut until it is
+// opened at its switch.
+func (s *Site) Shut(ctx context.Context, names []string, by Caller) error {
+	if len(names) == 0 {
+		names = slices.Sorted(maps.Keys(s.policy.Doors))
+	}
+	type place struct {
+		keeper *keeper
+		side   window.Side
+	}
+	var places []place
+	for _, name := range names {
+		if s.policy.Doors[name] == nil {
+			return fmt.Errorf("door %q is %w; it has %s", name, ErrUnknown, strings.Join(slices.Sorted(maps.Keys(s.policy.Doors)), ", "))
+		}
+		for _, k := range s.keepers {
+			for side, d := range k.doors {
+				if d != nil && d.name == name {
+					places = append(places, place{k, window.Side(side)})
+				}
+			}
+		}
+	}
+	results := make(chan error, len(places))
+	for _, at := range places {
+		go func() { results <- at.keeper.shut(ctx, at.side, by.Actor, strings.TrimSpace(byHand+" "+by.Reason)) }()
+	}
+	var errs []error
+	for range places {
+		errs = append(errs, <-results)
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,124 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"airlock/ledger"
+	"airlock/policies"
+)
+
+// upkeepEvery is how often the repository is maintained.
+const upkeepEvery = 24 * time.Hour
+
+// Serve gathers and holds windows on schedule until ctx ends. A run that was missed
+// while the machine was off, asleep or busy is caught up once, and logged as late.
+func (s *Site) Serve(ctx context.Context) error {
+	var runs sync.WaitGroup
+	for name, system := range s.policy.Systems {
+		runs.Go(func() {
+			last := s.lastRun(ctx, ledger.Filter{Kind: ledger.KindGather, System: name})
+			follow(ctx, system.Schedule, last, func(due time.Time) {
+				s.Gather(ctx, []string{name}, bySchedule(system.Schedule, due), s.logProgress) // the ledger has the error
+			})
+		})
+	}
+	for name, v := range s.policy.Vaults {
+		runs.Go(func() {
+			last := s.lastRun(ctx, ledger.Filter{Kind: ledger.KindWindow, Vault: name})
+			follow(ctx, v.Window.Schedule, last, func(due time.Time) {
+				s.Window(ctx, name, bySchedule(v.Window.Schedule, due), s.logProgress) // the ledger has the error
+			})
+		})
+	}
+	runs.Go(func() {
+		every(ctx, time.Hour, func() { s.upkeep(ctx) })
+	})
+	runs.Wait()
+	return context.Cause(ctx)
+}
+
+func bySchedule(schedule policies.Schedule, due time.Time) Caller {
+	return Caller{Actor: "schedule", Reason: "schedule " + schedule.String(), Due: due}
+}
+
+// logProgress writes only what is worth a line.
+func (s *Site) logProgress(p Progress) {
+	if p.Text != "" {
+		s.options.Log.Info(p.Text, "task", p.Task)
+	}
+}
+
+// lastRun is when something ran last; now, if it never did, so that nothing is caught
+// up that nobody could have expected.
+func (s *Site) lastRun(ctx context.Context, f ledger.Filter) time.Time {
+	if e, ok := s.journal.last(ctx, f); ok {
+		return e.Time
+	}
+	return time.Now()
+}
+
+// follow runs a schedule until ctx ends. It looks at the wall clock once a minute at
+// the latest, since timers do not see a clock that is set or a machine that slept.
+func follow(ctx context.Context, schedule policies.Schedule, last time.Time, run func(due time.Time)) {
+	for ctx.Err() == nil {
+		now := time.Now()
+		if due, missed := schedule.Missed(last, now); missed {
+			last = now
+			run(due)
+			continue
+		}
+		if now.Before(last) {
+			last = now // the clock was set back: do not wait until it has caught up
+		}
+		pause(ctx, min(time.Minute, time.Until(schedule.Next(now))))
+	}
+}
+
+func every(ctx context.Context, interval time.Duration, f func()) {
+	for ctx.Err() == nil {
+		f()
+		pause(ctx, interval)
+	}
+}
+
+// pause returns after d, or once ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// upkeep maintains the repository if that was not done within a day.
+func (s *Site) upkeep(ctx context.Context) {
+	if err := s.begin(); err != nil {
+		return
+	}
+	defer s.orders.Done()
+	last, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindUpkeep, Actor: "airlock"})
+	if ok && time.Since(last.Time) < upkeepEvery {
+		return
+	}
+	err := s.maintain(ctx)
+	result := resultDone
+	if err != nil && ctx.Err() == nil {
+		result = resultFailed
+		s.alarm(Alarm{At: time.Now(), What: "the repository could not be maintained", Why: err.Error()})
+	}
+	if !errors.Is(err, context.Canceled) {
+		s.journal.Note(ledger.Entry{Time: time.Now(), Kind: ledger.KindUpkeep, Actor: "airlock", Reason: "daily maintenance", To: result})
+	}
+}
+
+func (s *Site) maintain(ctx context.Context) error {
+	repo, err := s.Repository(ctx)
+	if err != nil {
+		return err
+	}
+	return repo.Maintain(ctx)
+}

@@ -1,0 +1,341 @@
+// Package orchestrator runs one hospital's gatherings and windows.
+//
+// A Site is the only executor of its hospital: it holds the lock in the state folder
+// for as long as it lives. When it is opened, every door is read back and, where it
+// should be, shut, before anything else runs (S5). Whatever was asked of it, Close
+// returns only after every door is where it belongs, or known to be stuck.
+//
+// The work is done by the rooms beside this one. What decides about a door is the
+// state machine in orchestrator/window; a keeper executes it, and is the only one that
+// speaks to the door's switch.
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"airlock/collectors"
+	"airlock/ledger"
+	"airlock/orchestrator/window"
+	"airlock/policies"
+	"airlock/repository"
+	"airlock/switchctl"
+	"airlock/vault"
+
+	"github.com/gofrs/flock"
+)
+
+// Errors on which callers branch, besides ErrNotShut and ErrRefused.
+var (
+	// ErrBusy: another executor holds the site.
+	ErrBusy = errors.New("the site has its executor already")
+	// ErrInPart: some files or systems failed, the rest was done.
+	ErrInPart = errors.New("done in part")
+	// ErrUnknown: no such system, vault, door or switch in the policy file.
+	ErrUnknown = errors.New("not in the policy file")
+)
+
+// Parts are the drivers, chosen by whoever wires the program. Secrets are read when a
+// part is asked for, and not kept.
+type Parts struct {
+	Switch     func(context.Context, policies.Switch) (switchctl.Switch, error)
+	Source     func(context.Context, policies.Source) (collectors.Source, error)
+	Vault      func(context.Context, policies.Vault) (vault.Store, error)
+	Repository func(policies.Policy) (repository.Config, error)
+}
+
+// Options say on whose behalf a Site is opened.
+type Options struct {
+	Command string // "serve", "window", …, for the ledger
+	Actor   string // "user root", …
+	Version string
+	Log     *slog.Logger
+}
+
+// Site is one hospital's executor.
+type Site struct {
+	policy  policies.Policy
+	parts   Parts
+	options Options
+	lock    *flock.Flock
+	journal *journal
+	keepers []*keeper
+	ways    map[string]*way
+	gate    collectors.Gate // shut while a window keeps the departments' door shut
+	slots   chan struct{}   // systems that are gathered at once
+
+	life   context.Context // of the doors
+	end    context.CancelFunc
+	hands  sync.WaitGroup // doors and keepers
+	orders sync.WaitGroup // what is being done
+
+	mu        sync.Mutex
+	repo      *repository.Repository
+	closing   bool
+	gathering map[string]Progress // by system
+	windows   map[string]bool     // vaults whose window is planned or in course
+	alarms    []Alarm             // of this run, oldest first
+}
+
+// Alarm is something that a person must look at.
+type Alarm struct {
+	At     time.Time `json:"at"`
+	Door   string    `json:"door,omitempty"`
+	System string    `json:"system,omitempty"`
+	Vault  string    `json:"vault,omitempty"`
+	What   string    `json:"what"`
+	Why    string    `json:"why,omitempty"`
+}
+
+// String is the alarm as one line.
+func (a Alarm) String() string {
+	var b strings.Builder
+	for _, part := range []struct{ what, name string }{{"door", a.Door}, {"system", a.System}, {"vault", a.Vault}} {
+		if part.name != "" {
+			fmt.Fprintf(&b, "%s %s ", part.what, part.name)
+		}
+	}
+	b.WriteString(a.What)
+	if a.Why != "" {
+		b.WriteString(": " + a.Why)
+	}
+	return b.String()
+}
+
+// keptAlarms is how many alarms the status shows; the ledger has them all.
+const keptAlarms = 50
+
+// Open takes the site and begins to read its doors. ErrBusy if somebody else has it.
+// A ledger that cannot be opened is an alarm and no error, since doors have to be shut
+// all the same (S2); then nothing is opened (S1).
+func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site, error) {
+	lock, err := takeLock(p.State)
+	if err != nil {
+		return nil, err
+	}
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	s := &Site{
+		policy: p, parts: parts, options: o, lock: lock, life: life, end: end,
+		ways: map[string]*way{}, gathering: map[string]Progress{}, windows: map[string]bool{},
+		slots: make(chan struct{}, max(2, runtime.NumCPU())),
+	}
+	s.journal = openJournal(ctx, filepath.Join(p.State, ledgerFile))
+	s.journal.Note(ledger.Entry{
+		Time: time.Now(), Kind: ledger.KindStart, Actor: o.Actor, Reason: "airlock " + o.Command,
+		Detail: detail(map[string]any{"version": o.Version, "pid": os.Getpid()}),
+	})
+	if err := s.journal.openErr; err != nil {
+		s.alarm(Alarm{At: time.Now(), What: "the ledger cannot be opened, so no door will be", Why: err.Error()})
+	}
+	s.build()
+	s.recover(ctx)
+	for _, k := range s.keepers {
+		s.hands.Go(k.run)
+		for _, d := range k.doors {
+			if d != nil {
+				s.hands.Go(func() { d.run(life) })
+			}
+		}
+	}
+	return s, nil
+}
+
+// ledgerFile is the ledger in the state folder.
+const ledgerFile = "ledger.db"
+
+// takeLock makes this process the site's only executor. The lock ends with the
+// process, however that ends.
+func takeLock(state string) (*flock.Flock, error) {
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		return nil, fmt.Errorf("state folder: %w", err)
+	}
+	lock := flock.New(filepath.Join(state, "lock"), flock.SetPermissions(0o600))
+	switch taken, err := lock.TryLock(); {
+	case err != nil:
+		return nil, fmt.Errorf("lock of the site: %w", err)
+	case !taken:
+		return nil, ErrBusy
+	}
+	return lock, nil
+}
+
+// build makes a keeper for each vault, and one for each door that no vault names, so
+// that every door of the policy file is watched over.
+func (s *Site) build() {
+	shared := map[string]*innerDoor{}
+	named := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(s.policy.Vaults)) {
+		v := s.policy.Vaults[name]
+		doors := [2]*door{s.door(v.Door), nil}
+		rules := s.rules(v.Door, v.InnerDoor)
+		var claim *innerDoor
+		if v.InnerDoor != "" {
+			doors[window.Inner] = s.door(v.InnerDoor)
+			if shared[v.InnerDoor] == nil {
+				shared[v.InnerDoor] = &innerDoor{}
+			}
+			claim = shared[v.InnerDoor]
+		}
+		k := newKeeper(s.life, name, rules, doors, s.journal, s.alarm)
+		k.shared = claim
+		s.keepers = append(s.keepers, k)
+		named[v.Door], named[v.InnerDoor] = true, true
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.policy.Doors)) {
+		if !named[name] {
+			s.keepers = append(s.keepers, newKeeper(s.life, "", s.rules(name, ""), [2]*door{s.door(name), nil}, s.journal, s.alarm))
+		}
+	}
+}
+
+func (s *Site) door(name string) *door {
+	d := s.policy.Doors[name]
+	w := s.ways[d.Switch]
+	if w == nil {
+		conf := *s.policy.Switches[d.Switch]
+		w = &way{dial: func(ctx context.Context) (switchctl.Switch, error) { return s.parts.Switch(ctx, conf) }}
+		s.ways[d.Switch] = w
+	}
+	return newDoor(name, switchctl.Lookup(d.Port), d.Probe, w)
+}
+
+func (s *Site) rules(outer, inner string) window.Rules {
+	r := window.Rules{
+		HasInner: inner != "", ReadWithin: 12 * time.Second,
+		Repeat: 2 * time.Second, RepeatMax: time.Minute, Lag: 20 * time.Second,
+	}
+	for side, name := range []string{outer, inner} {
+		if d := s.policy.Doors[name]; d != nil {
+			r.Doors[side] = window.Limits{OpenWithin: time.Duration(d.OpenWithin), ProveWithin: time.Duration(d.ProveWithin)}
+		}
+	}
+	return r
+}
+
+// recover looks in the ledger for what an earlier run left: an inner door whose
+// opening is owed, and windows that never ended.
+func (s *Site) recover(ctx context.Context) {
+	for _, k := range s.keepers {
+		if inner := k.doors[window.Inner]; inner != nil {
+			if s.owed(ctx, inner.name) {
+				k.inbox <- window.Owe{At: time.Now()}
+			}
+		}
+		if k.vault == "" {
+			continue
+		}
+		begun, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindWindow, Vault: k.vault})
+		if ok && (begun.To == copying || begun.To == restoring || begun.To == verifying) {
+			s.journal.Note(ledger.Entry{
+				Time: time.Now(), Kind: ledger.KindWindow, Actor: "start-up", Vault: k.vault, Window: begun.Window,
+				Reason: "the executor ended in the middle of this window", From: begun.To, To: resultCut,
+				Detail: begun.Detail,
+			})
+		}
+	}
+}
+
+// owed reports whether a window, and no person, shut the inner door last.
+func (s *Site) owed(ctx context.Context, name string) bool {
+	last, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindDoor, Door: name, To: window.Shutting.String()})
+	if !ok {
+		return false
+	}
+	open, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindDoor, Door: name, To: window.Open.String()})
+	return (!ok || open.Seq < last.Seq) && !strings.HasPrefix(last.Reason, byHand)
+}
+
+// byHand begins the reason of a door's shutting that a person ordered, after which
+// nobody owes its opening.
+const byHand = "shut by hand"
+
+// Settle returns once every door was read back and is where it belongs (S5).
+// ErrNotShut names the doors that cannot be proven shut.
+func (s *Site) Settle(ctx context.Context) error {
+	var errs []error
+	for _, k := range s.keepers {
+		errs = append(errs, k.settle(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// Close ends what is being done, shuts the doors, and gives the site back. It waits
+// for the doors, however long that takes, up to the moment when one is stuck
+// (ErrNotShut).
+func (s *Site) Close() error {
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
+	for _, k := range s.keepers {
+		k.post(window.Cancel{At: time.Now(), Why: "the executor is ending"})
+	}
+	err := s.Settle(s.life)
+	s.orders.Wait()
+	s.end()
+	s.hands.Wait()
+	for _, w := range s.ways {
+		err = errors.Join(err, w.close())
+	}
+	s.mu.Lock()
+	repo := s.repo
+	s.mu.Unlock()
+	if repo != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		err = errors.Join(err, repo.Close(ctx))
+		cancel()
+	}
+	s.journal.Note(ledger.Entry{Time: time.Now(), Kind: ledger.KindStop, Actor: s.options.Actor, Reason: "airlock " + s.options.Command})
+	return errors.Join(err, s.journal.close(), s.lock.Unlock())
+}
+
+// begin counts an order in, unless the site is closing.
+func (s *Site) begin() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return errors.New("the executor is ending")
+	}
+	s.orders.Add(1)
+	return nil
+}
+
+// alarm calls a person: by the log, the ledger and the status.
+func (s *Site) alarm(a Alarm) {
+	s.options.Log.Error("ALARM " + a.String())
+	s.mu.Lock()
+	s.alarms = append(s.alarms, a)
+	if n := len(s.alarms) - keptAlarms; n > 0 {
+		s.alarms = s.alarms[n:]
+	}
+	s.mu.Unlock()
+	s.journal.Note(ledger.Entry{
+		Time: a.At, Kind: ledger.KindAlarm, Actor: "airlock", Reason: a.What,
+		Door: a.Door, System: a.System, Vault: a.Vault, Detail: detail(a),
+	})
+}
+
+// Repository opens the repository when it is first needed.
+func (s *Site) Repository(ctx context.Context) (*repository.Repository, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.repo != nil {
+		return s.repo, nil
+	}
+	conf, err := s.parts.Repository(s.policy)
+	if err != nil {
+		return nil, err
+	}
+	// The repository outlives the order that needed it first.
+	s.repo, err = repository.Open(context.WithoutCancel(ctx), conf)
+	return s.repo, err
+}

@@ -1,0 +1,308 @@
+package orchestrator
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"airlock/ledger"
+	"airlock/orchestrator/window"
+	"airlock/policies"
+	"airlock/switchctl"
+)
+
+// Status is what a monitoring center polls. Its form is a contract: fields are added,
+// never renamed.
+type Status struct {
+	Site    string                  `json:"site"`
+	Time    time.Time               `json:"time"`
+	Version string                  `json:"version"`
+	Serving bool                    `json:"serving"` // an executor runs
+	Doors   map[string]DoorStatus   `json:"doors"`
+	Systems map[string]SystemStatus `json:"systems"`
+	Vaults  map[string]VaultStatus  `json:"vaults"`
+	Ledger  LedgerStatus            `json:"ledger"`
+	Running []Progress              `json:"running"` // what is being done
+	Alarms  []Alarm                 `json:"alarms"`  // of this run of the executor, oldest first
+}
+
+// DoorStatus is one door.
+type DoorStatus struct {
+	State string    `json:"state"` // shut, opening, open, shutting, stuck, unknown
+	Since time.Time `json:"since,omitzero"`
+	Proof string    `json:"proof"`           // what was read last
+	Rests string    `json:"rests"`           // shut, or open for an inner door
+	Vault string    `json:"vault,omitempty"` // whose door it is
+}
+
+// Amiss reports whether the door is not where it belongs while nothing is being done
+// with it.
+func (d DoorStatus) Amiss() bool {
+	return d.State == "stuck" || d.State == "unknown" || d.State == "open" && d.Rests == "shut"
+}
+
+// SystemStatus is one system.
+type SystemStatus struct {
+	Title       string     `json:"title,omitempty"`
+	LastSuccess *time.Time `json:"last_success"` // of a gathering in which every file was read
+	LastResult  string     `json:"last_result"`
+	LastError   string     `json:"last_error"`
+	RPOMet      bool       `json:"rpo_met"` // true where the policy names no RPO
+	Snapshots   int        `json:"snapshots"`
+	NextRun     time.Time  `json:"next_run"`
+}
+
+// VaultStatus is one vault.
+type VaultStatus struct {
+	LastWindow  *WindowRecord `json:"last_window"` // the last that copied
+	NextWindow  time.Time     `json:"next_window"`
+	Generations int64         `json:"generations"`
+}
+
+// LedgerStatus is the state of the log.
+type LedgerStatus struct {
+	Entries    int64      `json:"entries"`
+	Root       string     `json:"root"`
+	VerifiedAt *time.Time `json:"verified_at"`
+	Pending    int        `json:"pending"` // entries not durable yet (S2)
+	Error      string     `json:"error,omitempty"`
+}
+
+// Status tells how things stand. It waits for nothing that is being done, and for no
+// switch.
+func (s *Site) Status(ctx context.Context) (Status, error) {
+	var reader *ledger.Reader
+	if s.journal.openErr == nil {
+		reader = &s.journal.Ledger.Reader
+	}
+	st, err := observe(ctx, s.policy, reader)
+	st.Version, st.Serving = s.options.Version, true
+	for _, k := range s.keepers {
+		k.describe(st.Doors)
+	}
+	if s.journal.openErr != nil {
+		st.Ledger.Error = s.journal.openErr.Error()
+	} else if n, why := s.journal.Pending(); n > 0 {
+		st.Ledger.Pending = n
+		if why != nil {
+			st.Ledger.Error = why.Error()
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(s.gathering)) {
+		st.Running = append(st.Running, s.gathering[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.windows)) {
+		st.Running = append(st.Running, Progress{Task: "window " + name})
+	}
+	st.Alarms = append(st.Alarms, s.alarms...)
+	return st, err
+}
+
+// describe adds a keeper's doors. Of a door that several keepers have, the one that
+// is furthest from rest counts.
+func (k *keeper) describe(doors map[string]DoorStatus) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for side, d := range k.doors {
+		if d == nil {
+			continue
+		}
+		phase := k.state.Doors[side].Phase
+		if known, ok := doors[d.name]; ok && known.State != "" && (phase == window.Open || phase == window.Shut) {
+			continue
+		}
+		doors[d.name] = DoorStatus{
+			State: phase.String(), Since: k.since[side], Proof: k.seen[side].proof(),
+			Rests: rests(window.Side(side)), Vault: k.vault,
+		}
+	}
+}
+
+func rests(side window.Side) string {
+	if side == window.Inner {
+		return window.Open.String()
+	}
+	return window.Shut.String()
+}
+
+func (s sighting) proof() string {
+	if s.at.IsZero() {
+		return s.String()
+	}
+	return s.String() + ", read " + s.at.Format(time.RFC3339Nano)
+}
+
+// observe is the part of the status that the ledger and the clock tell.
+func observe(ctx context.Context, p policies.Policy, r *ledger.Reader) (Status, error) {
+	now := time.Now().In(p.Timezone.Location)
+	st := Status{
+		Site: p.Site, Time: now, Doors: map[string]DoorStatus{},
+		Systems: map[string]SystemStatus{}, Vaults: map[string]VaultStatus{}, Running: []Progress{}, Alarms: []Alarm{},
+	}
+	for name, system := range p.Systems {
+		one := SystemStatus{Title: system.Title, NextRun: system.Schedule.Next(now), RPOMet: system.RPO == 0}
+		if err := one.recall(ctx, r, name, system, now); err != nil {
+			return st, err
+		}
+		st.Systems[name] = one
+	}
+	for name, v := range p.Vaults {
+		one := VaultStatus{NextWindow: v.Window.Schedule.Next(now)}
+		if err := one.recall(ctx, r, name); err != nil {
+			return st, err
+		}
+		st.Vaults[name] = one
+	}
+	if r == nil {
+		return st, nil
+	}
+	var err error
+	st.Ledger.Entries, err = r.Count(ctx)
+	return st, err
+}
+
+func (s *SystemStatus) recall(ctx context.Context, r *ledger.Reader, name string, system *policies.System, now time.Time) error {
+	if r == nil {
+		return nil
+	}
+	last, ok, err := r.Last(ctx, ledger.Filter{Kind: ledger.KindGather, System: name})
+	if err != nil || !ok {
+		return err
+	}
+	var g Gathered
+	if err := json.Unmarshal(last.Detail, &g); err != nil {
+		return fmt.Errorf("ledger entry %d: %w", last.Seq, err)
+	}
+	s.LastResult, s.LastError, s.Snapshots = g.Result, g.Error, g.Snapshots
+	if g.Result == resultInPart {
+		s.LastError = fmt.Sprintf("%d files could not be read", g.NotRead)
+	}
+	done := last
+	if g.Result != resultDone {
+		if done, ok, err = r.Last(ctx, ledger.Filter{Kind: ledger.KindGather, System: name, To: resultDone}); err != nil || !ok {
+			return err
+		}
+		if err := json.Unmarshal(done.Detail, &g); err != nil {
+			return fmt.Errorf("ledger entry %d: %w", done.Seq, err)
+		}
+		if s.Snapshots == 0 { // a gathering that failed did not count them
+			s.Snapshots = g.Snapshots
+		}
+	}
+	at := g.Start.In(now.Location()) // the files are as old as that
+	s.LastSuccess = &at
+	s.RPOMet = system.RPO == 0 || now.Sub(at) <= time.Duration(system.RPO)
+	return nil
+}
+
+func (v *VaultStatus) recall(ctx context.Context, r *ledger.Reader, name string) error {
+	if r == nil {
+		return nil
+	}
+	copied := ledger.Filter{Kind: ledger.KindWindow, Vault: name, From: copying}
+	last, err := lastWindow(ctx, r, copied)
+	if err != nil {
+		return err
+	}
+	v.LastWindow = last
+	for _, result := range []string{resultDone, resultInPart} { // what left a generation
+		copied.To = result
+		last, err := lastWindow(ctx, r, copied)
+		if err != nil {
+			return err
+		}
+		if last != nil {
+			v.Generations = max(v.Generations, last.Generation)
+		}
+	}
+	return nil
+}
+
+// lastWindow is the record of the newest window that f chooses, nil if there is none.
+func lastWindow(ctx context.Context, r *ledger.Reader, f ledger.Filter) (*WindowRecord, error) {
+	e, ok, err := r.Last(ctx, f)
+	if err != nil || !ok {
+		return nil, err
+	}
+	var record WindowRecord
+	if err := json.Unmarshal(e.Detail, &record); err != nil {
+		return nil, fmt.Errorf("ledger entry %d: %w", e.Seq, err)
+	}
+	record.Result = e.To // a window that was cut could not say so itself
+	return &record, nil
+}
+
+// Observe tells how things stand while no executor runs: it reads the ledger and asks
+// the switches, and changes nothing. Parts other than Switch may be nil.
+func Observe(ctx context.Context, p policies.Policy, parts Parts, r *ledger.Reader) (Status, error) {
+	st, err := observe(ctx, p, r)
+	if err != nil {
+		return st, err
+	}
+	inner, vaults := map[string]bool{}, map[string]string{}
+	for name, v := range p.Vaults {
+		vaults[v.Door] = name
+		if v.InnerDoor != "" {
+			inner[v.InnerDoor] = true
+			vaults[v.InnerDoor] = name
+		}
+	}
+	var mu sync.Mutex
+	var looks sync.WaitGroup
+	for name, conf := range p.Doors {
+		looks.Go(func() {
+			one := observeDoor(ctx, parts, p, name, conf)
+			one.Vault, one.Rests = vaults[name], rests(window.Vault)
+			if inner[name] {
+				one.Rests = rests(window.Inner)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			st.Doors[name] = one
+		})
+	}
+	looks.Wait()
+	for name, one := range st.Doors {
+		if r == nil {
+			break
+		}
+		if last, ok, err := r.Last(ctx, ledger.Filter{Kind: ledger.KindDoor, Door: name}); err == nil && ok && last.To == one.State {
+			one.Since = last.Time.In(st.Time.Location())
+			st.Doors[name] = one
+		}
+	}
+	return st, nil
+}
+
+// observeDoor reads one door through a session of its own.
+func observeDoor(ctx context.Context, parts Parts, p policies.Policy, name string, conf *policies.Door) DoorStatus {
+	w := &way{dial: func(ctx context.Context) (switchctl.Switch, error) {
+		return parts.Switch(ctx, *p.Switches[conf.Switch])
+	}}
+	d := newDoor(name, switchctl.Lookup(conf.Port), conf.Probe, w)
+	s := d.look(ctx, true)
+	one := DoorStatus{Proof: s.proof()}
+	switch {
+	case !s.sight.Read:
+		one.State = window.Unknown.String()
+	case s.sight.Shut():
+		one.State = window.Shut.String()
+	case s.sight.Up:
+		one.State = window.Open.String()
+	default: // down, and not proven to be
+		one.State = window.Shutting.String()
+	}
+	if err := d.forget(nil); err != nil {
+		one.Proof += "; " + err.Error()
+	}
+	if err := w.close(); err != nil {
+		one.Proof += "; " + err.Error()
+	}
+	return one
+}
