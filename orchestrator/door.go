@@ -16,10 +16,17 @@ import (
 // The times within which one call to a switch ends. A switch that needs longer is
 // asked again; how long a door may take in all is the policy's business.
 const (
-	findWithin  = 20 * time.Second
-	setWithin   = 10 * time.Second
-	readWithin  = 8 * time.Second
-	probeWithin = 1500 * time.Millisecond // one lost SYN and its repetition
+	findWithin = 20 * time.Second
+	setWithin  = 10 * time.Second
+	readWithin = 8 * time.Second
+)
+
+// A probe is several connections, begun one after the other, so that one lost packet
+// does not make a vault look silent; waiting for TCP to repeat it would take a second.
+const (
+	probes      = 3
+	probeApart  = 150 * time.Millisecond
+	probeWithin = 300 * time.Millisecond // for each; a vault is on the same premises
 )
 
 // way is the session with one switch, made when it is first needed and made anew
@@ -354,10 +361,28 @@ func (d *door) interruptible(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// answers reports whether anything at address answers a connection, be it with a
-// refusal: that too came through the door. Only a refusal on loopback is this
-// machine's own.
+// answers reports whether anything at address answers.
 func answers(ctx context.Context, address string) bool {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	heard := make(chan bool, probes)
+	for i := range probes {
+		go func() {
+			pause(ctx, time.Duration(i)*probeApart)
+			heard <- answersOnce(ctx, address)
+		}()
+	}
+	for range probes {
+		if <-heard {
+			return true
+		}
+	}
+	return false
+}
+
+// answersOnce tries one connection. A refusal is an answer too, for it came through
+// the door; only on loopback it is this machine's own.
+func answersOnce(ctx context.Context, address string) bool {
 	d := net.Dialer{Timeout: probeWithin}
 	conn, err := d.DialContext(ctx, "tcp", address)
 	if err == nil {

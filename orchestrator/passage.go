@@ -321,7 +321,11 @@ func (p *passage) end(passed Passage, err error) (WindowRecord, error) {
 		if !passed.ProvenAt.IsZero() {
 			r.Proof = passed.ProvenAt.Sub(passed.DownAt).Seconds()
 		}
-		if r.Speed = passed.before.Row.Speed; r.Speed > 0 {
+		r.Speed = passed.before.Row.Speed
+		if told := p.site.policy.Doors[p.policy.Door].Speed; told > 0 {
+			r.Speed = uint64(told) * 8
+		}
+		if r.Speed > 0 {
 			r.Wire = float64(r.Bytes) * 8 / float64(r.Speed)
 		}
 	}

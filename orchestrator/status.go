@@ -82,7 +82,7 @@ func (s *Site) Status(ctx context.Context) (Status, error) {
 	st, err := observe(ctx, s.policy, reader)
 	st.Version, st.Serving = s.options.Version, true
 	for _, k := range s.keepers {
-		k.describe(st.Doors)
+		k.describe(st.Doors, st.Time.Location())
 	}
 	if s.journal.openErr != nil {
 		st.Ledger.Error = s.journal.openErr.Error()
@@ -106,7 +106,7 @@ func (s *Site) Status(ctx context.Context) (Status, error) {
 
 // describe adds a keeper's doors. Of a door that several keepers have, the one that
 // is furthest from rest counts.
-func (k *keeper) describe(doors map[string]DoorStatus) {
+func (k *keeper) describe(doors map[string]DoorStatus, zone *time.Location) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for side, d := range k.doors {
@@ -118,7 +118,7 @@ func (k *keeper) describe(doors map[string]DoorStatus) {
 			continue
 		}
 		doors[d.name] = DoorStatus{
-			State: phase.String(), Since: k.since[side], Proof: k.seen[side].proof(),
+			State: phase.String(), Since: inZone(k.since[side], zone), Proof: k.seen[side].proof(zone),
 			Rests: rests(window.Side(side)), Vault: k.vault,
 		}
 	}
@@ -131,11 +131,19 @@ func rests(side window.Side) string {
 	return window.Shut.String()
 }
 
-func (s sighting) proof() string {
+func (s sighting) proof(zone *time.Location) string {
 	if s.at.IsZero() {
 		return s.String()
 	}
-	return s.String() + ", read " + s.at.Format(time.RFC3339Nano)
+	return s.String() + ", read " + s.at.In(zone).Format("2006-01-02T15:04:05.000Z07:00")
+}
+
+// inZone leaves the zero time what it is.
+func inZone(t time.Time, zone *time.Location) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.In(zone)
 }
 
 // observe is the part of the status that the ledger and the clock tell.
@@ -287,7 +295,7 @@ func observeDoor(ctx context.Context, parts Parts, p policies.Policy, name strin
 	}}
 	d := newDoor(name, switchctl.Lookup(conf.Port), conf.Probe, w)
 	s := d.look(ctx, true)
-	one := DoorStatus{Proof: s.proof()}
+	one := DoorStatus{Proof: s.proof(p.Timezone.Location)}
 	switch {
 	case !s.sight.Read:
 		one.State = window.Unknown.String()

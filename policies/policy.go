@@ -82,6 +82,8 @@ type Door struct {
 	Switch string `yaml:"switch" jsonschema:"required" example:"core"`
 	Port   Port   `yaml:"port" jsonschema:"required" example:"{name: port1.0.3}"`
 	Probe  string `yaml:"probe" example:"10.77.0.13:22"` // host:port that must not answer while the door is shut
+	// What the line behind the port carries, where that is less than the port's own speed.
+	Speed Rate `yaml:"speed" example:"1Gbit/s"`
 	// How long the switch may take until a command is seen to be carried out.
 	OpenWithin  Duration `yaml:"open_within" example:"30s"`  // default 30s
 	ProveWithin Duration `yaml:"prove_within" example:"60s"` // default 60s; then the door is stuck
