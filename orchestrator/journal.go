@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"sync"
@@ -19,14 +20,23 @@ type journal struct {
 	path    string
 	openErr error
 
-	mu   sync.Mutex
-	kept []ledger.Entry // with openErr: on their way to the emergency file
-	busy sync.WaitGroup
+	// With openErr, what was noted waits here until it is in the emergency file.
+	mu      sync.Mutex
+	kept    []ledger.Entry
+	news    chan struct{}
+	closing context.CancelFunc
+	closed  chan struct{}
 }
 
 func openJournal(ctx context.Context, path string) *journal {
 	l, err := ledger.Open(ctx, path)
-	return &journal{Ledger: l, path: path, openErr: err}
+	j := &journal{Ledger: l, path: path, openErr: err}
+	if err != nil {
+		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+		j.news, j.closing, j.closed = make(chan struct{}, 1), cancel, make(chan struct{})
+		go j.keep(ctx)
+	}
+	return j
 }
 
 // Append returns once e is durable.
@@ -44,35 +54,48 @@ func (j *journal) Note(e ledger.Entry) {
 		return
 	}
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	j.kept = append(j.kept, e)
-	if len(j.kept) == 1 {
-		j.busy.Go(j.keep)
+	j.mu.Unlock()
+	select {
+	case j.news <- struct{}{}:
+	default: // it is awake already
 	}
 }
 
-// keep moves what is kept to the emergency file, for as long as there is something.
-func (j *journal) keep() {
-	for pause := time.Second; ; {
-		j.mu.Lock()
-		batch := j.kept
-		j.mu.Unlock()
-		if err := ledger.Keep(j.path, batch...); err != nil {
-			if pause > time.Minute {
-				return // the disk is gone too: the entries stay in memory and in the log
-			}
-			time.Sleep(pause)
-			pause *= 2
+// keep moves what is kept to the emergency file, for as long as the site lives, and a
+// last time when it ends.
+func (j *journal) keep(ctx context.Context) {
+	defer close(j.closed)
+	const longest = time.Minute
+	for wait := time.Second; ctx.Err() == nil; {
+		if err := j.rescue(); err != nil {
+			pause(ctx, wait)
+			wait = min(2*wait, longest)
 			continue
 		}
-		j.mu.Lock()
-		j.kept = j.kept[len(batch):]
-		done := len(j.kept) == 0
-		j.mu.Unlock()
-		if done {
-			return
+		wait = time.Second
+		select {
+		case <-j.news:
+		case <-ctx.Done():
 		}
 	}
+}
+
+// rescue writes what is kept to the emergency file.
+func (j *journal) rescue() error {
+	j.mu.Lock()
+	batch := j.kept
+	j.mu.Unlock()
+	if len(batch) == 0 {
+		return nil
+	}
+	if err := ledger.Keep(j.path, batch...); err != nil {
+		return err
+	}
+	j.mu.Lock()
+	j.kept = j.kept[len(batch):]
+	j.mu.Unlock()
+	return nil
 }
 
 // last is the newest entry that f chooses; none if the ledger cannot be read.
@@ -84,12 +107,17 @@ func (j *journal) last(ctx context.Context, f ledger.Filter) (ledger.Entry, bool
 	return e, ok && err == nil
 }
 
+// close says what could not be written anywhere.
 func (j *journal) close() error {
-	j.busy.Wait()
-	if j.openErr != nil {
-		return nil
+	if j.openErr == nil {
+		return j.Ledger.Close()
 	}
-	return j.Ledger.Close()
+	j.closing()
+	<-j.closed
+	if err := j.rescue(); err != nil {
+		return fmt.Errorf("%d entries could be written nowhere: %w", len(j.kept), err)
+	}
+	return nil
 }
 
 // OpenLedger opens a site's ledger for reading, beside whoever writes it; nil if there

@@ -45,10 +45,9 @@ func (a *app) checkCommand() *cobra.Command {
 
 // finding is what reaching one thing showed.
 type finding struct {
-	What  string `json:"what"`
-	OK    bool   `json:"ok"`
-	Text  string `json:"text"`
-	order int
+	What string `json:"what"`
+	OK   bool   `json:"ok"`
+	Text string `json:"text"`
 }
 
 func (a *app) printFindings(p policies.Policy, found []finding) error {
