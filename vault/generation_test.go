@@ -84,7 +84,7 @@ func TestDecodeRefuses(t *testing.T) {
 		"other format":    strings.Replace(file, `"airlock_generation":1`, `"airlock_generation":2`, 1),
 		"number 0":        strings.Replace(file, `"number":7`, `"number":0`, 1),
 		"doubled blob":    strings.Replace(file, line, line+"\n"+line, 1),
-		"another order":   strings.Replace(strings.Replace(file, "kopia.repository", "a.repository", 1), "x", "x", 1),
+		"another order":   strings.Replace(file, "kopia.repository", "a.repository", 1),
 		"negative size":   strings.Replace(file, `"size":1000`, `"size":-1`, 1),
 		"fractional size": strings.Replace(file, `"size":1000`, `"size":1e3`, 1),
 		"huge size":       strings.Replace(file, `"size":1000`, `"size":9223372036854775808`, 1),

@@ -469,9 +469,42 @@ func TestTornJournal(t *testing.T) {
 	if got := w.plan().Held; got != held {
 		t.Errorf("%d held after the power cut, %d before", got, held)
 	}
+	cutting = &cutStore{Store: w.store, how: "fails", left: 9}
+	if _, err := w.plan().Send(t.Context(), cutting, w, nil); !errors.Is(err, errCut) {
+		t.Fatal(err)
+	}
+	more := w.plan().Held
+	if w.reopen(); more <= held || w.plan().Held != more {
+		t.Errorf("%d held after another cut, and %d after another start", more, w.plan().Held)
+	}
 	w.window()
 	w.reopen()
 	w.intact(1, w.blobs)
+}
+
+// A vault that lost what landed since its last generation is found out, too.
+func TestRolledBackAfterACut(t *testing.T) {
+	w := newWorld(t)
+	w.night()
+	w.window()
+	before := filepath.Join(t.TempDir(), "before")
+	if err := os.CopyFS(before, os.DirFS(w.dir)); err != nil {
+		t.Fatal(err)
+	}
+	w.night()
+	cutting := &cutStore{Store: w.store, how: "fails", left: 9}
+	if _, err := w.plan().Send(t.Context(), cutting, w, nil); !errors.Is(err, errCut) || len(cutting.landed()) < 3 {
+		t.Fatalf("%d landed, %v", len(cutting.landed()), err)
+	}
+	remove(t, w.dir)
+	if err := os.CopyFS(w.dir, os.DirFS(before)); err != nil {
+		t.Fatal(err)
+	}
+	w.reopen()
+	if report := w.window(); !strings.Contains(report.Relisted, "landed last") {
+		t.Errorf("nobody noticed: %+v", report)
+	}
+	w.intact(2, w.blobs)
 }
 
 func TestPlanRefuses(t *testing.T) {
