@@ -211,6 +211,7 @@ func (s *Site) snapshot(ctx context.Context, g *Gathered, by Caller, tell Watch)
 	stack := collectors.Stack{
 		Filter: collectors.Filter{Include: system.Include, Exclude: system.Exclude},
 		Limits: collectors.Limits{Bandwidth: int64(system.Limits.Bandwidth), Concurrency: system.Limits.Concurrency},
+		Redial: collectors.Redial{Tries: system.Limits.Retries},
 		Gate:   &quiet.gate,
 		Ready:  collectors.Marker{Name: system.Ready.Marker, Wait: time.Duration(system.Ready.Wait)},
 	}

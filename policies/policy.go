@@ -153,6 +153,7 @@ type Source struct {
 type Limits struct {
 	Bandwidth   Rate         `yaml:"bandwidth" example:"40MB/s"`                                       // bytes a second; 0 is no limit
 	Concurrency int          `yaml:"concurrency" jsonschema:"minimum=1,maximum=256" example:"4"`       // files read at once; default 4
+	Retries     int          `yaml:"retries" jsonschema:"minimum=1,maximum=20" example:"8"`            // times a lost connection is tried again, each after twice the time, up to a minute; default 8
 	QuietHours  []ClockRange `yaml:"quiet_hours" jsonschema:"maxItems=48" example:"[\"08:30-17:30\"]"` // in the site's zone; nothing is read in them
 }
 

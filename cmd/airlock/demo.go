@@ -2,17 +2,16 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"airlock/lab/departments"
 	"airlock/lab/embedded"
 	"airlock/ledger"
 	"airlock/orchestrator"
@@ -156,7 +155,7 @@ func (d *demo) restore(ctx context.Context, s *orchestrator.Site) error {
 		if err != nil {
 			return err
 		}
-		files, difference, err := same(system.Dir, to, d.policy.Systems[system.Name].Exclude)
+		files, difference, err := departments.Same(system.Dir, to, d.policy.Systems[system.Name].Exclude)
 		if err != nil {
 			return err
 		}
@@ -230,53 +229,4 @@ func (d *demo) expect(ok bool, format string, args ...any) {
 	if !ok {
 		d.check(false, format, args...)
 	}
-}
-
-// same compares two trees: names, contents and modification times to the second, but
-// for names that match a pattern of exclude.
-func same(want, got string, exclude []string) (files int, difference string, err error) {
-	a, err := digest(want, exclude)
-	if err != nil {
-		return 0, "", err
-	}
-	b, err := digest(got, nil)
-	if err != nil {
-		return 0, "", err
-	}
-	for _, name := range keys(a) {
-		if a[name] != b[name] {
-			return len(a), "(but not " + name + ")", nil
-		}
-	}
-	if len(b) > len(a) {
-		return len(a), fmt.Sprintf("(but there are %d files too many)", len(b)-len(a)), nil
-	}
-	return len(a), "", nil
-}
-
-// digest describes every file of a tree.
-func digest(dir string, exclude []string) (map[string]string, error) {
-	files := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
-		}
-		for _, pattern := range exclude {
-			if ok, err := filepath.Match(pattern, e.Name()); ok || err != nil {
-				return err
-			}
-		}
-		info, err := e.Info()
-		if err != nil {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		name, err := filepath.Rel(dir, path)
-		files[name] = fmt.Sprintf("%x %d %d", sha256.Sum256(data), len(data), info.ModTime().Unix())
-		return err
-	})
-	return files, err
 }
