@@ -47,6 +47,14 @@ func Listen(path string) (net.Listener, error) {
 	return l, nil
 }
 
+// Remove takes the socket of a site away; none is fine.
+func Remove(state string) error {
+	if err := os.Remove(SocketPath(state)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("socket: %w", err)
+	}
+	return nil
+}
+
 // site is what the socket gives access to.
 type site interface {
 	orchestrator.Executor

@@ -269,10 +269,10 @@ func (s *Site) Settle(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Close ends what is being done, shuts the doors, and gives the site back. It waits
-// for the doors, however long that takes, up to the moment when one is stuck
-// (ErrNotShut).
-func (s *Site) Close() error {
+// End ends what is being done and shuts the doors. It waits for them, however long
+// that takes, up to the moment when one is stuck (ErrNotShut). No order is taken any
+// more; the status still is.
+func (s *Site) End() error {
 	s.mu.Lock()
 	s.closing = true
 	s.mu.Unlock()
@@ -281,6 +281,15 @@ func (s *Site) Close() error {
 	}
 	err := s.Settle(s.life)
 	s.orders.Wait()
+	return err
+}
+
+// Close gives the site back, after End if that was not called.
+func (s *Site) Close() error {
+	var err error
+	if !s.isClosing() {
+		err = s.End()
+	}
 	s.end()
 	s.hands.Wait()
 	for _, w := range s.ways {
@@ -296,6 +305,12 @@ func (s *Site) Close() error {
 	}
 	s.journal.Note(ledger.Entry{Time: time.Now(), Kind: ledger.KindStop, Actor: s.options.Actor, Reason: "airlock " + s.options.Command})
 	return errors.Join(err, s.journal.close(), s.lock.Unlock())
+}
+
+func (s *Site) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
 }
 
 // begin counts an order in, unless the site is closing.

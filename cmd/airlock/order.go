@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
@@ -20,25 +19,45 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// busyFor is how long a command waits for an executor that is only just starting, or
+// ending.
+const busyFor = 10 * time.Second
+
 // order has an order carried out: by the executor that runs, or by this process, which
 // then is the executor for as long as that takes.
 func (a *app) order(ctx context.Context, p policies.Policy, o orchestrator.Order) (orchestrator.Outcome, error) {
 	o.Actor = actor()
 	watch, end := a.progress()
 	defer end()
-	remote, err := console.Connect(ctx, console.SocketPath(p.State))
-	if err == nil {
-		return remote.Do(ctx, o, watch)
+	for began := time.Now(); ; {
+		remote, err := console.Connect(ctx, console.SocketPath(p.State))
+		if err == nil {
+			return remote.Do(ctx, o, watch)
+		}
+		out, err := a.orderHere(ctx, p, o, watch)
+		if !errors.Is(err, orchestrator.ErrBusy) || time.Since(began) > busyFor {
+			return out, err
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return out, err
+		}
 	}
+}
+
+func (a *app) orderHere(ctx context.Context, p policies.Policy, o orchestrator.Order, watch orchestrator.Watch) (orchestrator.Outcome, error) {
 	var out orchestrator.Outcome
-	err = a.execute(ctx, p, o.Verb, slog.New(slog.NewTextHandler(io.Discard, nil)), func(ctx context.Context, s *orchestrator.Site) error {
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	err := a.execute(ctx, p, o.Verb, quiet, func(ctx context.Context, s *orchestrator.Site) error {
 		watch(orchestrator.Progress{Task: "start-up", Stage: "reading the doors"})
-		notShut := s.Settle(ctx)
+		notShut := s.Settle(ctx) // S5: before anything else
 		if errors.Is(notShut, orchestrator.ErrNotShut) {
 			watch(orchestrator.Progress{Task: "start-up", Text: "ALARM " + notShut.Error()})
 		} else if notShut != nil {
 			return notShut
 		}
+		var err error
 		out, err = s.Do(ctx, o, watch)
 		return err
 	})
@@ -56,14 +75,14 @@ func (a *app) execute(ctx context.Context, p policies.Policy, command string, lo
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
-	// The socket answers until the doors are shut, so it outlives ctx.
+	// The socket answers until the doors are shut, so it outlives ctx; and it is gone
+	// before the site is given back, lest it be another's.
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
 	go func() { ended <- console.Serve(serving, l, console.OrderHandler(s)) }()
-	err = f(ctx, s)
-	err = errors.Join(err, s.Close())
+	err = errors.Join(f(ctx, s), s.End())
 	stop()
-	return errors.Join(err, <-ended, os.Remove(console.SocketPath(p.State)))
+	return errors.Join(err, <-ended, console.Remove(p.State), s.Close())
 }
 
 func (a *app) serveCommand() *cobra.Command {
