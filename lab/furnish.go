@@ -50,7 +50,9 @@ func (h *Hospital) furnish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	files["snmpd.conf"] = h.snmpConfiguration()
+	if files["snmpd.conf"], err = h.snmpConfiguration(); err != nil {
+		return err
+	}
 	files["frr/zebra.conf"] = "hostname lab-switch\n"
 	files["frr/vtysh.conf"] = "hostname lab-switch\n"
 	files["smb/smb.conf"] = h.smbConfiguration()

@@ -110,6 +110,16 @@ func TestSNMPSetOpensAndShutsThePort(t *testing.T) {
 	}
 }
 
+func TestPortsSayTheirSpeed(t *testing.T) {
+	labtest.Want(t, "snmpbulkwalk")
+	h := labtest.Up(t, lab.Options{})
+	speeds, err := on(t, h, lab.NAS, "", "snmpbulkwalk", "-Oqv", "-v3", "-l", "authPriv", "-u", lab.SNMPUser,
+		"-a", "SHA-256", "-A", lab.SNMPAuth, "-x", "AES", "-X", lab.SNMPPrivacy, "10.78.0.1", ".1.3.6.1.2.1.31.1.1.1.15")
+	if err != nil || strings.Join(strings.Fields(speeds), " ") != "10 10000 10000 10000 1000 10000" {
+		t.Fatalf("ifHighSpeed of lo, br0, p1, p2, p3, mgmt0: %v, %q; want p3 at 1000", err, speeds)
+	}
+}
+
 func TestDepartmentsServe(t *testing.T) {
 	labtest.Want(t, "smbclient", "sftp")
 	h := labtest.Up(t, lab.Options{})
@@ -214,6 +224,21 @@ func TestFaults(t *testing.T) {
 	must(t, os.WriteFile(file, []byte("x"), 0o600))
 	if h.Fill(lab.StateDisk) == nil {
 		t.Error("filled a disk that this hospital does not have")
+	}
+}
+
+// The process that looks into the switch must not be found there, and killed with it.
+func TestSamplersLeaveTheProcessWhereItIs(t *testing.T) {
+	h := labtest.Up(t, lab.Options{})
+	before, err := os.Readlink("/proc/self/ns/net")
+	must(t, err)
+	for range 200 {
+		s, err := h.Sampler(lab.VaultPort)
+		must(t, err)
+		s.Stop()
+	}
+	if after, err := os.Readlink("/proc/self/ns/net"); err != nil || after != before {
+		t.Fatalf("the process moved from %s to %s, %v", before, after, err)
 	}
 }
 

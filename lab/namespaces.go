@@ -46,8 +46,9 @@ type process struct {
 	exe string // the base name of its program
 }
 
-// processes lists a namespace's processes. They are known by the namespace that the
-// kernel says they are in, not by what somebody noted when they were started.
+// processes lists a namespace's processes, save this one. They are known by the
+// namespace that the kernel says they are in, not by what somebody noted when they were
+// started.
 func processes(namespace string) ([]process, error) {
 	var want syscall.Stat_t
 	switch err := syscall.Stat(namespaceFile(namespace), &want); {
@@ -63,7 +64,7 @@ func processes(namespace string) ([]process, error) {
 	var found []process
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
+		if err != nil || pid == os.Getpid() {
 			continue
 		}
 		var is syscall.Stat_t // fails for a process that has just ended
@@ -120,8 +121,15 @@ func socketIn(namespace string) (int, error) {
 	}
 	c := make(chan result)
 	go func() {
-		runtime.LockOSThread() // and never unlocked: a thread that changed its namespace ends with its goroutine
-		fd, err := openIn(namespace)
+		runtime.LockOSThread()
+		open := openIn
+		if unix.Gettid() == unix.Getpid() {
+			// The main thread is what others see of the process, and cannot end before
+			// it. Held here, it leaves the work to another thread.
+			defer runtime.UnlockOSThread()
+			open = socketIn
+		} // Any other is never unlocked, and ends with this goroutine, in the namespace it entered.
+		fd, err := open(namespace)
 		c <- result{fd, err}
 	}()
 	r := <-c

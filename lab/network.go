@@ -4,8 +4,11 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // The addresses are the same in every hospital: its namespaces are its own.
@@ -79,6 +82,23 @@ func (h *Hospital) each(ctx context.Context, program string, lines ...string) er
 // without asking anybody.
 func (h *Hospital) SetPort(ctx context.Context, port string, up bool) error {
 	return h.setLink(ctx, Switch, port, up)
+}
+
+// portIndex is a port's ifIndex.
+func (h *Hospital) portIndex(port string) (_ uint32, err error) {
+	fd, err := socketIn(h.Namespace(Switch))
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, unix.Close(fd)) }()
+	request, err := unix.NewIfreq(port)
+	if err != nil {
+		return 0, err
+	}
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, request); err != nil {
+		return 0, fmt.Errorf("index of %s: %w", port, err)
+	}
+	return request.Uint32(), nil
 }
 
 // RenamePort gives a port another name, as a switch does that lost a stack member or
