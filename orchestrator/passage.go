@@ -239,13 +239,14 @@ func (p *passage) hold(ctx context.Context, plan any, work inside) (WindowRecord
 	p.tell(Progress{Stage: "opening the door"})
 	began, done := make(chan struct{}), make(chan WindowRecord, 1)
 	record := p.record
+	var worked error
 	passed, err := p.keeper.hold(ctx, request{
 		id: p.record.ID, actor: p.by.Actor, reason: p.by.Reason, maxOpen: time.Duration(p.policy.Window.MaxOpen),
 		work: func(ctx context.Context) error {
 			close(began)
-			err := p.inside(ctx, work, &record)
+			worked = p.inside(ctx, work, &record)
 			done <- record
-			return err
+			return worked
 		},
 	})
 	// The door is shut. The work, whose context has ended, still writes down how far
@@ -254,6 +255,7 @@ func (p *passage) hold(ctx context.Context, plan any, work inside) (WindowRecord
 	case <-began:
 		select {
 		case p.record = <-done:
+			err = explain(err, worked)
 		case <-time.After(time.Minute):
 			err = errors.Join(err, errors.New("the work did not end when it was told to"))
 		}
@@ -262,11 +264,19 @@ func (p *passage) hold(ctx context.Context, plan any, work inside) (WindowRecord
 	return p.end(passed, err)
 }
 
+// explain adds to a window's end what its work came to, unless that was the end.
+func explain(end, worked error) error {
+	if end == nil || worked == nil || strings.Contains(end.Error(), worked.Error()) {
+		return end
+	}
+	return fmt.Errorf("%w: %w", end, worked)
+}
+
 // inside is what happens while the door is open.
 func (p *passage) inside(ctx context.Context, work inside, r *WindowRecord) (err error) {
 	opened := time.Now()
 	p.tell(Progress{Stage: "waiting for the vault to answer"})
-	if err := await(ctx, p.policy.URL.Address()); err != nil {
+	if err := await(ctx, p.policy.URL.Address(), time.Duration(p.policy.Window.AnswerWithin)); err != nil {
 		return err
 	}
 	store, err := p.site.parts.Vault(ctx, *p.policy)
@@ -287,26 +297,26 @@ func (p *passage) inside(ctx context.Context, work inside, r *WindowRecord) (err
 }
 
 // await returns once address accepts a connection: after a port came up, the first
-// packets are often lost, and a lost SYN would cost a second.
-func await(ctx context.Context, address string) error {
+// packets are often lost, and a lost SYN would cost a second. After patience it gives
+// up: the door does not stand open for a vault that is not there.
+func await(ctx context.Context, address string, patience time.Duration) error {
 	if address == "" {
 		return nil
 	}
-	patience := 250 * time.Millisecond
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	one := 250 * time.Millisecond
 	for {
-		d := net.Dialer{Timeout: patience}
+		d := net.Dialer{Timeout: one}
 		conn, err := d.DialContext(ctx, "tcp", address)
 		if err == nil {
 			return conn.Close()
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("%s does not answer: %w", address, err)
+			return fmt.Errorf("the vault at %s does not answer: %w", address, err)
 		}
-		patience = min(patience+50*time.Millisecond, 2*time.Second)
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
-		}
+		one = min(one+50*time.Millisecond, 2*time.Second)
+		pause(ctx, 20*time.Millisecond)
 	}
 }
 

@@ -266,6 +266,9 @@ func (r *reader) checkVault(at string, v *Vault, p *Policy) {
 	if time.Duration(v.Window.MaxOpen) > longestWindow {
 		r.add(r.value(at+".window.max_open"), "max_open is more than 24h", "write how long the copy may need at the most, such as 45m")
 	}
+	if !r.given(at + ".window.answer_within") {
+		v.Window.AnswerWithin = Duration(time.Minute)
+	}
 	r.keep(at+".keep", &v.Keep)
 }
 

@@ -111,6 +111,9 @@ type Vault struct {
 type Window struct {
 	Schedule Schedule `yaml:"schedule" jsonschema:"required" example:"\"30 2 * * *\""`
 	MaxOpen  Duration `yaml:"max_open" jsonschema:"required" example:"45m"` // at most 24h
+	// A vault that does not answer for so long after its door was opened will not: the
+	// door is shut again. Default 60s, which outlasts a port's spanning-tree delay.
+	AnswerWithin Duration `yaml:"answer_within" example:"60s"`
 }
 
 // Keep says which snapshots or generations are kept: each that one of the rules names.
