@@ -105,12 +105,12 @@ func (c class) String() string {
 }
 
 func classOf(name string) class {
-	switch name[0] {
-	case 'p':
+	switch {
+	case strings.HasPrefix(name, "p"):
 		return dataClass
-	case 'q':
+	case strings.HasPrefix(name, "q"):
 		return metadataClass
-	case 'x', 'n', 'm', 'l':
+	case name != "" && strings.Contains("xnml", name[:1]):
 		return indexClass
 	}
 	return kopiaClass

@@ -78,7 +78,7 @@ func (s *sending) ask(ctx context.Context) (shards []byte, surprise string, err 
 	if err := asking.Wait(); err != nil {
 		return nil, "", err
 	}
-	remembers := len(s.known.held) > 0 || s.known.last != nil
+	remembers := len(s.known.landed) > 0 || s.known.last != nil
 	var found []string
 	if len(shards) == 0 && remembers {
 		found = append(found, "its "+shardsName+" is missing")
@@ -156,7 +156,7 @@ func (s *sending) relist(ctx context.Context) error {
 		return fmt.Errorf("list the vault: %w", err)
 	}
 	claims := map[string]Entry{}
-	for _, e := range s.known.held {
+	for _, e := range s.work.held {
 		claims[e.At()] = e
 	}
 	if last != nil {
@@ -172,8 +172,8 @@ func (s *sending) relist(ctx context.Context) error {
 	if err := memory.rewrite(last, file, held); err != nil {
 		return err
 	}
-	s.known = memory.snapshot()
-	for name := range s.known.taken {
+	s.learn(memory.recall())
+	for name := range s.work.taken {
 		delete(found, name)
 	}
 	s.unknown = found

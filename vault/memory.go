@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -25,23 +24,24 @@ type Memory struct {
 	dir string
 
 	mu      sync.Mutex
-	last    *Generation // nil before the first
-	file    []byte      // its bytes
 	journal *os.File
-	landed  []Entry // the journal, oldest first
-	held    map[heldKey]Entry
-	taken   map[string]bool // names whose BlobPath is occupied
-	strange string          // why the memory was found unusable
+	recollection
 }
 
-type heldKey struct {
-	name string
-	sum  Sum
+// recollection is what a Memory knows at one instant.
+type recollection struct {
+	last    *Generation // nil before the first
+	file    []byte      // its bytes
+	sum     Sum         // its hash; zero before the first
+	doubted bool        // whether the vault holds last's blobs is not known
+	landed  []Entry     // blobs that the vault holds besides, oldest first
+	strange string      // why the memory was found unusable; "" if it was not
+	changes int         // how often any of this changed
 }
 
 // journalLine is one line of the journal, in JSON.
 type journalLine struct {
-	Forget bool   `json:"forget,omitempty"` // nothing from before is certain any more
+	Forget int64  `json:"forget,omitempty"` // what was known up to this generation is no longer certain
 	Landed *Entry `json:"landed,omitempty"`
 }
 
@@ -82,32 +82,43 @@ func (m *Memory) load() error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	m.index(nil, nil)
 	if err == nil {
 		last, err := Decode(file)
 		if err != nil {
 			m.strange = fmt.Sprintf("the memory of the last generation is damaged: %v", err)
 		} else {
-			m.index(last, file)
+			m.follow(last, file)
 		}
 	}
 	return m.readJournal()
 }
 
-// index starts from a generation, with nothing landed since.
-func (m *Memory) index(last *Generation, file []byte) {
-	m.last, m.file, m.landed = last, file, nil
-	m.held, m.taken = map[heldKey]Entry{}, map[string]bool{}
+// follow starts anew from a generation, or from none.
+func (r *recollection) follow(last *Generation, file []byte) {
+	*r = recollection{last: last, file: file, changes: r.changes + 1}
 	if last != nil {
-		for _, e := range last.Blobs {
-			m.learn(e)
-		}
+		r.sum = sha256.Sum256(file)
 	}
 }
 
-func (m *Memory) learn(e Entry) {
-	m.held[heldKey{e.Name, e.SHA256}] = e
-	m.taken[e.Name] = true // a further version has a first one
+// take takes in a line of the journal. A line that forgets has done so already if a
+// later generation has landed.
+func (r *recollection) take(l journalLine) {
+	r.changes++
+	if l.Forget > 0 && (r.last == nil || r.last.Number <= l.Forget) {
+		r.landed, r.doubted = nil, true
+	}
+	if l.Landed != nil {
+		r.landed = append(r.landed, *l.Landed)
+	}
+}
+
+// next is the number and the predecessor of the generation to come.
+func (r *recollection) next() (int64, Sum) {
+	if r.last == nil {
+		return 1, Sum{}
+	}
+	return r.last.Number + 1, r.sum
 }
 
 // readJournal takes the journal's whole lines, and cuts off a torn last one, so that
@@ -125,11 +136,15 @@ func (m *Memory) readJournal() error {
 	good := 0
 	for line := range bytes.Lines(text) {
 		var l journalLine
-		if line[len(line)-1] != '\n' || json.Unmarshal(line, &l) != nil || l.Landed != nil && l.Landed.check() != nil {
+		if line[len(line)-1] != '\n' {
+			break
+		}
+		if json.Unmarshal(line, &l) != nil || l.Landed != nil && l.Landed.check() != nil {
+			m.strange = "the journal of what has landed is damaged" // and may have gone on to forget
 			break
 		}
 		good += len(line)
-		m.follow(l)
+		m.take(l)
 	}
 	if good == len(text) {
 		return nil
@@ -163,21 +178,9 @@ func (m *Memory) note(lines ...journalLine) error {
 		return fmt.Errorf("note what has landed in the vault: %w", err)
 	}
 	for _, l := range lines {
-		m.follow(l)
+		m.take(l)
 	}
 	return nil
-}
-
-func (m *Memory) follow(l journalLine) {
-	if l.Forget {
-		m.landed = nil
-		clear(m.held)
-		clear(m.taken)
-	}
-	if l.Landed != nil {
-		m.landed = append(m.landed, *l.Landed)
-		m.learn(*l.Landed)
-	}
 }
 
 func (m *Memory) sync() error {
@@ -194,8 +197,7 @@ func (m *Memory) seal(last *Generation, file []byte) error {
 	if err := m.writeGeneration(file); err != nil {
 		return err
 	}
-	m.index(last, file)
-	m.strange = ""
+	m.follow(last, file)
 	return m.emptyJournal()
 }
 
@@ -203,7 +205,11 @@ func (m *Memory) seal(last *Generation, file []byte) error {
 // next generation follows last (nil for none). All is forgotten first, so that at no
 // instant the memory tells of too much.
 func (m *Memory) rewrite(last *Generation, file []byte, entries []Entry) error {
-	if err := errors.Join(m.note(journalLine{Forget: true}), m.sync()); err != nil {
+	through := int64(1)
+	if last != nil {
+		through = last.Number
+	}
+	if err := errors.Join(m.note(journalLine{Forget: through}), m.sync()); err != nil {
 		return err
 	}
 	if err := m.replaceLast(last, file); err != nil {
@@ -215,7 +221,8 @@ func (m *Memory) rewrite(last *Generation, file []byte, entries []Entry) error {
 func (m *Memory) replaceLast(last *Generation, file []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.last, m.file, m.strange = last, file, ""
+	m.follow(last, file)
+	m.doubted = true // the caller says what is there
 	if file != nil {
 		return m.writeGeneration(file)
 	}
@@ -256,26 +263,47 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// snapshot is the memory at one instant.
-type snapshot struct {
-	last    *Generation
-	file    []byte
-	landed  []Entry
-	held    map[heldKey]Entry
-	taken   map[string]bool
-	strange string
-}
-
-func (m *Memory) snapshot() snapshot {
+func (m *Memory) recall() recollection {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return snapshot{m.last, m.file, m.landed[:len(m.landed):len(m.landed)], maps.Clone(m.held), maps.Clone(m.taken), m.strange}
+	return m.recollection // its slices are only ever appended to
 }
 
-// next is the number and the predecessor of the generation to come.
-func (s snapshot) next() (int64, Sum) {
-	if s.last == nil {
-		return 1, Sum{}
+// holdings are the blobs that a recollection knows of, ready to be looked up.
+type holdings struct {
+	held  map[heldKey]Entry
+	taken map[string]bool // names whose BlobPath is occupied
+}
+
+type heldKey struct {
+	name string
+	sum  Sum
+}
+
+func (r *recollection) holdings() holdings {
+	var certain []Entry
+	if r.last != nil && !r.doubted {
+		certain = r.last.Blobs
 	}
-	return s.last.Number + 1, sha256.Sum256(s.file)
+	n := len(certain) + len(r.landed)
+	h := holdings{make(map[heldKey]Entry, n), make(map[string]bool, n)}
+	for _, entries := range [][]Entry{certain, r.landed} {
+		for _, e := range entries {
+			h.held[heldKey{e.Name, e.SHA256}] = e
+			h.taken[e.Name] = true // a further version has a first one
+		}
+	}
+	return h
+}
+
+// place is where a blob lies, or will if its name is still free.
+func (h holdings) place(b Blob) (e Entry, held bool) {
+	if e, held = h.held[heldKey{b.Name, b.SHA256}]; held {
+		return e, true
+	}
+	e = Entry{Name: b.Name, Size: b.Size, SHA256: b.SHA256}
+	if h.taken[b.Name] {
+		e.Path = versionPath(b.Name, b.SHA256)
+	}
+	return e, false
 }

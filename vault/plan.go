@@ -27,10 +27,21 @@ type Plan struct {
 	Bytes   int64  // their sizes together
 	Held    int    // blobs that the vault is known to hold
 
-	in     PlanInput
-	blobs  []Blob      // all, in the order of Lacking
-	sealed *Generation // if all goes as remembered
-	file   []byte      // its bytes
+	in    PlanInput
+	blobs []Blob // all, in the order of Lacking
+
+	// What follows is true as long as the memory says what it said then.
+	known  recollection
+	work   work
+	sealed *Generation
+	file   []byte // sealed's bytes
+}
+
+// work is what there is to do, by what is known of the vault.
+type work struct {
+	holdings
+	kept    []Entry // blobs that are held already
+	lacking [classes][]Blob
 }
 
 const defaultWorkers = 8
@@ -42,22 +53,24 @@ func NewPlan(in PlanInput) (*Plan, error) {
 	}
 	in.Workers = cmp.Or(in.Workers, defaultWorkers)
 	in.Now = in.Now.UTC().Truncate(time.Millisecond)
-	known := in.Memory.snapshot()
-	if err := known.belongs(in); err != nil {
-		return nil, err
-	}
-	p := &Plan{in: in, blobs: slices.Clone(in.Blobs)}
-	slices.SortFunc(p.blobs, inOrder)
-	entries := make([]Entry, 0, len(p.blobs))
-	for _, b := range p.blobs {
-		e, held := known.place(b)
-		if held {
-			p.Held++
-		} else {
-			p.Lacking = append(p.Lacking, b)
-			p.Bytes += b.Size
+	known := in.Memory.recall()
+	if known.last != nil {
+		if err := belongs(known.last, in); err != nil {
+			return nil, err
 		}
-		entries = append(entries, e)
+	}
+	p := &Plan{in: in, blobs: slices.Clone(in.Blobs), known: known}
+	slices.SortFunc(p.blobs, inOrder)
+	p.work = p.divide(known)
+	p.Held = len(p.work.kept)
+	entries := slices.Clone(p.work.kept)
+	for _, blobs := range p.work.lacking {
+		p.Lacking = append(p.Lacking, blobs...)
+		for _, b := range blobs {
+			p.Bytes += b.Size
+			e, _ := p.work.place(b)
+			entries = append(entries, e)
+		}
 	}
 	number, previous := known.next()
 	p.sealed = p.generation(number, previous, entries, nil)
@@ -68,35 +81,26 @@ func NewPlan(in PlanInput) (*Plan, error) {
 	return p, nil
 }
 
+// divide tells what the vault holds from what it lacks.
+func (p *Plan) divide(known recollection) work {
+	w := work{holdings: known.holdings()}
+	for _, b := range p.blobs {
+		if e, held := w.place(b); held {
+			w.kept = append(w.kept, e)
+		} else {
+			w.lacking[classOf(b.Name)] = append(w.lacking[classOf(b.Name)], b)
+		}
+	}
+	return w
+}
+
 // inOrder is the order in which blobs land. Large ones go first, so that the last
 // worker to end a class has little left.
 func inOrder(a, b Blob) int {
-	if a.Name == "" || b.Name == "" {
-		return strings.Compare(a.Name, b.Name) // Encode refuses it
-	}
 	return cmp.Or(cmp.Compare(classOf(a.Name), classOf(b.Name)), cmp.Compare(b.Size, a.Size), strings.Compare(a.Name, b.Name))
 }
 
-// place is where a blob lies, or will if its name is still free.
-func (s snapshot) place(b Blob) (e Entry, held bool) {
-	if e, held = s.held[heldKey{b.Name, b.SHA256}]; held {
-		return e, true
-	}
-	e = Entry{Name: b.Name, Size: b.Size, SHA256: b.SHA256}
-	if s.taken[b.Name] {
-		e.Path = versionPath(b.Name, b.SHA256)
-	}
-	return e, false
-}
-
 // belongs refuses to send one repository after another's generations.
-func (s snapshot) belongs(in PlanInput) error {
-	if s.last == nil {
-		return nil
-	}
-	return belongs(s.last, in)
-}
-
 func belongs(g *Generation, in PlanInput) error {
 	if g.Site == in.Site && g.Vault == in.Vault {
 		return nil

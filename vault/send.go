@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 
@@ -55,7 +56,10 @@ func (p *Plan) Send(ctx context.Context, store Store, origin Origin, progress fu
 	if progress == nil {
 		progress = func(Progress) {}
 	}
-	s := &sending{plan: p, store: store, origin: origin, tell: progress, known: p.in.Memory.snapshot()}
+	s := &sending{plan: p, store: store, origin: origin, tell: progress, known: p.in.Memory.recall(), work: p.work}
+	if p.known.changes != s.known.changes { // an earlier try has come some way
+		s.learn(s.known)
+	}
 	err := s.run(ctx)
 	if err = errors.Join(err, p.in.Memory.sync()); err != nil {
 		return s.report, fmt.Errorf("send to vault %s: %w", p.in.Vault, err)
@@ -68,7 +72,8 @@ type sending struct {
 	plan   *Plan
 	store  Store
 	origin Origin
-	known  snapshot // of the memory, made true by meet
+	known  recollection // made true by meet
+	work   work
 	// unknown are the names that were found in the vault, with their sizes, and of
 	// whose bytes nothing is known.
 	unknown map[string]int64
@@ -77,27 +82,30 @@ type sending struct {
 	report   Report
 	progress Progress
 	tell     func(Progress)
-	entries  []Entry
+	landings []Entry
+	// deviated is set once the manifest that was made with the doors shut is no
+	// longer what will lie in the vault.
+	deviated bool
+}
+
+// learn divides the work anew.
+func (s *sending) learn(known recollection) {
+	s.known, s.work, s.deviated = known, s.plan.divide(known), true
 }
 
 func (s *sending) run(ctx context.Context) error {
 	if err := s.meet(ctx); err != nil {
 		return err
 	}
-	var lacking [classes][]Blob
-	for _, b := range s.plan.blobs {
-		if e, held := s.known.place(b); held {
-			s.entries = append(s.entries, e)
-			s.report.Held++
-			continue
+	s.report.Held = len(s.work.kept)
+	for _, blobs := range s.work.lacking {
+		s.progress.BlobsTotal += len(blobs)
+		for _, b := range blobs {
+			s.progress.BytesTotal += b.Size
 		}
-		c := classOf(b.Name)
-		lacking[c] = append(lacking[c], b)
-		s.progress.BlobsTotal++
-		s.progress.BytesTotal += b.Size
 	}
 	s.tell(s.progress)
-	for c, blobs := range lacking {
+	for c, blobs := range s.work.lacking {
 		if err := s.sendClass(ctx, blobs); err != nil {
 			return fmt.Errorf("%s blobs: %w", class(c), err)
 		}
@@ -129,12 +137,13 @@ func (s *sending) bring(ctx context.Context, b Blob) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	e, _ := s.known.place(b)
+	e, _ := s.work.place(b)
 	if e.Path == "" {
 		done, err := s.bringFirst(ctx, b, e)
 		if done || err != nil {
 			return err
 		}
+		s.deviate()
 	}
 	if !versioned(b.Name) {
 		s.conflict("the vault holds other bytes under the name of blob %s; they stay, and ours lie in %s", b.Name, versionPath(b.Name, b.SHA256))
@@ -208,9 +217,16 @@ func (s *sending) unreadable(ctx context.Context, b Blob, err error) error {
 	return s.lack(b, strings.ToValidUTF8(err.Error(), "?"))
 }
 
+func (s *sending) deviate() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deviated = true
+}
+
 func (s *sending) lack(b Blob, why string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.deviated = true
 	s.report.Damaged = append(s.report.Damaged, Lack{b.Name, why})
 	if len(s.report.Damaged) > maxUnreadable {
 		return fmt.Errorf("%d blobs of the repository cannot be brought, the last of them %s (%s): verify the repository", len(s.report.Damaged), b.Name, why)
@@ -262,15 +278,16 @@ func (s *sending) landed(e Entry, sent bool) error {
 		s.progress.Bytes += e.Size
 	}
 	s.tell(s.progress)
-	s.entries = append(s.entries, e)
+	s.landings = append(s.landings, e)
 	return s.plan.in.Memory.confirm(e)
 }
 
 // seal puts the generation, the last of all.
 func (s *sending) seal(ctx context.Context) error {
 	g, file := s.plan.sealed, s.plan.file
-	if number, previous := s.known.next(); !s.asPlanned(number, previous) {
-		g = s.plan.generation(number, previous, s.entries, s.report.Damaged)
+	if s.deviated {
+		number, previous := s.known.next()
+		g = s.plan.generation(number, previous, slices.Concat(s.work.kept, s.landings), s.report.Damaged)
 		var err error
 		if file, err = g.Encode(); err != nil {
 			return err
@@ -289,18 +306,4 @@ func (s *sending) seal(ctx context.Context) error {
 		return fmt.Errorf("generation %d is in the vault, but cannot be remembered: %w", g.Number, err)
 	}
 	return nil
-}
-
-// asPlanned says whether the manifest that was made with the doors shut is true.
-func (s *sending) asPlanned(number int64, previous Sum) bool {
-	plan := s.plan.sealed
-	if number != plan.Number || previous != plan.Previous || len(s.entries) != len(plan.Blobs) {
-		return false
-	}
-	for _, e := range s.entries {
-		if planned, ok := plan.Blob(e.Name); !ok || planned != e {
-			return false
-		}
-	}
-	return true
 }
