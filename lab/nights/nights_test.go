@@ -529,21 +529,7 @@ func TestSourceGoneInMidFile(t *testing.T) {
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	h.until("the file is being read", func() bool {
-		text := h.do(0, "status", "--json")
-		var st struct {
-			Running []struct{ Task, Stage string }
-		}
-		if err := json.Unmarshal([]byte(text), &st); err != nil {
-			t.Fatal(err)
-		}
-		for _, p := range st.Running {
-			if p.Task == "gather accounting" && p.Stage == "reading" {
-				return true
-			}
-		}
-		return false
-	})
+	h.reading("accounting")
 	if err := h.Stop(ctx, lab.DepartmentsSMB); err != nil {
 		t.Fatal(err)
 	}
