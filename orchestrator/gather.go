@@ -255,7 +255,11 @@ func (s *Site) retain(ctx context.Context, repo *repository.Repository, g *Gathe
 		})
 	}
 	kept, err := repo.Snapshots(ctx, g.System)
-	g.Snapshots = len(kept)
+	for _, one := range kept {
+		if !one.Incomplete {
+			g.Snapshots++
+		}
+	}
 	return err
 }
 

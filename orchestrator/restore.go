@@ -113,6 +113,9 @@ func (s *Site) Restore(ctx context.Context, r Restore, by Caller, watch Watch) (
 	if err != nil {
 		done.Error = err.Error()
 	}
+	if !done.Taken.IsZero() {
+		done.Taken = done.Taken.In(s.policy.Timezone.Location)
+	}
 	if system := s.policy.Systems[r.System]; system != nil && system.RTO > 0 {
 		met := done.Complete && done.Seconds <= time.Duration(system.RTO).Seconds()
 		done.RTOMet = &met
