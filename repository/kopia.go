@@ -60,6 +60,12 @@ var register = sync.OnceFunc(func() {
 
 // open opens the repository. The storage stays the caller's: closing the result does
 // not close it.
+//
+// What it gives is not safe for every concurrent use: when kopia v0.23.1 refreshes its
+// index it unmaps files that another goroutine may still be iterating over
+// (committedContentIndex.listContents against use), and the fault ends the process,
+// doors and all. Hence airlock refreshes at chosen moments only, one goroutine at a
+// time (View.manifests), and everything that writes opens a kopia of its own.
 func (k kopia) open(ctx context.Context, c caching) (repo.DirectRepository, error) {
 	register()
 	file, err := k.configure(c)
@@ -81,7 +87,23 @@ func (k kopia) open(ctx context.Context, c caching) (repo.DirectRepository, erro
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("kopia: %T gives no direct access", rep), rep.Close(ctx))
 	}
+	direct.DisableIndexRefresh()
 	return direct, nil
+}
+
+// write runs a write session on a kopia of its own. uploaded, which may be nil, hears
+// of the bytes that reach the storage.
+func (k kopia) write(ctx context.Context, purpose string, uploaded func(int64), do func(context.Context, repo.DirectRepositoryWriter) error) error {
+	rep, err := k.open(ctx, cached)
+	if err != nil {
+		return err
+	}
+	err = repo.DirectWriteSession(ctx, rep, repo.WriteSessionOptions{Purpose: purpose, OnUpload: uploaded},
+		func(ctx context.Context, w repo.DirectRepositoryWriter) error {
+			w.DisableIndexRefresh()
+			return do(ctx, w)
+		})
+	return errors.Join(err, rep.Close(context.WithoutCancel(ctx)))
 }
 
 // configure writes kopia's configuration file. repo.Connect would do it too, but it

@@ -114,19 +114,15 @@ func (c Config) initialize(ctx context.Context, st blob.Storage) error {
 		}
 		return fmt.Errorf("create repository in %s: %w", c.Place, err)
 	}
-	k, err := c.kopia(st).open(ctx, cached)
-	if err != nil {
-		return err
-	}
-	err = repo.WriteSession(ctx, k, repo.WriteSessionOptions{Purpose: "create"}, func(ctx context.Context, w repo.RepositoryWriter) error {
+	err := c.kopia(st).write(ctx, "create", nil, func(ctx context.Context, w repo.DirectRepositoryWriter) error {
 		if err := policy.SetPolicy(ctx, w, policy.GlobalPolicySourceInfo, uploadPolicy()); err != nil {
 			return err
 		}
 		p := maintenance.DefaultParams()
-		p.Owner = k.ClientOptions().UsernameAtHost()
+		p.Owner = w.ClientOptions().UsernameAtHost()
 		return maintenance.SetParams(ctx, w, &p)
 	})
-	if err = errors.Join(err, k.Close(ctx)); err != nil {
+	if err != nil {
 		return fmt.Errorf("create repository in %s: %w", c.Place, err)
 	}
 	return nil

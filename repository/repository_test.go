@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -385,7 +386,7 @@ func TestCheckpointRemovesNothing(t *testing.T) {
 			KeepWeekly: new(policy.OptionalInt), KeepMonthly: new(policy.OptionalInt), KeepAnnual: new(policy.OptionalInt),
 		}})
 	}))
-	r.checkpointEvery = time.Millisecond
+	r.checkpointEvery = 50 * time.Millisecond
 	plant(t, src, map[string][]byte{"more.bin": noise(9, 40<<20)})
 	var mu sync.Mutex
 	checkpoints := 0
@@ -417,6 +418,41 @@ func TestCheckpointRemovesNothing(t *testing.T) {
 	if err != nil || len(removed) != len(list)-len(kept) || checkpoints == 0 {
 		t.Errorf("of %d checkpoints %d were removed, %v", checkpoints, len(removed), err)
 	}
+}
+
+// A checkpoint that is still running when Upload returns must not outlive the session.
+func TestGuardedWaitsForCheckpoints(t *testing.T) {
+	slow := &slowWriter{entered: make(chan struct{}), release: make(chan struct{})}
+	g := &guarded{RepositoryWriter: slow}
+	go g.FindManifests(t.Context(), nil)
+	<-slow.entered
+	go close(slow.release)
+	g.shut()
+	if !slow.left.Load() {
+		t.Error("a call was still in progress")
+	}
+	if _, err := g.FindManifests(t.Context(), nil); !errors.Is(err, errUploadOver) {
+		t.Errorf("a later call: %v", err)
+	}
+	if err := g.Flush(t.Context()); !errors.Is(err, errUploadOver) {
+		t.Errorf("a later call: %v", err)
+	}
+	if err := g.DeleteManifest(t.Context(), "x"); err != nil { // and nothing was removed: slow would panic
+		t.Error(err)
+	}
+}
+
+type slowWriter struct {
+	repo.RepositoryWriter
+	entered, release chan struct{}
+	left             atomic.Bool
+}
+
+func (w *slowWriter) FindManifests(context.Context, map[string]string) ([]*manifest.EntryMetadata, error) {
+	close(w.entered)
+	<-w.release
+	w.left.Store(true)
+	return nil, nil
 }
 
 // FACTS trap 8: "Change is told by mtime, size, mode and owner only."

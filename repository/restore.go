@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/kopia/kopia/fs"
-	"github.com/kopia/kopia/repo/manifest"
 	"github.com/kopia/kopia/snapshot"
 	"github.com/kopia/kopia/snapshot/restore"
 	"github.com/kopia/kopia/snapshot/snapshotfs"
@@ -58,14 +57,8 @@ func (v *View) Restore(ctx context.Context, id, dir string, o RestoreOptions) (R
 
 func (v *View) restore(ctx context.Context, id, dir string, o RestoreOptions) (RestoreResult, error) {
 	start := time.Now()
-	if err := v.rep.Refresh(ctx); err != nil {
-		return RestoreResult{}, err
-	}
-	man, err := snapshot.LoadSnapshot(ctx, v.rep, manifest.ID(id))
-	switch {
-	case errors.Is(err, snapshot.ErrSnapshotNotFound):
-		return RestoreResult{}, ErrNoSnapshot
-	case err != nil:
+	man, err := v.manifest(ctx, id)
+	if err != nil {
 		return RestoreResult{}, err
 	}
 	tree, err := snapshotfs.SnapshotRoot(v.rep, man)

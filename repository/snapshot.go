@@ -12,7 +12,6 @@ import (
 
 	"github.com/kopia/kopia/fs"
 	"github.com/kopia/kopia/repo"
-	"github.com/kopia/kopia/repo/manifest"
 	"github.com/kopia/kopia/snapshot"
 	"github.com/kopia/kopia/snapshot/policy"
 	"github.com/kopia/kopia/snapshot/upload"
@@ -86,10 +85,9 @@ func (r *Repository) Snapshot(ctx context.Context, job Job) (Result, error) {
 	if err != nil {
 		return Result{}, fmt.Errorf("snapshot %s: %w", job.System, err)
 	}
-	err = repo.WriteSession(run.ctx, r.rep, repo.WriteSessionOptions{Purpose: "snapshot", OnUpload: run.uploaded},
-		func(ctx context.Context, w repo.RepositoryWriter) error {
-			return run.upload(ctx, w, root, r.checkpointEvery)
-		})
+	err = r.kopia.write(run.ctx, "snapshot", run.uploaded, func(ctx context.Context, w repo.DirectRepositoryWriter) error {
+		return run.upload(ctx, w, root, r.checkpointEvery)
+	})
 	if why := run.stopped(); why != nil {
 		return Result{}, fmt.Errorf("snapshot %s: %w", job.System, why)
 	}
@@ -135,12 +133,6 @@ func uploadPolicy() *policy.Policy {
 	return merged
 }
 
-// keepsAll is a writer through which no snapshot can be removed: kopia's uploader
-// applies retention at every checkpoint, by whatever policy it then finds.
-type keepsAll struct{ repo.RepositoryWriter }
-
-func (keepsAll) DeleteManifest(context.Context, manifest.ID) error { return nil }
-
 // gathering is one Snapshot in progress. It is kopia's upload.Progress.
 type gathering struct {
 	upload.NullUploadProgress
@@ -172,7 +164,8 @@ func (g *gathering) upload(ctx context.Context, w repo.RepositoryWriter, root fs
 		return err
 	}
 	g.expect(prior)
-	u := upload.NewUploader(keepsAll{w})
+	behind := &guarded{RepositoryWriter: w}
+	u := upload.NewUploader(behind)
 	u.Progress = g
 	u.ParallelUploads = max(1, g.job.Parallel)
 	if g.job.Parallel == 0 {
@@ -191,6 +184,7 @@ func (g *gathering) upload(ctx context.Context, w repo.RepositoryWriter, root fs
 	})
 	defer unwatch()
 	man, err := u.Upload(ctx, root, policy.BuildTree(nil, uploadPolicy()), source, prior...)
+	behind.shut()
 	return g.save(ctx, w, man, err)
 }
 

@@ -70,8 +70,10 @@ func describe(m *snapshot.Manifest) Snapshot {
 }
 
 // manifests loads one by one: kopia's own way of loading several leaves out what it
-// cannot read.
+// cannot read. One goroutine at a time: see kopia.open.
 func (v *View) manifests(ctx context.Context, system string) ([]*snapshot.Manifest, error) {
+	v.listing.Lock()
+	defer v.listing.Unlock()
 	if err := v.rep.Refresh(ctx); err != nil {
 		return nil, fmt.Errorf("list snapshots: %w", err)
 	}
@@ -95,6 +97,20 @@ func (v *View) manifests(ctx context.Context, system string) ([]*snapshot.Manife
 	return mans, nil
 }
 
+// manifest loads one snapshot, or says ErrNoSnapshot.
+func (v *View) manifest(ctx context.Context, id string) (*snapshot.Manifest, error) {
+	v.listing.Lock()
+	defer v.listing.Unlock()
+	if err := v.rep.Refresh(ctx); err != nil {
+		return nil, err
+	}
+	man, err := snapshot.LoadSnapshot(ctx, v.rep, manifest.ID(id))
+	if errors.Is(err, snapshot.ErrSnapshotNotFound) {
+		return nil, ErrNoSnapshot
+	}
+	return man, err
+}
+
 // Expire removes what keep does not keep of one system, and returns the IDs that it
 // removed, those before an error included. The newest snapshot without a failed file
 // always stays, whatever keep says. The storage is freed by Maintain, a day later or
@@ -107,7 +123,7 @@ func (r *Repository) Expire(ctx context.Context, system string, keep Keep) (remo
 	if err != nil {
 		return nil, err
 	}
-	err = repo.WriteSession(ctx, r.rep, repo.WriteSessionOptions{Purpose: "expire"}, func(ctx context.Context, w repo.RepositoryWriter) error {
+	err = r.kopia.write(ctx, "expire", nil, func(ctx context.Context, w repo.DirectRepositoryWriter) error {
 		for _, id := range keep.expired(mans) {
 			if err := w.DeleteManifest(ctx, id); err != nil {
 				return err
@@ -167,10 +183,10 @@ func (r *Repository) Maintain(ctx context.Context) error {
 func (r *Repository) maintain(ctx context.Context, safety maintenance.SafetyParameters) error {
 	r.upkeep.Lock()
 	defer r.upkeep.Unlock()
-	if err := r.ownMaintenance(ctx); err != nil {
-		return fmt.Errorf("maintain the repository: %w", err)
-	}
-	err := repo.DirectWriteSession(ctx, r.rep, repo.WriteSessionOptions{Purpose: "maintenance"}, func(ctx context.Context, w repo.DirectRepositoryWriter) error {
+	err := r.kopia.write(ctx, "maintenance", nil, func(ctx context.Context, w repo.DirectRepositoryWriter) error {
+		if err := ownMaintenance(ctx, w); err != nil {
+			return err
+		}
 		return snapshotmaintenance.Run(ctx, w, maintenance.ModeFull, false, safety)
 	})
 	if err != nil {
@@ -179,13 +195,15 @@ func (r *Repository) maintain(ctx context.Context, safety maintenance.SafetyPara
 	return nil
 }
 
-func (r *Repository) ownMaintenance(ctx context.Context) error {
-	p, err := maintenance.GetParams(ctx, r.rep)
-	if err != nil || p.Owner == r.rep.ClientOptions().UsernameAtHost() {
+func ownMaintenance(ctx context.Context, w repo.DirectRepositoryWriter) error {
+	p, err := maintenance.GetParams(ctx, w)
+	me := w.ClientOptions().UsernameAtHost()
+	if err != nil || p.Owner == me {
 		return err
 	}
-	p.Owner = r.rep.ClientOptions().UsernameAtHost()
-	return repo.WriteSession(ctx, r.rep, repo.WriteSessionOptions{Purpose: "maintenance owner"}, func(ctx context.Context, w repo.RepositoryWriter) error {
-		return maintenance.SetParams(ctx, w, p)
-	})
+	p.Owner = me
+	if err := maintenance.SetParams(ctx, w, p); err != nil {
+		return err
+	}
+	return w.Flush(ctx)
 }

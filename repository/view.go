@@ -10,16 +10,18 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/kopia/kopia/repo"
 	"github.com/kopia/kopia/repo/blob"
 	"github.com/kopia/kopia/repo/content"
 )
 
-// View is a repository for reading.
+// View is a repository for reading. It is safe for concurrent use.
 type View struct {
-	rep   repo.DirectRepository
-	kopia kopia
+	rep     repo.DirectRepository
+	kopia   kopia
+	listing sync.Mutex
 }
 
 // ViewConfig is a repository seen through one generation of a vault: the listed blobs
