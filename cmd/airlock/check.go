@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"airlock/policies"
@@ -65,16 +64,17 @@ func (a *app) printFindings(p policies.Policy, found []finding) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(a.out, "%s: sound: %d systems, %d vaults, %d doors, %d switches\n", a.file, len(p.Systems), len(p.Vaults), len(p.Doors), len(p.Switches))
-		w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+		a.print("%s: sound: %s, %s, %s, %s", a.file, a.count(len(p.Systems), "%d system", "%d systems"), a.count(len(p.Vaults), "%d vault", "%d vaults"),
+			a.count(len(p.Doors), "%d door", "%d doors"), a.count(len(p.Switches), "%d switch", "%d switches"))
+		var t table
 		for _, f := range found {
 			mark := "ok"
 			if !f.OK {
 				mark = "FAILED"
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\n", mark, f.What, f.Text)
+			t.row(a.words.tell(mark), f.What, f.Text)
 		}
-		if err := w.Flush(); err != nil {
+		if err := t.print(a.out, ""); err != nil {
 			return err
 		}
 	}
@@ -220,40 +220,36 @@ func (a *app) planCommand() *cobra.Command {
 
 func (a *app) printPlan(events []policies.Event) error {
 	day := ""
-	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	for _, e := range events {
-		if d := e.Start.Format("Mon 2006-01-02"); d != day {
-			if err := w.Flush(); err != nil {
-				return err
-			}
+		if d := e.Start.Format("2006-01-02 Mon"); d != day {
 			day = d
-			fmt.Fprintf(a.out, "%s\n", d)
+			fmt.Fprintf(a.out, "%s %s\n", e.Start.Format("2006-01-02"), a.words.tell(e.Start.Format("Mon")))
 		}
-		fmt.Fprintf(w, "  %s\t%s\n", e.Start.Format("15:04"), describeEvent(e))
+		fmt.Fprintf(a.out, "  %s  %s\n", e.Start.Format("15:04"), a.describeEvent(e))
+		for _, o := range e.Overlaps {
+			a.print("         !! OVERLAPS with the window of %s at %s: both want %s", o.Vault, o.Start.Format("01-02 15:04"), o.Door)
+		}
 	}
 	if len(events) == 0 {
-		fmt.Fprintln(a.out, "nothing is planned in these days")
+		a.print("nothing is planned in these days")
 	}
-	return w.Flush()
+	return nil
 }
 
-func describeEvent(e policies.Event) string {
+func (a *app) describeEvent(e policies.Event) string {
 	if e.What == policies.Gathering {
-		text := "gather " + e.Name
+		text := a.text("gather %s", e.Name)
 		if !e.QuietUntil.IsZero() {
-			text += ", which waits until " + e.QuietUntil.Format("15:04") + " for its quiet hours to end"
+			text += a.text(", which waits until %s for its quiet hours to end", e.QuietUntil.Format("15:04"))
 		}
 		if e.WillPause {
-			text += ", which pauses while a window has the departments' door shut"
+			text += a.text(", which pauses while a window has the departments' door shut")
 		}
 		return text
 	}
-	text := fmt.Sprintf("window %s: %s stands open until %s at the latest", e.Name, e.Door, e.End.Format("15:04"))
+	text := a.text("window %s: %s stands open until %s at the latest", e.Name, e.Door, e.End.Format("15:04"))
 	if e.InnerDoor != "" {
-		text += ", " + e.InnerDoor + " shut meanwhile"
-	}
-	for _, o := range e.Overlaps {
-		text += fmt.Sprintf("\n  \t!! OVERLAPS with the window of %s at %s: both want %s", o.Vault, o.Start.Format("Mon 15:04"), o.Door)
+		text += a.text(", %s shut meanwhile", e.InnerDoor)
 	}
 	return text
 }

@@ -62,7 +62,11 @@ func (a *app) makePolicy(site string) (bool, error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return false, err
 	}
-	fmt.Fprintf(a.out, "wrote %s\nFill it in, check it with `airlock -c %[1]s check`, and run this command again.\n", a.file)
+	if a.json {
+		return true, a.printJSON(map[string]string{"wrote": a.file})
+	}
+	a.print("wrote %s", a.file)
+	a.print("Fill it in, check it with `airlock -c %s check`, and run this command again.", a.file)
 	return true, nil
 }
 

@@ -8,15 +8,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"os/user"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // hospital servers without zone files exist
 
 	"airlock/orchestrator"
 	"airlock/policies"
+	"airlock/repository"
 
 	"github.com/spf13/cobra"
 )
@@ -45,21 +49,44 @@ const (
 var errUsage = errors.New("usage")
 
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
-	a := &app{out: out, errs: errs, version: buildVersion()}
+	a := &app{out: out, errs: errs, version: buildVersion(), words: language(os.Getenv)}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(errs)
 	err := root.ExecuteContext(ctx)
-	code := exitCode(err)
 	var silent exitStatus
 	if err != nil && !errors.As(err, &silent) {
-		fmt.Fprintf(errs, "airlock: %s\n", err)
-		if hint := hint(err); hint != "" {
-			fmt.Fprintf(errs, "  %s\n", hint)
+		a.complain(err)
+	}
+	return exitCode(err)
+}
+
+// complain says what went wrong and what to do next.
+func (a *app) complain(err error) {
+	var mistakes policies.Mistakes
+	if errors.As(err, &mistakes) {
+		fmt.Fprintf(a.errs, "%s\n%s\n", err, a.count(len(mistakes), "%d mistake", "%d mistakes"))
+		return
+	}
+	for _, line := range errorLines(err) {
+		fmt.Fprintf(a.errs, "airlock: %s\n", a.words.tell(line))
+	}
+	if hint := hint(err); hint != "" {
+		fmt.Fprintf(a.errs, "  %s\n", a.words.tell(hint))
+	}
+}
+
+// errorLines are the errors that were joined, a line each; what several doors or
+// systems have in common is said once.
+func errorLines(err error) []string {
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		if line = plain(strings.TrimSpace(line)); line != "" && !slices.Contains(lines, line) {
+			lines = append(lines, line)
 		}
 	}
-	return code
+	return lines
 }
 
 // exitStatus is an exit code that says all there is to say.
@@ -92,6 +119,12 @@ func hint(err error) string {
 		return "A DOOR MAY BE OPEN. Pull its cable or shut the port at the switch, then run: airlock shut"
 	case errors.Is(err, orchestrator.ErrBusy):
 		return "Another airlock command is at work on this site; wait for it, or run: airlock status"
+	case errors.Is(err, orchestrator.ErrRefused):
+		return "No door was opened. Put right what is named above, and give the command again."
+	case errors.Is(err, repository.ErrNoRepository):
+		return "If the place is the right one, make the repository with: airlock init"
+	case errors.Is(err, fs.ErrPermission):
+		return "Run airlock as the user to whom the state folder belongs, as root perhaps: sudo airlock …"
 	}
 	return ""
 }
@@ -112,6 +145,21 @@ type app struct {
 	json      bool
 	out, errs io.Writer
 	version   string
+	words     *words
+}
+
+// text renders what a person reads, in their language.
+func (a *app) text(format string, args ...any) string { return a.words.text(format, args...) }
+
+// print writes a line that a person reads.
+func (a *app) print(format string, args ...any) { fmt.Fprintln(a.out, a.words.text(format, args...)) }
+
+// count is a number of things.
+func (a *app) count(n int, one, many string) string {
+	if n == 1 {
+		return a.words.text(one, n)
+	}
+	return a.words.text(many, n)
 }
 
 func (a *app) root() *cobra.Command {
@@ -121,9 +169,12 @@ func (a *app) root() *cobra.Command {
 		Version:       a.version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          subcommand,
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fmt.Errorf("%w: %w; see: %s --help", errUsage, err, c.CommandPath())
+	})
 	root.PersistentFlags().StringVarP(&a.file, "config", "c", "/etc/airlock/airlock.yaml", "policy `file`")
 	root.AddGroup(
 		&cobra.Group{ID: "set", Title: "Set up:"},
@@ -140,7 +191,21 @@ func (a *app) root() *cobra.Command {
 	add("set", a.initCommand(), a.checkCommand(), a.planCommand(), a.portsCommand(), a.demoCommand())
 	add("run", a.serveCommand(), a.gatherCommand(), a.windowCommand(), a.shutCommand())
 	add("look", a.statusCommand(), a.snapshotsCommand(), a.restoreCommand(), a.verifyCommand(), a.auditCommand())
+	a.words.help(root)
 	return root
+}
+
+// subcommand is what a command does that is only there for those below it: it helps,
+// and refuses a name that none of them has.
+func subcommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return c.Help()
+	}
+	meant := ""
+	if like := c.SuggestionsFor(args[0]); len(like) > 0 {
+		meant = "; did you mean " + strings.Join(like, " or ") + "?"
+	}
+	return fmt.Errorf("%w: there is no command %q%s; see: %s --help", errUsage, args[0], meant, c.CommandPath())
 }
 
 // usage marks errors of the arguments as such.

@@ -9,7 +9,6 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"airlock/console"
@@ -53,11 +52,14 @@ func (a *app) orderHere(ctx context.Context, p policies.Policy, o orchestrator.O
 		watch(orchestrator.Progress{Task: "start-up", Stage: "reading the doors"})
 		notShut := s.Settle(ctx) // S5: before anything else
 		if errors.Is(notShut, orchestrator.ErrNotShut) {
-			watch(orchestrator.Progress{Task: "start-up", Text: "ALARM " + notShut.Error()})
+			for _, line := range errorLines(notShut) {
+				watch(orchestrator.Progress{Task: "start-up", Text: "ALARM " + line})
+			}
 		} else if notShut != nil {
 			return notShut
 		}
 		var err error
+		watch(orchestrator.Progress{Task: "start-up", Stage: "done"})
 		out, err = s.Do(ctx, o, watch)
 		return err
 	})
@@ -149,6 +151,7 @@ func (a *app) gatherCommand() *cobra.Command {
 			if a.json {
 				return errors.Join(err, a.printJSON(out.Gathered))
 			}
+			a.printGathered(out.Gathered)
 			return err
 		},
 	}
@@ -176,6 +179,9 @@ func (a *app) windowCommand() *cobra.Command {
 			out, err := a.order(c.Context(), p, orchestrator.Order{Verb: "window", Vault: name, Caller: orchestrator.Caller{Reason: reason}})
 			if a.json {
 				return errors.Join(err, a.printJSON(out.Window))
+			}
+			if out.Window != nil {
+				a.printWindow(*out.Window)
 			}
 			return err
 		},
@@ -213,11 +219,11 @@ func (a *app) shutCommand() *cobra.Command {
 				return err
 			}
 			_, err = a.order(c.Context(), p, orchestrator.Order{Verb: "shut", Names: names, Caller: orchestrator.Caller{Reason: reason}})
-			if err == nil && !a.json {
-				fmt.Fprintln(a.out, "proven shut")
-			}
 			if a.json {
 				return errors.Join(err, a.printJSON(map[string]bool{"shut": err == nil}))
+			}
+			if err == nil {
+				a.print("proven shut: %s", strings.Join(named(names, p.Doors), ", "))
 			}
 			return err
 		},
@@ -248,28 +254,33 @@ func (a *app) snapshotsCommand() *cobra.Command {
 				}
 				return a.printJSON(out.Snapshots)
 			}
-			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "SYSTEM\tTAKEN\tFILES\tSIZE\tID\t")
-			for _, s := range out.Snapshots {
-				fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\n", s.System, s.Start.In(p.Timezone.Location).Format(timeLayout), s.Files, orchestrator.Size(s.Bytes), s.ID, snapshotRemark(s))
+			if len(out.Snapshots) == 0 {
+				a.print("there is no snapshot yet; make the first with: airlock gather")
 			}
-			return w.Flush()
+			return a.printSnapshots(out.Snapshots, p.Timezone.Location)
 		},
 	}
 	a.jsonFlag(c)
 	return c
 }
 
-const timeLayout = "2006-01-02 15:04:05 MST"
-
-func snapshotRemark(s orchestrator.Snapshot) string {
-	switch {
-	case s.Incomplete:
-		return "incomplete: its run was cut short"
-	case s.NotRead > 0:
-		return fmt.Sprintf("%d files could not be read", s.NotRead)
+func (a *app) printSnapshots(all []orchestrator.Snapshot, zone *time.Location) error {
+	if len(all) == 0 {
+		return nil
 	}
-	return ""
+	var t table
+	a.heading(&t, "SYSTEM", "TAKEN", "FILES", "SIZE", "ID", "")
+	for _, s := range all {
+		remark := ""
+		switch {
+		case s.Incomplete:
+			remark = a.text("incomplete: its run was cut short")
+		case s.NotRead > 0:
+			remark = a.text("not read: %s", a.count(s.NotRead, "%d file", "%d files"))
+		}
+		t.row(s.System, s.Start.In(zone).Format(timeLayout), s.Files, orchestrator.Size(s.Bytes), s.ID, remark)
+	}
+	return t.print(a.out, "")
 }
 
 func (a *app) restoreCommand() *cobra.Command {
@@ -299,6 +310,9 @@ func (a *app) restoreCommand() *cobra.Command {
 			if a.json {
 				return errors.Join(err, a.printJSON(out.Restored))
 			}
+			if out.Restored != nil {
+				a.printRestored(*out.Restored, p.Timezone.Location)
+			}
 			return err
 		},
 	}
@@ -310,6 +324,14 @@ func (a *app) restoreCommand() *cobra.Command {
 	c.Flags().StringVar(&reason, "reason", "", "why, for the ledger; needed with --from")
 	c.MarkFlagsMutuallyExclusive("at", "snapshot")
 	return c
+}
+
+// named are the names that were given, all there are if none was.
+func named[V any](names []string, all map[string]V) []string {
+	if len(names) == 0 {
+		return keys(all)
+	}
+	return names
 }
 
 // parseTime reads a time as people write it, in the site's zone where they name none.
@@ -361,15 +383,4 @@ func (a *app) verifyCommand() *cobra.Command {
 	c.Flags().Float64Var(&percent, "percent", 100, "part to read back; of a vault 5 if not given")
 	c.Flags().StringVar(&reason, "reason", "by hand", "why, for the ledger")
 	return c
-}
-
-func (a *app) printVerified(v orchestrator.Verified) {
-	if v.Vault == "" {
-		fmt.Fprintf(a.out, "repository %s: %d snapshots, %d files read back, %s\n", v.Result, v.Snapshots, v.Files, orchestrator.Size(v.Bytes))
-	} else {
-		fmt.Fprintf(a.out, "vault %s %s: generation %d, %d blobs, %s of them read back\n", v.Vault, v.Result, v.Generation, v.Blobs, orchestrator.Size(v.Bytes))
-	}
-	for _, d := range v.Damaged {
-		fmt.Fprintf(a.out, "  %s\n", d.What)
-	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"airlock/orchestrator"
@@ -143,13 +142,13 @@ func describePort(r switchctl.Row, door string) portRow {
 }
 
 func (a *app) printPorts(rows []portRow) error {
-	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "INDEX\tNAME\tALIAS\tDESCRIPTION\tTYPE\tADMIN\tOPER\tSPEED\tLAST CHANGE\tDOOR")
+	var t table
+	a.heading(&t, "INDEX", "NAME", "ALIAS", "DESCRIPTION", "TYPE", "ADMIN", "OPER", "SPEED", "CHANGED AT UPTIME", "DOOR")
 	for _, r := range rows {
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", r.Index, r.Name, r.Alias, r.Description, r.Type, r.Admin, r.Oper,
-			speedWord(r.Speed), (time.Duration(r.LastChange) * time.Second).String(), r.Door)
+		t.row(r.Index, r.Name, r.Alias, r.Description, r.Type, r.Admin, r.Oper,
+			speedWord(r.Speed), time.Duration(r.LastChange)*time.Second, r.Door)
 	}
-	return w.Flush()
+	return t.print(a.out, "")
 }
 
 func speedWord(bits uint64) string {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"airlock/console"
@@ -127,54 +126,97 @@ func (a *app) printStatus(st orchestrator.Status) error {
 		}
 		return t.In(zone).Format("01-02 15:04:05")
 	}
-	executor := "no executor runs: doors as their switches tell them just now"
+	executor := a.text("no executor runs: doors as their switches tell them just now")
 	if st.Serving {
-		executor = "executor " + st.Version + " runs"
+		executor = a.text("executor %s runs", st.Version)
 	}
 	fmt.Fprintf(a.out, "%s  %s  (%s)\n\n", st.Site, st.Time.Format(timeLayout), executor)
-	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "DOOR\tSTATE\tSINCE\tPROOF")
+	if err := errors.Join(a.doorTable(st, at), a.systemTable(st, at), a.vaultTable(st, at)); err != nil {
+		return err
+	}
+	for _, p := range st.Running {
+		a.print("running: %s: %s", a.words.tell(p.Task), a.words.amount(p, 0))
+	}
+	for _, alarm := range st.Alarms {
+		a.print("alarm %s: %s", at(alarm.At), plain(alarm.String()))
+	}
+	a.print("ledger: %s", a.count(int(st.Ledger.Entries), "%d entry", "%d entries"))
+	if st.Ledger.Error != "" {
+		a.print("ledger: %d entries not durable yet: %s", st.Ledger.Pending, plain(st.Ledger.Error))
+	}
+	return nil
+}
+
+// heading adds the names of the columns.
+func (a *app) heading(t *table, names ...string) {
+	cells := make([]any, len(names))
+	for i, name := range names {
+		cells[i] = a.words.tell(name)
+	}
+	t.row(cells...)
+}
+
+func (a *app) doorTable(st orchestrator.Status, at func(time.Time) string) error {
+	if len(st.Doors) == 0 {
+		return nil
+	}
+	var t table
+	a.heading(&t, "DOOR", "STATE", "SINCE", "PROOF")
 	for _, name := range keys(st.Doors) {
 		d := st.Doors[name]
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", name, strings.ToUpper(d.State), at(d.Since), d.Proof)
+		state := a.words.tell(d.State)
+		if d.Amiss() {
+			state = strings.ToUpper(state) + " (!)"
+		}
+		t.row(name, state, at(d.Since), a.words.tell(d.Proof))
 	}
-	fmt.Fprintln(w, "\nSYSTEM\tGATHERED WHOLE\tRPO\tSNAPSHOTS\tNEXT\tLAST ERROR")
+	return a.section(t)
+}
+
+// section prints a table and an empty line.
+func (a *app) section(t table) error {
+	err := t.print(a.out, "")
+	fmt.Fprintln(a.out)
+	return err
+}
+
+func (a *app) systemTable(st orchestrator.Status, at func(time.Time) string) error {
+	var t table
+	a.heading(&t, "SYSTEM", "", "GATHERED WHOLE", "RPO", "SNAPSHOTS", "NEXT", "LAST ERROR")
 	for _, name := range keys(st.Systems) {
 		s := st.Systems[name]
-		last, rpo := "never", "met"
+		last, rpo := a.text("never"), a.text("met")
 		if s.LastSuccess != nil {
 			last = at(*s.LastSuccess)
 		}
 		if !s.RPOMet {
-			rpo = "NOT MET"
+			rpo = a.text("NOT MET")
 		}
-		fmt.Fprintf(w, "%s %s\t%s\t%s\t%d\t%s\t%s\n", name, s.Title, last, rpo, s.Snapshots, at(s.NextRun), oneLine(s.LastError))
+		t.row(name, s.Title, last, rpo, s.Snapshots, at(s.NextRun), a.words.tell(oneLine(s.LastError)))
 	}
-	fmt.Fprintln(w, "\nVAULT\tLAST WINDOW\tRESULT\tOPEN FOR\tSENT\tGENERATIONS\tNEXT")
+	return a.section(t)
+}
+
+func (a *app) vaultTable(st orchestrator.Status, at func(time.Time) string) error {
+	if len(st.Vaults) == 0 {
+		return nil
+	}
+	var t table
+	a.heading(&t, "VAULT", "LAST WINDOW", "RESULT", "OPEN FOR", "SENT", "GENERATIONS", "NEXT")
 	for _, name := range keys(st.Vaults) {
 		v := st.Vaults[name]
-		if v.LastWindow == nil {
-			fmt.Fprintf(w, "%s\tnever\t\t\t\t%d\t%s\n", name, v.Generations, at(v.NextWindow))
-			continue
+		last, result, exposure, sent := a.text("never"), "", "", ""
+		if l := v.LastWindow; l != nil {
+			last, result = at(l.OpenedAt), a.words.tell(l.Result)
+			exposure, sent = fmt.Sprintf("%.2f s", l.Exposure), orchestrator.Size(l.Bytes)
 		}
-		l := v.LastWindow
-		fmt.Fprintf(w, "%s\t%s\t%s\t%.2f s\t%s\t%d\t%s\n", name, at(l.OpenedAt), l.Result, l.Exposure, orchestrator.Size(l.Bytes), v.Generations, at(v.NextWindow))
+		t.row(name, last, result, exposure, sent, v.Generations, at(v.NextWindow))
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	for _, p := range st.Running {
-		fmt.Fprintf(a.out, "\nrunning: %s: %s", p.Task, amount(p, 0))
-	}
-	for _, alarm := range st.Alarms {
-		fmt.Fprintf(a.out, "\nalarm %s: %s", at(alarm.At), alarm)
-	}
-	fmt.Fprintf(a.out, "\nledger: %d entries\n", st.Ledger.Entries)
-	return nil
+	return a.section(t)
 }
 
 func (a *app) auditCommand() *cobra.Command {
-	c := &cobra.Command{Use: "audit", Short: "Read the ledger", Args: cobra.NoArgs}
+	c := &cobra.Command{Use: "audit", Short: "Read the ledger", Args: cobra.ArbitraryArgs, RunE: subcommand}
 	c.AddCommand(a.auditListCommand())
 	return c
 }
@@ -218,13 +260,13 @@ func (a *app) auditListCommand() *cobra.Command {
 }
 
 func (a *app) listEntries(ctx context.Context, r *ledger.Reader, f ledger.Filter, zone *time.Location) error {
-	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	var t table
 	if !a.json {
-		fmt.Fprintln(w, "SEQ\tTIME\tKIND\tWHAT\tACTOR\tREASON")
+		a.heading(&t, "SEQ", "TIME", "KIND", "WHAT", "ACTOR", "REASON")
 	}
 	for e, err := range r.Entries(ctx, f) {
 		if err != nil {
-			return errors.Join(w.Flush(), err)
+			return errors.Join(t.print(a.out, ""), err)
 		}
 		e.Time, e.Recorded = e.Time.In(zone), e.Recorded.In(zone)
 		if a.json {
@@ -233,18 +275,18 @@ func (a *app) listEntries(ctx context.Context, r *ledger.Reader, f ledger.Filter
 			}
 			continue
 		}
-		late := ""
+		at := e.Time.Format("2006-01-02 15:04:05.000")
 		if e.Late {
-			late = " (late)"
+			at += a.text(" (late)")
 		}
-		fmt.Fprintf(w, "%d\t%s%s\t%s\t%s\t%s\t%s\n", e.Seq, e.Time.Format("2006-01-02 15:04:05.000"), late, e.Kind, entryText(e), e.Actor, oneLine(e.Reason))
-		if e.Seq%1000 == 0 { // long ledgers are shown as they are read
-			if err := w.Flush(); err != nil {
+		t.row(e.Seq, at, e.Kind, entryText(e), e.Actor, e.Reason)
+		if len(t.rows) == 1000 { // long ledgers are shown as they are read
+			if err := t.print(a.out, ""); err != nil {
 				return err
 			}
 		}
 	}
-	return w.Flush()
+	return t.print(a.out, "")
 }
 
 // entryText says what an entry is about.

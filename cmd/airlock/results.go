@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"airlock/orchestrator"
+)
+
+const timeLayout = "2006-01-02 15:04:05 MST"
+
+// namedFiles is how many files that failed are named; --json names more.
+const namedFiles = 20
+
+func (a *app) printGathered(all []orchestrator.Gathered) {
+	for _, g := range all {
+		switch g.Result {
+		case "done":
+			a.print("%s: %s, %s, of which %s new to the repository, in %s", g.System, a.count(int(g.Files), "%d file", "%d files"),
+				orchestrator.Size(g.Bytes), orchestrator.Size(g.NewBytes), g.End.Sub(g.Start).Round(100*time.Millisecond))
+		case "in part":
+			a.print("%s: in part: %s, %s; not read: %s", g.System, a.count(int(g.Files), "%d file", "%d files"),
+				orchestrator.Size(g.Bytes), a.count(int(g.NotRead), "%d file", "%d files"))
+			a.printFailed(g.Failed, g.NotRead)
+		default:
+			a.print("%s: %s", g.System, a.words.tell(g.Result)) // why, the error says
+		}
+		if n := len(g.Changed); n > 0 {
+			a.print("%s: written to while they were read: %s", g.System, plain(strings.Join(g.Changed[:min(n, namedFiles)], ", ")))
+		}
+	}
+}
+
+// printFailed names files; there were total.
+func (a *app) printFailed(files []orchestrator.FileError, total int64) {
+	shown := files[:min(len(files), namedFiles)]
+	for _, f := range shown {
+		fmt.Fprintf(a.out, "  %s: %s\n", plain(f.Path), plain(f.Error))
+	}
+	if more := total - int64(len(shown)); more > 0 {
+		a.print("  and %d more", more)
+	}
+}
+
+// printWindow says how long the door stood open, beside what the bytes need on the
+// wire. A window that was refused has nothing to tell that its error does not.
+func (a *app) printWindow(r orchestrator.WindowRecord) {
+	if r.Purpose == "copying" && r.Result != "refused" && r.Result != "" {
+		a.print("%s: window %s: %s, %s sent, generation %d", r.Vault, a.words.tell(r.Result), a.count(r.Blobs, "%d blob", "%d blobs"), orchestrator.Size(r.Bytes), r.Generation)
+	}
+	if r.OpenedAt.IsZero() {
+		return
+	}
+	exposure := a.text("door open for %.2f s", r.Exposure)
+	if r.Purpose == "copying" && r.Speed > 0 {
+		exposure += a.text("; the bytes need %.2f s on the wire at %s", r.Wire, speedWord(r.Speed))
+	}
+	if r.ProvenAt.IsZero() {
+		exposure += a.text("; NOT proven shut")
+	} else {
+		exposure += a.text("; proven shut %.2f s later", r.Proof)
+	}
+	fmt.Fprintf(a.out, "%s: %s\n", r.Vault, exposure)
+}
+
+func (a *app) printRestored(r orchestrator.Restored, zone *time.Location) {
+	if r.Result == "done" || r.Result == "in part" {
+		a.print("%s as of %s restored to %s: %s, %s, in %.1f s", r.System, r.Taken.In(zone).Format(timeLayout), r.To,
+			a.count(int(r.Files), "%d file", "%d files"), orchestrator.Size(r.Bytes), r.Seconds)
+	}
+	if r.RTOMet != nil && r.Complete {
+		a.print("its RTO is %s", a.words.tell(map[bool]string{true: "met", false: "NOT MET"}[*r.RTOMet]))
+	}
+	a.printFailed(r.Failed, int64(len(r.Failed)))
+	if r.Window != nil {
+		a.printWindow(*r.Window)
+	}
+}
+
+func (a *app) printVerified(v orchestrator.Verified) {
+	switch {
+	case v.Vault == "" && v.Result != "failed":
+		a.print("repository %s: %s, %s read back, %s", a.words.tell(v.Result), a.count(v.Snapshots, "%d snapshot", "%d snapshots"),
+			a.count(int(v.Files), "%d file", "%d files"), orchestrator.Size(v.Bytes))
+	case v.Generation > 0:
+		a.print("vault %s %s: generation %d, %s, %s of them read back", v.Vault, a.words.tell(v.Result), v.Generation,
+			a.count(v.Blobs, "%d blob", "%d blobs"), orchestrator.Size(v.Bytes))
+	}
+	for _, d := range v.Damaged {
+		fmt.Fprintf(a.out, "  %s\n", plain(d.What))
+	}
+	if v.Window != nil {
+		a.printWindow(*v.Window)
+	}
+}

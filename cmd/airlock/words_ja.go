@@ -1,0 +1,5 @@
+package main
+
+func japanese() []phrase { return nil }
+
+func japaneseHeard() []phrase { return nil }
