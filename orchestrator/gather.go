@@ -112,6 +112,10 @@ func (s *Site) Gather(ctx context.Context, names []string, by Caller, watch Watc
 	}
 	group.Wait()
 	slices.SortFunc(all, func(a, b Gathered) int { return strings.Compare(a.System, b.System) })
+	if by.Due.IsZero() && s.upkeepDue(ctx) { // a site may live without serve
+		watch(Progress{Task: "upkeep", Stage: "maintaining the repository"})
+		s.upkeep(ctx)
+	}
 	return all, judge(all)
 }
 

@@ -100,19 +100,29 @@ func (s *Site) upkeep(ctx context.Context) {
 		return
 	}
 	defer s.orders.Done()
-	last, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindUpkeep, Actor: "airlock"})
-	if ok && time.Since(last.Time) < upkeepEvery {
+	if !s.upkeepDue(ctx) {
 		return
 	}
 	err := s.maintain(ctx)
+	if errors.Is(err, context.Canceled) {
+		return // the next run does it
+	}
 	result := resultDone
-	if err != nil && ctx.Err() == nil {
+	if err != nil {
 		result = resultFailed
 		s.alarm(Alarm{At: time.Now(), What: "the repository could not be maintained", Why: err.Error()})
 	}
-	if !errors.Is(err, context.Canceled) {
-		s.journal.Note(ledger.Entry{Time: time.Now(), Kind: ledger.KindUpkeep, Actor: "airlock", Reason: "daily maintenance", To: result})
+	s.journal.Note(ledger.Entry{Time: time.Now(), Kind: ledger.KindUpkeep, Actor: "airlock", Reason: "daily maintenance", To: result})
+}
+
+// upkeepDue counts from the last maintenance, or from the making of the site.
+func (s *Site) upkeepDue(ctx context.Context) bool {
+	for _, f := range []ledger.Filter{{Kind: ledger.KindUpkeep, Actor: "airlock"}, {Kind: ledger.KindInit}} {
+		if last, ok := s.journal.last(ctx, f); ok {
+			return time.Since(last.Time) >= upkeepEvery
+		}
 	}
+	return true
 }
 
 func (s *Site) maintain(ctx context.Context) error {
