@@ -211,7 +211,7 @@ func (s *Site) door(name string) *door {
 
 func (s *Site) rules(outer, inner string) window.Rules {
 	r := window.Rules{
-		HasInner: inner != "", ReadWithin: 12 * time.Second,
+		HasInner: inner != "", ReadWithin: 10 * time.Second,
 		Repeat: 2 * time.Second, RepeatMax: time.Minute, Lag: 20 * time.Second,
 	}
 	for side, name := range []string{outer, inner} {

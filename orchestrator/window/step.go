@@ -367,6 +367,7 @@ func (m *machine) unread(side Side) {
 	switch vault := m.phase(Vault); {
 	case side == Vault:
 		m.shut(Vault)
+		d.Deadline = m.at.Add(m.Rules.ReadWithin) // what cannot be read will hardly be proven
 	case vault == Shutting || vault == Stuck:
 		m.Held = true
 		m.shut(Inner) // S6

@@ -125,7 +125,7 @@ func TestTraces(t *testing.T) {
 		"start-both-open-S6": {State{Rules: rules}, []Event{
 			Seen{after(0), Vault, up}, Seen{after(1 * s), Inner, up}, Seen{after(2 * s), Inner, down}, Seen{after(3 * s), Vault, down}, Seen{after(4 * s), Inner, up}}},
 		"start-unreadable": {State{Rules: oneDoor}, []Event{
-			Seen{after(0), Vault, unread}, Tick{after(10 * s)}, Tick{after(70 * s)}, Seen{after(90 * s), Vault, down}}},
+			Seen{after(0), Vault, unread}, Tick{after(10 * s)}, Tick{after(20 * s)}, Seen{after(90 * s), Vault, down}}},
 		"intent-not-durable-S1": {resting(oneDoor), []Event{
 			begin, Unlogged{after(0), Vault}, Seen{after(1 * s), Vault, down}}},
 		"inner-door-stays-up-S6": {resting(rules), []Event{

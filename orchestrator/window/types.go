@@ -62,7 +62,8 @@ type Limits struct {
 type Rules struct {
 	HasInner bool
 	Doors    [2]Limits // by Side
-	// ReadWithin bounds how long a door may stay Unknown before it is shut unseen.
+	// ReadWithin bounds how long a door may stay Unknown before it is shut unseen, and
+	// then again how long it may stay unread before it is stuck.
 	ReadWithin time.Duration
 	// Repeat is the least time between two equal commands to one door. In Stuck it
 	// doubles at each try up to RepeatMax.
