@@ -297,9 +297,9 @@ func (r renamed) Name() string { return r.name }
 func TestSourceGone(t *testing.T) {
 	r, _ := fresh(t)
 	src := t.TempDir()
-	plant(t, src, map[string][]byte{"a.bin": noise(1, 30<<20), "b.bin": noise(2, 30<<20), "c/d": noise(3, 100)})
+	plant(t, src, map[string][]byte{"a.bin": noise(1, 8<<20), "b.bin": noise(2, 8<<20), "c/d": noise(3, 100)})
 	gone := hooked{Source: disk(src), read: func(_ context.Context, name string, off int64) error {
-		if name == "b.bin" && off > 20<<20 {
+		if name == "b.bin" && off > 5<<20 {
 			return fmt.Errorf("read: %w", collectors.ErrGone)
 		}
 		return nil
@@ -316,7 +316,7 @@ func TestSourceGone(t *testing.T) {
 		}
 	}
 	again := snap(t, r, "orca", disk(src))
-	if again.Unchanged != 1 || again.NewBytes > 40<<20 {
+	if again.Unchanged != 1 || again.NewBytes > 9<<20 {
 		t.Errorf("the next run began from nothing: %+v", again)
 	}
 	sameTrees(t, src, restored(t, &r.View, again.ID))
@@ -387,13 +387,13 @@ func TestCheckpointRemovesNothing(t *testing.T) {
 		}})
 	}))
 	r.checkpointEvery = 50 * time.Millisecond
-	plant(t, src, map[string][]byte{"more.bin": noise(9, 40<<20)})
+	plant(t, src, map[string][]byte{"more.bin": noise(9, 16<<20)})
 	var mu sync.Mutex
 	checkpoints := 0
 	slow := hooked{Source: disk(src), read: func(ctx context.Context, name string, off int64) error {
 		mu.Lock()
 		defer mu.Unlock()
-		for off > 35<<20 && checkpoints == 0 { // until one is really there
+		for off > 12<<20 && checkpoints == 0 { // until one is really there
 			list, err := r.Snapshots(ctx, "orca")
 			if err != nil {
 				return err

@@ -171,13 +171,13 @@ func TestSFTPLineCut(t *testing.T) {
 	must(t, Create(t.Context(), c))
 	r := reopen(t, c)
 	src := t.TempDir()
-	plant(t, src, map[string][]byte{"a.bin": noise(1, 70<<20), "b.bin": noise(2, 10<<20)})
+	plant(t, src, map[string][]byte{"a.bin": noise(1, 34<<20), "b.bin": noise(2, 1<<20)})
 	cuts := 0
 	var mu sync.Mutex
 	res := snap(t, r, "orca", hooked{Source: disk(src), read: func(_ context.Context, _ string, off int64) error {
 		mu.Lock()
 		defer mu.Unlock()
-		if off >= int64(cuts+1)*25<<20 { // packs of 20 MiB are on their way
+		if off >= int64(cuts+1)*11<<20 { // a pack is sent at 20 MiB
 			server.cut()
 			cuts++
 		}

@@ -57,7 +57,7 @@ func TestStockProgram(t *testing.T) {
 func TestStorageFull(t *testing.T) {
 	small := t.TempDir()
 	mount := func(flags uintptr, options string) error { return unix.Mount("tmpfs", small, "tmpfs", flags, options) }
-	need(t, os.Getuid() == 0 && mount(0, "size=64m") == nil, "root, who may mount a tmpfs")
+	need(t, os.Getuid() == 0 && mount(0, "size=40m") == nil, "root, who may mount a tmpfs")
 	t.Cleanup(func() { must(t, unix.Unmount(small, 0)) })
 	c := configFor(t, Place{Path: small + "/nas"})
 	must(t, Create(t.Context(), c))
@@ -66,7 +66,7 @@ func TestStorageFull(t *testing.T) {
 	good := snap(t, r, "imaging", disk(src))
 
 	big := t.TempDir()
-	plant(t, big, map[string][]byte{"a": noise(1, 30<<20), "b": noise(2, 90<<20), "c": noise(3, 5<<20)})
+	plant(t, big, map[string][]byte{"a": noise(1, 4<<20), "b": noise(2, 60<<20), "c": noise(3, 1<<20)})
 	res, err := r.Snapshot(t.Context(), Job{System: "accounting", Source: disk(big), Parallel: 1})
 	if err == nil || !strings.Contains(err.Error(), "is full; free space") || res.ID != "" {
 		t.Fatalf("%+v, %v", res, err)
@@ -78,7 +78,7 @@ func TestStorageFull(t *testing.T) {
 	}
 	sameTrees(t, src, restored(t, &r.View, good.ID))
 
-	must(t, mount(unix.MS_REMOUNT, "size=400m"))
+	must(t, mount(unix.MS_REMOUNT, "size=200m"))
 	again := snap(t, r, "accounting", disk(big))
 	sameTrees(t, big, restored(t, &r.View, again.ID))
 	check, err := r.Verify(t.Context(), VerifyOptions{})
