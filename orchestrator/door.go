@@ -30,42 +30,55 @@ const (
 )
 
 // way is the session with one switch, made when it is first needed and made anew
-// after it failed.
+// after it failed. Several doors may lie on it: none waits while another dials, so two
+// may dial at once, and then the first session made is the one that stays.
 type way struct {
 	dial func(context.Context) (switchctl.Switch, error)
-	mu   sync.Mutex
-	sw   switchctl.Switch
+
+	mu sync.Mutex // never held while anything is waited for (S2)
+	sw switchctl.Switch
 }
 
 func (w *way) session(ctx context.Context) (switchctl.Switch, error) {
+	if sw := w.standing(); sw != nil {
+		return sw, nil
+	}
+	sw, err := w.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	if w.sw == nil {
-		sw, err := w.dial(ctx)
-		if err != nil {
-			return nil, err
-		}
 		w.sw = sw
 	}
-	return w.sw, nil
+	stays := w.sw
+	w.mu.Unlock()
+	if stays != sw {
+		err = sw.Close()
+	}
+	return stays, err
+}
+
+func (w *way) standing() switchctl.Switch {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.sw
 }
 
 // drop ends the session if it is still the one that failed.
 func (w *way) drop(sw switchctl.Switch) error {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	if w.sw == nil || w.sw != sw {
+		w.mu.Unlock()
 		return nil
 	}
 	w.sw = nil
+	w.mu.Unlock()
 	return sw.Close()
 }
 
 func (w *way) close() error {
-	w.mu.Lock()
-	sw := w.sw
-	w.mu.Unlock()
-	return w.drop(sw)
+	return w.drop(w.standing())
 }
 
 // sighting is one look at a door: what the state machine is told, and the evidence.
