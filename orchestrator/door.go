@@ -92,8 +92,9 @@ type sighting struct {
 }
 
 // door carries out commands on one switch port, and reads it. A single goroutine
-// does both, so that the switch never sees two commands for a port at once; a new
-// command ends a read that is under way, and the newest command wins.
+// does both, so that the switch never sees two commands for a port at once. A new
+// command ends a look that is under way, a command to shut ends one to open as well
+// (S2), and the newest command wins.
 type door struct {
 	name   string
 	lookup switchctl.Lookup
@@ -106,8 +107,9 @@ type door struct {
 	asks     chan chan<- sighting // examine
 	paces    chan time.Duration   // 0: do not look
 
-	mu       sync.Mutex
-	stopRead context.CancelFunc
+	mu        sync.Mutex
+	interrupt context.CancelFunc // ends the call to the switch that is under way
+	raising   bool               // that call is to open the door
 
 	// Only the goroutine of run uses what follows.
 	port     switchctl.Port
@@ -131,8 +133,8 @@ func (d *door) command(open bool) {
 	replace(d.commands, open)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.stopRead != nil {
-		d.stopRead()
+	if d.interrupt != nil && !(open && d.raising) {
+		d.interrupt()
 	}
 }
 
@@ -214,6 +216,11 @@ func (d *door) examine(ctx context.Context) (sighting, error) {
 func (d *door) carryOut(ctx context.Context, open bool) {
 	d.shutting = !open
 	d.opening = d.opening && open
+	if open {
+		var done func()
+		ctx, done = d.interruptible(ctx, true)
+		defer done()
+	}
 	err := d.set(ctx, open)
 	if errors.Is(err, switchctl.ErrMoved) { // S7: the row is another one now, so look again which it is
 		d.forget(nil)
@@ -223,7 +230,8 @@ func (d *door) carryOut(ctx context.Context, open bool) {
 	case err == nil, !open:
 		// A shut that failed shows in the looks that follow; they repeat it.
 	case errors.Is(err, switchctl.ErrTimeout), ctx.Err() != nil:
-		// It may have been carried out: only a look tells.
+		// It may have been carried out, also where a command to shut came in between:
+		// only a look tells.
 	default:
 		d.unsent(err)
 	}
@@ -327,7 +335,7 @@ func (d *door) look(ctx context.Context, probe bool) sighting {
 }
 
 func (d *door) read(ctx context.Context) sighting {
-	ctx, done := d.interruptible(ctx)
+	ctx, done := d.interruptible(ctx, false)
 	defer done()
 	reading, err := d.readPort(ctx)
 	s := sighting{at: time.Now(), reading: reading, sent: d.sent, err: err}
@@ -356,19 +364,20 @@ func (d *door) readPort(ctx context.Context) (switchctl.Reading, error) {
 	}
 }
 
-// interruptible gives a context that command ends.
-func (d *door) interruptible(ctx context.Context) (context.Context, func()) {
+// interruptible gives a context that command ends. What is to open the door is ended
+// by a command to shut alone.
+func (d *door) interruptible(ctx context.Context, raising bool) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := func() { cancel(errInterrupted) }
 	d.mu.Lock()
-	d.stopRead = stop
+	d.interrupt, d.raising = stop, raising
 	d.mu.Unlock()
 	if len(d.commands) > 0 { // it came before the line above
 		stop()
 	}
 	return ctx, func() {
 		d.mu.Lock()
-		d.stopRead = nil
+		d.interrupt, d.raising = nil, false
 		d.mu.Unlock()
 		cancel(nil)
 	}
