@@ -157,8 +157,9 @@ func replace[T any](c chan T, v T) {
 	}
 }
 
-// run serves the door until ctx ends.
+// run serves the door until ctx ends. It begins with a look (S5).
 func (d *door) run(ctx context.Context) {
+	d.tell(ctx, false)
 	var every time.Duration
 	look := time.NewTimer(0)
 	look.Stop()
@@ -173,7 +174,11 @@ func (d *door) run(ctx context.Context) {
 		case reply := <-d.asks:
 			d.forget(nil) // S7: resolved at every use
 			reply <- d.look(ctx, true)
-		case every = <-d.paces:
+		case pace := <-d.paces:
+			if pace == every {
+				continue // lest a door that is paced often be never looked at
+			}
+			every = pace
 		case <-look.C:
 			if d.tell(ctx, false).probe == "pending" {
 				d.tell(ctx, true)
