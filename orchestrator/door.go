@@ -114,6 +114,7 @@ type door struct {
 	// Only the goroutine of run uses what follows.
 	port     switchctl.Port
 	from     switchctl.Switch // the session that port belongs to
+	stale    bool             // the port is to be resolved anew
 	shutting bool             // told to shut, and not yet seen shut
 	opening  bool             // told to open, and not since to shut
 	sent     time.Time        // when it was first told so
@@ -166,13 +167,13 @@ func (d *door) run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
-			d.forget(nil)
+			d.forget()
 			return
 		case open := <-d.commands:
 			d.carryOut(ctx, open)
 			d.tell(ctx, false)
 		case reply := <-d.asks:
-			d.forget(nil) // S7: resolved at every use
+			d.stale = true // S7: resolved at every use
 			reply <- d.look(ctx, true)
 		case pace := <-d.paces:
 			if pace == every {
@@ -226,10 +227,14 @@ func (d *door) carryOut(ctx context.Context, open bool) {
 		ctx, done = d.interruptible(ctx, true)
 		defer done()
 	}
+	held := d.port != nil
 	err := d.set(ctx, open)
-	if errors.Is(err, switchctl.ErrMoved) { // S7: the row is another one now, so look again which it is
-		d.forget(nil)
-		err = d.set(ctx, open)
+	moved := errors.Is(err, switchctl.ErrMoved) // S7: the row is another one now, so look again which it is
+	if moved {
+		d.forget()
+	}
+	if lost := held && d.port == nil; moved || lost && !open && ctx.Err() == nil {
+		err = d.set(ctx, open) // S2: a session that ended since it was used last costs no waiting
 	}
 	switch {
 	case err == nil, !open:
@@ -257,17 +262,15 @@ func (d *door) set(ctx context.Context, open bool) error {
 		}
 	}
 	err = port.Set(ctx, admin)
-	return d.judge(ctx, err)
+	return d.judge(ctx, d.from, err)
 }
 
 // find gives the port of the door; anew if asked, since S7 wants every opening to
-// resolve it. A port that was found before is compared by the driver at every Set.
+// resolve it. A port that was found before is compared by the driver at every use, so
+// it stays good for shutting until another is found.
 func (d *door) find(ctx context.Context, anew bool) (switchctl.Port, error) {
 	if d.port != nil && !anew {
 		return d.port, nil
-	}
-	if anew {
-		d.forget(nil)
 	}
 	ctx, cancel := context.WithTimeout(ctx, findWithin)
 	defer cancel()
@@ -277,15 +280,15 @@ func (d *door) find(ctx context.Context, anew bool) (switchctl.Port, error) {
 	}
 	port, err := sw.Find(ctx, d.lookup)
 	if err != nil {
-		d.from = sw
-		return nil, d.judge(ctx, err)
+		return nil, d.judge(ctx, sw, err)
 	}
-	d.port, d.from = port, sw
+	d.forget()
+	d.port, d.from, d.stale = port, sw, false
 	return port, nil
 }
 
 // judge drops a session that an error has made doubtful.
-func (d *door) judge(ctx context.Context, err error) error {
+func (d *door) judge(ctx context.Context, from switchctl.Switch, err error) error {
 	refusal := errors.Is(err, switchctl.ErrNoMatch) || errors.Is(err, switchctl.ErrAmbiguous) ||
 		errors.Is(err, switchctl.ErrNotPhysical) || errors.Is(err, switchctl.ErrMoved) || errors.Is(err, switchctl.ErrRefused)
 	if err == nil || refusal {
@@ -297,20 +300,20 @@ func (d *door) judge(ctx context.Context, err error) error {
 	if context.Cause(ctx) == errInterrupted {
 		return err // ended by us: it says nothing of the session
 	}
-	return d.forget(err)
+	if d.from == from {
+		err = errors.Join(err, d.forget())
+	}
+	return errors.Join(err, d.way.drop(from))
 }
 
-// forget lets go of the port, and after an error of its session too; it returns err
-// with what closing added.
-func (d *door) forget(err error) error {
-	if d.port != nil {
-		err = errors.Join(err, d.port.Close())
-	}
-	if err != nil && d.from != nil {
-		err = errors.Join(err, d.way.drop(d.from))
-	}
+// forget lets go of the port.
+func (d *door) forget() error {
+	port := d.port
 	d.port, d.from = nil, nil
-	return err
+	if port == nil {
+		return nil
+	}
+	return port.Close()
 }
 
 var errInterrupted = errors.New("a command came first")
@@ -319,6 +322,8 @@ var errInterrupted = errors.New("a command came first")
 // that open. After a command to shut, the first look leaves the probe pending, so
 // that the moment of the port's going down is not told late.
 func (d *door) look(ctx context.Context, probe bool) sighting {
+	ctx, done := d.interruptible(ctx, false)
+	defer done()
 	s := d.read(ctx)
 	if s.err != nil || s.sight.Up || d.probe == "" {
 		return s
@@ -340,8 +345,6 @@ func (d *door) look(ctx context.Context, probe bool) sighting {
 }
 
 func (d *door) read(ctx context.Context) sighting {
-	ctx, done := d.interruptible(ctx, false)
-	defer done()
 	reading, err := d.readPort(ctx)
 	s := sighting{at: time.Now(), reading: reading, sent: d.sent, err: err}
 	if err == nil {
@@ -356,7 +359,7 @@ func (d *door) read(ctx context.Context) sighting {
 
 func (d *door) readPort(ctx context.Context) (switchctl.Reading, error) {
 	for again := false; ; again = true {
-		port, err := d.find(ctx, again)
+		port, err := d.find(ctx, again || d.stale)
 		if err != nil {
 			return switchctl.Reading{}, err
 		}
@@ -364,7 +367,7 @@ func (d *door) readPort(ctx context.Context) (switchctl.Reading, error) {
 		reading, err := port.Read(ctx)
 		cancel()
 		if !errors.Is(err, switchctl.ErrMoved) || again {
-			return reading, d.judge(ctx, err)
+			return reading, d.judge(ctx, d.from, err)
 		}
 	}
 }

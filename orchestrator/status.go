@@ -306,7 +306,7 @@ func observeDoor(ctx context.Context, parts Parts, p policies.Policy, name strin
 	default: // down, and not proven to be
 		one.State = window.Shutting.String()
 	}
-	if err := d.forget(nil); err != nil {
+	if err := d.forget(); err != nil {
 		one.Proof += "; " + err.Error()
 	}
 	if err := w.close(); err != nil {
