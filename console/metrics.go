@@ -32,9 +32,9 @@ func gauges() []gauge {
 				}
 			}
 		}},
-		{"airlock_door_amiss", "1 if the door is not where it belongs while nothing is being done with it.", []string{"door"}, func(st orchestrator.Status, emit func(float64, ...string)) {
-			for name, d := range st.Doors {
-				emit(truth(d.Amiss()), name)
+		{"airlock_door_amiss", "1 if the door is not where it belongs.", []string{"door"}, func(st orchestrator.Status, emit func(float64, ...string)) {
+			for name := range st.Doors {
+				emit(truth(Amiss(st, name)), name)
 			}
 		}},
 		{"airlock_system_last_success_timestamp_seconds", "When the newest snapshot without unreadable files was begun; 0 for never.", []string{"system"}, func(st orchestrator.Status, emit func(float64, ...string)) {

@@ -38,7 +38,7 @@ func Problems(st orchestrator.Status) []Problem {
 		all = append(all, Problem{s, fmt.Sprintf(format, args...)})
 	}
 	for _, name := range slices.Sorted(maps.Keys(st.Doors)) {
-		if d := st.Doors[name]; d.Amiss() {
+		if d := st.Doors[name]; Amiss(st, name) {
 			add(Critical, "door %s is %s (%s)", name, d.State, d.Proof)
 		}
 	}
@@ -64,6 +64,21 @@ func Problems(st orchestrator.Status) []Problem {
 	}
 	slices.SortStableFunc(all, func(a, b Problem) int { return int(b.Severity - a.Severity) })
 	return all
+}
+
+// Amiss reports whether a door is not where it belongs. An open door is where it
+// belongs while a window of its vault is in course; one that is only on its way to being
+// shut is amiss where nobody is there to finish that.
+func Amiss(st orchestrator.Status, name string) bool {
+	d := st.Doors[name]
+	switch {
+	case d.State == "open" && d.Vault != "" && st.Serving:
+		passing := slices.ContainsFunc(st.Running, func(p orchestrator.Progress) bool { return p.Task == "window "+d.Vault })
+		return d.Amiss() && !passing
+	case d.State == "shutting" || d.State == "opening":
+		return !st.Serving && d.Rests == "shut"
+	}
+	return d.Amiss()
 }
 
 func lastSuccess(s orchestrator.SystemStatus) string {

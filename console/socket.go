@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"airlock/orchestrator"
@@ -36,8 +37,12 @@ func Listen(path string) (net.Listener, error) {
 	if err := os.Remove(hidden); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("socket: %w", err)
 	}
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: hidden, Net: "unix"})
+	a, err := addressOf(hidden)
 	if err != nil {
+		return nil, fmt.Errorf("socket: %w", err)
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: a.name, Net: "unix"})
+	if err = errors.Join(err, a.release()); err != nil {
 		return nil, fmt.Errorf("socket: %w", err)
 	}
 	l.SetUnlinkOnClose(false)
@@ -53,6 +58,40 @@ func Remove(state string) error {
 		return fmt.Errorf("socket: %w", err)
 	}
 	return nil
+}
+
+// longestAddress is how many bytes of a name the address of a socket can hold.
+const longestAddress = len(syscall.RawSockaddrUnix{}.Path) - 1
+
+// address is a socket's name in a form that fits into a socket address. It is good
+// until it is released.
+type address struct {
+	name   string
+	folder *os.File // nil if the name fits as it is
+}
+
+// addressOf shortens a name that is too long, as with a state folder whose name is
+// Japanese it easily is: Linux reaches the folder by its descriptor too.
+func addressOf(path string) (address, error) {
+	if len(path) <= longestAddress {
+		return address{name: path}, nil
+	}
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return address{}, err
+	}
+	byDescriptor := fmt.Sprintf("/proc/self/fd/%d", folder.Fd())
+	if _, err := os.Stat(byDescriptor); err != nil {
+		return address{}, errors.Join(fmt.Errorf("%s has %d bytes, and this system takes %d at the most; choose a state folder with a shorter name", path, len(path), longestAddress), folder.Close())
+	}
+	return address{byDescriptor + "/" + filepath.Base(path), folder}, nil
+}
+
+func (a address) release() error {
+	if a.folder == nil {
+		return nil
+	}
+	return a.folder.Close()
 }
 
 // site is what the socket gives access to.
@@ -91,9 +130,20 @@ func (d *desk) take(w http.ResponseWriter, r *http.Request) {
 	defer end(nil)
 	id := r.PathValue("id")
 	d.mu.Lock()
-	d.ends[id] = end
+	_, twice := d.ends[id]
+	if !twice {
+		d.ends[id] = end
+	}
 	d.mu.Unlock()
-	out := &stream{w: w, c: http.NewResponseController(w)}
+	if twice {
+		http.Error(w, "there is an order of this ID already", http.StatusConflict)
+		return
+	}
+	// The client learns at once that the order can be ended now.
+	out := &stream{w: w, c: http.NewResponseController(w), last: map[string]sent{}}
+	w.Header().Set("Content-Type", "application/jsonl")
+	w.WriteHeader(http.StatusOK)
+	out.flush()
 	outcome, err := d.site.Do(ctx, o, func(p orchestrator.Progress) { out.send(line{Progress: &p}) })
 	d.mu.Lock()
 	delete(d.ends, id)
@@ -131,20 +181,32 @@ type stream struct {
 	mu   sync.Mutex
 	w    http.ResponseWriter
 	c    *http.ResponseController
-	last time.Time
+	last map[string]sent // by task
+}
+
+type sent struct {
+	stage string
+	at    time.Time
 }
 
 func (s *stream) send(l line) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// Progress comes by the thousand; people see ten a second.
-	if l.Progress != nil && l.Progress.Text == "" && time.Since(s.last) < 100*time.Millisecond {
-		return
+	if p := l.Progress; p != nil {
+		// Progress comes by the thousand; people see ten a second, and every stage.
+		last, now := s.last[p.Task], time.Now()
+		if p.Text == "" && p.Stage == last.stage && now.Sub(last.at) < 100*time.Millisecond {
+			return
+		}
+		s.last[p.Task] = sent{p.Stage, now}
 	}
-	s.last = time.Now()
 	if err := json.NewEncoder(s.w).Encode(l); err == nil {
-		s.c.Flush()
+		s.flush()
 	}
+}
+
+func (s *stream) flush() {
+	s.c.Flush() // a client that is gone ends the order by that
 }
 
 // kinds are the errors on which a command's exit code depends, by their names on the
@@ -183,8 +245,13 @@ type Remote struct{ client http.Client }
 // Connect reaches the executor of a site. ErrNobody if there is none.
 func Connect(ctx context.Context, path string) (*Remote, error) {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		a, err := addressOf(path)
+		if err != nil {
+			return nil, err
+		}
 		var d net.Dialer
-		return d.DialContext(ctx, "unix", path)
+		conn, err := d.DialContext(ctx, "unix", a.name)
+		return conn, errors.Join(err, a.release())
 	}
 	conn, err := dial(ctx, "", "")
 	if err != nil {
@@ -193,14 +260,28 @@ func Connect(ctx context.Context, path string) (*Remote, error) {
 	if err := conn.Close(); err != nil {
 		return nil, err
 	}
-	return &Remote{http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}, nil
+	return &Remote{http.Client{Transport: &http.Transport{
+		DialContext: dial, DisableKeepAlives: true, ResponseHeaderTimeout: answersWithin,
+	}}}, nil
 }
+
+// answersWithin bounds how long an executor takes to say that it has an order.
+const answersWithin = 10 * time.Second
 
 // Do gives the order and follows it to its end. When ctx ends, the executor is told,
 // and Do waits until it has shut what the order opened.
 func (r *Remote) Do(ctx context.Context, o orchestrator.Order, watch orchestrator.Watch) (orchestrator.Outcome, error) {
+	if err := ctx.Err(); err != nil {
+		return orchestrator.Outcome{}, context.Cause(ctx)
+	}
 	id := rand.Text()
 	lasting := context.WithoutCancel(ctx)
+	response, err := r.ask(lasting, http.MethodPost, id, o)
+	if err != nil {
+		return orchestrator.Outcome{}, err
+	}
+	defer response.Body.Close() // read to its end, or given up
+	// The executor has the order by now, so that its end cannot arrive before it.
 	stop := context.AfterFunc(ctx, func() {
 		// If it does not arrive, the order ends by itself, or the executor is gone.
 		if response, err := r.ask(lasting, http.MethodDelete, id, nil); err == nil {
@@ -208,15 +289,10 @@ func (r *Remote) Do(ctx context.Context, o orchestrator.Order, watch orchestrato
 		}
 	})
 	defer stop()
-	response, err := r.ask(lasting, http.MethodPost, id, o)
-	if err != nil {
-		return orchestrator.Outcome{}, err
-	}
-	defer response.Body.Close() // read to its end, or given up
 	for lines := json.NewDecoder(response.Body); ; {
 		var l line
 		if err := lines.Decode(&l); err != nil {
-			return orchestrator.Outcome{}, fmt.Errorf("the executor went away in the middle of the order: %w", err)
+			return orchestrator.Outcome{}, lost(o, err)
 		}
 		if l.Progress != nil {
 			watch(*l.Progress)
@@ -225,6 +301,16 @@ func (r *Remote) Do(ctx context.Context, o orchestrator.Order, watch orchestrato
 			return *l.Outcome, l.err()
 		}
 	}
+}
+
+// lost is the error of an order whose executor ended in the middle. A door that the
+// order may have moved is in an unknown state, which counts as open (S3).
+func lost(o orchestrator.Order, err error) error {
+	err = fmt.Errorf("the executor went away in the middle of the order: %w", err)
+	if o.Verb == "window" || o.Verb == "shut" || o.Verb == "verify" && o.Vault != "" || o.Restore != nil && o.Restore.From != "" {
+		return fmt.Errorf("%w: %w", orchestrator.ErrNotShut, err)
+	}
+	return err
 }
 
 func (r *Remote) ask(ctx context.Context, method, id string, v any) (*http.Response, error) {
