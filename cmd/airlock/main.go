@@ -202,6 +202,7 @@ func subcommand(c *cobra.Command, args []string) error {
 		return c.Help()
 	}
 	meant := ""
+	c.SuggestionsMinimumDistance = 2
 	if like := c.SuggestionsFor(args[0]); len(like) > 0 {
 		meant = "; did you mean " + strings.Join(like, " or ") + "?"
 	}
@@ -267,6 +268,13 @@ func (a *app) doorNames(*cobra.Command, []string, string) ([]string, cobra.Shell
 // switchNames completes the names of switches.
 func (a *app) switchNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return complete(a, func(p policies.Policy) []string { return keys(p.Switches) })
+}
+
+// completeFlag completes a flag's values.
+func (a *app) completeFlag(c *cobra.Command, name string, f cobra.CompletionFunc) {
+	if err := c.RegisterFlagCompletionFunc(name, f); err != nil {
+		panic(err) // the flag is not defined, which every run would show
+	}
 }
 
 func complete(a *app, names func(policies.Policy) []string) ([]string, cobra.ShellCompDirective) {

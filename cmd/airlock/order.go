@@ -303,6 +303,9 @@ func (a *app) restoreCommand() *cobra.Command {
 			if r.To, err = filepath.Abs(r.To); err != nil {
 				return err
 			}
+			if at != "" && r.Snapshot != "" {
+				return fmt.Errorf("%w: --at and --snapshot both say which; give one of them", errUsage)
+			}
 			if r.At, err = parseTime(at, p.Timezone.Location); err != nil {
 				return err
 			}
@@ -322,7 +325,7 @@ func (a *app) restoreCommand() *cobra.Command {
 	c.Flags().StringVar(&r.Snapshot, "snapshot", "", "restore the snapshot of this `ID`")
 	c.Flags().StringVar(&r.From, "from", "", "restore from this `vault`, opening its door")
 	c.Flags().StringVar(&reason, "reason", "", "why, for the ledger; needed with --from")
-	c.MarkFlagsMutuallyExclusive("at", "snapshot")
+	a.completeFlag(c, "from", a.vaultNames)
 	return c
 }
 
@@ -380,6 +383,7 @@ func (a *app) verifyCommand() *cobra.Command {
 	}
 	a.jsonFlag(c)
 	c.Flags().StringVar(&vaultName, "vault", "", "verify this `vault`, opening its door")
+	a.completeFlag(c, "vault", a.vaultNames)
 	c.Flags().Float64Var(&percent, "percent", 100, "part to read back; of a vault 5 if not given")
 	c.Flags().StringVar(&reason, "reason", "by hand", "why, for the ledger")
 	return c

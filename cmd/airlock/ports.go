@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -100,7 +101,11 @@ func (a *app) findPort(ctx context.Context, p policies.Policy, name string, l sw
 	if err != nil {
 		return err
 	}
-	row := describePort(r.Row, "")
+	rows, err := readRows(ctx, *p.Switches[name])
+	if err != nil {
+		return err
+	}
+	row := describePort(r.Row, a.doorsOf(p, name, rows)[r.Row.Index])
 	if a.json {
 		return a.printJSON(row)
 	}
@@ -108,25 +113,11 @@ func (a *app) findPort(ctx context.Context, p policies.Policy, name string, l sw
 }
 
 func (a *app) listPorts(ctx context.Context, p policies.Policy, name string) error {
-	sw, err := openSwitch(ctx, *p.Switches[name])
+	rows, err := readRows(ctx, *p.Switches[name])
 	if err != nil {
 		return err
 	}
-	defer sw.Close()
-	rows, err := sw.Rows(ctx)
-	if err != nil {
-		return err
-	}
-	doors := map[int]string{}
-	for _, door := range keys(p.Doors) {
-		if d := p.Doors[door]; d.Switch == name {
-			if row, err := switchctl.Lookup(d.Port).Match(rows); err == nil {
-				doors[row.Index] = door
-			} else {
-				fmt.Fprintf(a.errs, "door %s: %v\n", door, err)
-			}
-		}
-	}
+	doors := a.doorsOf(p, name, rows)
 	list := make([]portRow, len(rows))
 	for i, r := range rows {
 		list[i] = describePort(r, doors[r.Index])
@@ -135,6 +126,34 @@ func (a *app) listPorts(ctx context.Context, p policies.Policy, name string) err
 		return a.printJSON(list)
 	}
 	return a.printPorts(list)
+}
+
+func readRows(ctx context.Context, s policies.Switch) ([]switchctl.Row, error) {
+	sw, err := openSwitch(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := sw.Rows(ctx)
+	return rows, errors.Join(err, sw.Close())
+}
+
+// doorsOf says which door is which port of a switch, by ifIndex. A door that finds no
+// port is told of.
+func (a *app) doorsOf(p policies.Policy, name string, rows []switchctl.Row) map[int]string {
+	doors := map[int]string{}
+	for _, door := range keys(p.Doors) {
+		d := p.Doors[door]
+		if d.Switch != name {
+			continue
+		}
+		row, err := switchctl.Lookup(d.Port).Match(rows)
+		if err != nil {
+			fmt.Fprintf(a.errs, "door %s: %s\n", door, plain(err.Error()))
+			continue
+		}
+		doors[row.Index] = door
+	}
+	return doors
 }
 
 func describePort(r switchctl.Row, door string) portRow {

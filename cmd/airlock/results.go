@@ -47,9 +47,17 @@ func (a *app) printFailed(files []orchestrator.FileError, total int64) {
 // wire. A window that was refused has nothing to tell that its error does not.
 func (a *app) printWindow(r orchestrator.WindowRecord) {
 	if r.Purpose == "copying" && r.Result != "refused" && r.Result != "" {
-		a.print("%s: window %s: %s, %s sent, generation %d", r.Vault, a.words.tell(r.Result), a.count(r.Blobs, "%d blob", "%d blobs"), orchestrator.Size(r.Bytes), r.Generation)
+		sent := a.text("%s: window %s: %s, %s sent", r.Vault, a.words.tell(r.Result), a.count(r.Blobs, "%d blob", "%d blobs"), orchestrator.Size(r.Bytes))
+		if r.Generation > 0 {
+			sent += a.text(", generation %d", r.Generation)
+		}
+		fmt.Fprintln(a.out, sent)
 	}
 	if r.OpenedAt.IsZero() {
+		return
+	}
+	if r.ShutAt.IsZero() {
+		a.print("%s: door opened at %s, NOT seen shut since", r.Vault, r.OpenedAt.Format(timeLayout))
 		return
 	}
 	exposure := a.text("door open for %.2f s", r.Exposure)

@@ -59,6 +59,7 @@ func (a *app) status(ctx context.Context, p policies.Policy) (orchestrator.Statu
 		if err != nil {
 			return orchestrator.Status{}, err
 		}
+		out.Status.Time = out.Status.Time.In(p.Timezone.Location)
 		return *out.Status, nil
 	}
 	r, err := orchestrator.OpenLedger(ctx, p.State)
@@ -77,8 +78,8 @@ func (a *app) status(ctx context.Context, p policies.Policy) (orchestrator.Statu
 func doorsAmiss(st orchestrator.Status) error {
 	var amiss []string
 	for _, name := range keys(st.Doors) {
-		if d := st.Doors[name]; d.Amiss() {
-			amiss = append(amiss, name+" is "+d.State)
+		if console.Amiss(st, name) {
+			amiss = append(amiss, name+" is "+st.Doors[name].State)
 		}
 	}
 	if len(amiss) == 0 {
@@ -135,7 +136,7 @@ func (a *app) printStatus(st orchestrator.Status) error {
 		return err
 	}
 	for _, p := range st.Running {
-		a.print("running: %s: %s", a.words.tell(p.Task), a.words.amount(p, 0))
+		a.print("running: %s", strings.TrimSuffix(a.words.tell(p.Task)+": "+a.words.amount(p, 0), ": "))
 	}
 	for _, alarm := range st.Alarms {
 		a.print("alarm %s: %s", at(alarm.At), plain(alarm.String()))
@@ -164,9 +165,9 @@ func (a *app) doorTable(st orchestrator.Status, at func(time.Time) string) error
 	a.heading(&t, "DOOR", "STATE", "SINCE", "PROOF")
 	for _, name := range keys(st.Doors) {
 		d := st.Doors[name]
-		state := a.words.tell(d.State)
-		if d.Amiss() {
-			state = strings.ToUpper(state) + " (!)"
+		state := strings.ToUpper(a.words.tell(d.State))
+		if console.Amiss(st, name) {
+			state += " !"
 		}
 		t.row(name, state, at(d.Since), a.words.tell(d.Proof))
 	}
@@ -248,11 +249,16 @@ func (a *app) auditListCommand() *cobra.Command {
 		},
 	}
 	a.jsonFlag(c)
-	c.Flags().StringVar(&kind, "kind", "", "only this `kind`: door, window, gather, restore, verify, upkeep, alarm, start, stop, init")
+	kinds := []string{"door", "window", "gather", "restore", "verify", "upkeep", "alarm", "start", "stop", "init"}
+	c.Flags().StringVar(&kind, "kind", "", "only this `kind`: "+strings.Join(kinds, ", "))
+	a.completeFlag(c, "kind", cobra.FixedCompletions(kinds, cobra.ShellCompDirectiveNoFileComp))
 	c.Flags().StringVar(&f.Door, "door", "", "only this `door`")
+	a.completeFlag(c, "door", a.doorNames)
 	c.Flags().StringVar(&f.Window, "window", "", "only the window of this `ID`")
 	c.Flags().StringVar(&f.System, "system", "", "only this `system`")
+	a.completeFlag(c, "system", a.systemNames)
 	c.Flags().StringVar(&f.Vault, "vault", "", "only this `vault`")
+	a.completeFlag(c, "vault", a.vaultNames)
 	c.Flags().StringVar(&f.Actor, "actor", "", "only this `actor`")
 	c.Flags().StringVar(&since, "since", "", "only from this `time` on")
 	c.Flags().StringVar(&until, "until", "", "only before this `time`; a day counts to its end")

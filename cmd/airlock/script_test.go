@@ -1,0 +1,336 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"airlock/lab/sshkeys"
+	"airlock/switchctl/switchtest/snmpswitch"
+
+	"github.com/gosnmp/gosnmp"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"airlock": main})
+}
+
+// The scripts run the real program. A switch that speaks SNMP stands beside each; what
+// it does to its ports is seen without airlock.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		Setup:               setUp,
+		Cmds:                commands(),
+		RequireExplicitExec: true,
+		Condition: func(name string) (bool, error) {
+			switch name {
+			case "root":
+				return os.Getuid() == 0, nil
+			}
+			return false, fmt.Errorf("there is no condition %s", name)
+		},
+	})
+}
+
+// site is what one script plays with.
+type site struct {
+	core   *snmpswitch.Switch
+	silent atomic.Bool   // the switch answers nothing
+	logins chan struct{} // one for each client that waits for the hung vault
+}
+
+type siteKey struct{}
+
+func setUp(e *testscript.Env) error {
+	s := &site{logins: make(chan struct{}, 100)}
+	core, err := snmpswitch.New(snmpswitch.Config{
+		User: "airlock", AuthPassword: "authentication", PrivacyPassword: "privacy-privacy",
+		Ports: []snmpswitch.Port{
+			{Index: 1, Name: "p1", Alias: "部門ネットワーク", Description: "port 1", Up: true},
+			{Index: 2, Name: "p2", Alias: "spare", Description: "port 2"},
+			{Index: 3, Name: "p3", Alias: "vault", Description: "port 3"},
+			{Index: 4, Name: "p4", Alias: "vault", Description: "port 4"},
+		},
+	})
+	if err != nil {
+		return err
+	}
+	s.core = core
+	s.faults(snmpswitch.Faults{})
+	e.Values[siteKey{}] = s
+	e.Defer(func() { core.Close() })
+	e.Setenv("SWITCH", core.Addr())
+	e.Setenv("AIRLOCK_LANG", "en")
+	// A port that was free just now: the policy file has to name one.
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err := errors.Join(err, l.Close()); err != nil {
+		return err
+	}
+	e.Setenv("PORT", port)
+	return errors.Join(makeSite(e), s.hungVault(e))
+}
+
+// hungVault writes hung.yaml, the same site with a vault that accepts connections and
+// then says nothing: a window of it stays open until something ends it.
+func (s *site) hungVault(e *testscript.Env) error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	e.Defer(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				hello := make([]byte, 1)
+				if _, err := c.Read(hello); err == nil {
+					s.logins <- struct{}{}
+				}
+				io.Copy(io.Discard, c) // until the client gives up
+				c.Close()
+			}()
+		}
+	}()
+	host, _, err := sshkeys.New("host")
+	if err != nil {
+		return err
+	}
+	_, key, err := sshkeys.New("airlock")
+	if err != nil {
+		return err
+	}
+	known, secret := filepath.Join(e.WorkDir, "known_hosts"), filepath.Join(e.WorkDir, "secrets", "key")
+	text := strings.Replace(policyFile, "url: file://$WORK/vault", fmt.Sprintf("url: sftp://airlock@%s/vault\n    key: {file: %s}\n    known_hosts: %s", l.Addr(), secret, known), 1)
+	return errors.Join(
+		sshkeys.WriteKnownHosts(known, host.PublicKey(), l.Addr().String()),
+		os.WriteFile(secret, key, 0o600),
+		writePolicy(e, "hung.yaml", text))
+}
+
+func writePolicy(e *testscript.Env, name, text string) error {
+	text = strings.NewReplacer("$WORK", e.WorkDir, "$SWITCH", e.Getenv("SWITCH")).Replace(text)
+	return os.WriteFile(filepath.Join(e.WorkDir, name), []byte(text), 0o600)
+}
+
+// faults makes the switch misbehave; silence is kept apart.
+func (s *site) faults(f snmpswitch.Faults) {
+	f.Drop = func(gosnmp.PDUType) bool { return s.silent.Load() }
+	s.core.SetFaults(f)
+}
+
+// makeSite writes a policy file whose folders all lie in the script's own.
+func makeSite(e *testscript.Env) error {
+	for name, text := range map[string]string{
+		"secrets/auth":   "authentication",
+		"secrets/priv":   "privacy-privacy",
+		"会計/台帳.csv":      "患者,点数\n山田,120\n",
+		"会計/控え/十一月.csv":  "合計,240\n",
+		"画像/検査 001.dcm":  strings.Repeat("画像", 4000),
+		"画像/ｶﾅ/長い名前.dcm": strings.Repeat("x", 70000),
+	} {
+		name = filepath.Join(e.WorkDir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, []byte(text), 0o600)); err != nil {
+			return err
+		}
+	}
+	return errors.Join(writePolicy(e, "airlock.yaml", policyFile), os.Mkdir(filepath.Join(e.WorkDir, "nas"), 0o700), os.Mkdir(filepath.Join(e.WorkDir, "vault"), 0o700))
+}
+
+const policyFile = `site: test-hospital
+timezone: Asia/Tokyo
+state: $WORK/state
+repository:
+  url: file://$WORK/nas
+  passphrase: {file: $WORK/secrets/repository}
+switches:
+  core:
+    driver: snmp
+    address: $SWITCH
+    snmp: {user: airlock, auth: SHA-256, auth_password: {file: $WORK/secrets/auth}, privacy: AES, privacy_password: {file: $WORK/secrets/priv}}
+doors:
+  vault-door: {switch: core, port: {name: p3, alias: vault}, open_within: 20s, prove_within: 2s}
+  departments-door: {switch: core, port: {name: p1}, open_within: 20s, prove_within: 2s}
+vaults:
+  secondary:
+    url: file://$WORK/vault
+    door: vault-door
+    inner_door: departments-door
+    window: {schedule: "30 2 * * *", max_open: 5m}
+systems:
+  accounting:
+    title: 医事会計
+    source: {url: "file://$WORK/会計"}
+    schedule: "15 22 * * *"
+    rpo: 26h
+    rto: 4h
+    exclude: ["*.tmp"]
+  imaging:
+    title: 画像診断
+    source: {url: "file://$WORK/画像"}
+    schedule: "0 3 * * *"
+`
+
+func commands() map[string]func(*testscript.TestScript, bool, []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		"exits":   exits,
+		"await":   await,
+		"port":    port,
+		"switch":  misbehave,
+		"sigterm": sigterm,
+		"mode":    mode,
+		"edit":    edit,
+		"polls":   polls,
+	}
+}
+
+// exits CODE program args… runs a program and wants its exit code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want || neg {
+		ts.Fatalf("exit code %d, not %d", got, want)
+	}
+}
+
+// await socket waits until an executor answers; await port NAME up|down, until the
+// switch really has its port so; await vault, until a window hangs at the hung vault.
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	var there func() bool
+	switch args[0] {
+	case "vault":
+		late := time.After(30 * time.Second)
+		for {
+			select {
+			case <-ts.Value(siteKey{}).(*site).logins:
+				if isUp(ts, "p3") { // not one that an earlier window made
+					return
+				}
+			case <-late:
+				ts.Fatalf("no window came to the vault")
+			}
+		}
+	case "socket":
+		there = func() bool {
+			c, err := net.Dial("unix", ts.MkAbs("state/airlock.sock"))
+			if err != nil {
+				return false
+			}
+			return c.Close() == nil
+		}
+	case "port":
+		there = func() bool { return isUp(ts, args[1]) == (args[2] == "up") }
+	default:
+		ts.Fatalf("await socket | vault | port NAME up|down")
+	}
+	for deadline := time.Now().Add(30 * time.Second); !there(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			ts.Fatalf("this did not come about: %s", strings.Join(args, " "))
+		}
+	}
+}
+
+func isUp(ts *testscript.TestScript, name string) bool {
+	index, err := strconv.Atoi(strings.TrimPrefix(name, "p"))
+	ts.Check(err)
+	return ts.Value(siteKey{}).(*site).core.Up(index)
+}
+
+// port NAME up|down holds what the switch's port really is.
+func port(ts *testscript.TestScript, neg bool, args []string) {
+	if isUp(ts, args[0]) != (args[1] == "up") || neg {
+		ts.Fatalf("port %s is not %s", args[0], args[1])
+	}
+}
+
+// switch sound | refuses | swallows | silent: what is wrong with the switch. switch
+// opens NAME, shuts NAME: what another hand does.
+func misbehave(ts *testscript.TestScript, _ bool, args []string) {
+	s := ts.Value(siteKey{}).(*site)
+	switch args[0] {
+	case "sound":
+		s.silent.Store(false)
+		s.faults(snmpswitch.Faults{})
+	case "refuses":
+		s.faults(snmpswitch.Faults{RefuseSet: gosnmp.NoAccess})
+	case "swallows":
+		s.faults(snmpswitch.Faults{SwallowSet: true})
+	case "silent":
+		s.silent.Store(true)
+	case "opens", "shuts":
+		index, err := strconv.Atoi(strings.TrimPrefix(args[1], "p"))
+		ts.Check(err)
+		ts.Check(s.core.Edit(index, func(p *snmpswitch.Port) { p.Up = args[0] == "opens" }))
+	default:
+		ts.Fatalf("switch %s is not known", args[0])
+	}
+}
+
+// polls PATH PATTERN asks the address for monitoring.
+func polls(ts *testscript.TestScript, _ bool, args []string) {
+	response, err := http.Get("http://127.0.0.1:" + ts.Getenv("PORT") + args[0])
+	ts.Check(err)
+	body, err := io.ReadAll(response.Body)
+	ts.Check(errors.Join(err, response.Body.Close()))
+	if !regexp.MustCompile(args[1]).Match(body) {
+		ts.Fatalf("%s answers %s:\n%s", args[0], response.Status, body)
+	}
+}
+
+// sigterm sends SIGTERM to the program that was put into the background last.
+func sigterm(ts *testscript.TestScript, _ bool, _ []string) {
+	all := ts.BackgroundCmds()
+	ts.Check(all[len(all)-1].Process.Signal(syscall.SIGTERM))
+}
+
+// mode OCTAL FILE holds a file's permissions.
+func mode(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.ParseUint(args[0], 8, 32)
+	ts.Check(err)
+	info, err := os.Lstat(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if got := info.Mode().Perm(); got != os.FileMode(want) {
+		ts.Fatalf("%s has mode %o, not %o", args[1], got, want)
+	}
+}
+
+// edit FILE OLD NEW changes a text that occurs once; \n is a new line.
+func edit(ts *testscript.TestScript, _ bool, args []string) {
+	for i := range args {
+		args[i] = strings.ReplaceAll(args[i], `\n`, "\n")
+	}
+	text := ts.ReadFile(args[0])
+	if strings.Count(text, args[1]) != 1 {
+		ts.Fatalf("%s has %q %d times", args[0], args[1], strings.Count(text, args[1]))
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(text, args[1], args[2], 1)), 0o600))
+}
