@@ -33,11 +33,38 @@ const passphrase = "correct horse battery staple"
 
 func newChaCha(seed byte) *rand.ChaCha8 { return rand.NewChaCha8([32]byte{seed}) }
 
-// fresh makes a repository in temporary folders and opens it.
+// template is an empty repository, made once: deriving keys is slow, and several times
+// as slow under the race detector.
+var template struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if template.dir != "" {
+		os.RemoveAll(template.dir)
+	}
+	os.Exit(code)
+}
+
+// fresh gives an open, empty repository in temporary folders.
 func fresh(t testing.TB) (*Repository, Config) {
 	t.Helper()
-	c := configFor(t, Place{Path: filepath.Join(t.TempDir(), "nas")})
-	must(t, Create(t.Context(), c))
+	template.once.Do(func() {
+		if template.dir, template.err = os.MkdirTemp("", "airlock-repository-"); template.err != nil {
+			return
+		}
+		c := configFor(t, Place{Path: filepath.Join(template.dir, "nas")})
+		c.StateDir = filepath.Join(template.dir, "state")
+		template.err = Create(t.Context(), c)
+	})
+	must(t, template.err)
+	dir := t.TempDir()
+	must(t, os.CopyFS(dir, os.DirFS(template.dir)))
+	c := configFor(t, Place{Path: filepath.Join(dir, "nas")})
+	c.StateDir = filepath.Join(dir, "state")
 	return reopen(t, c), c
 }
 
