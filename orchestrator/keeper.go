@@ -101,15 +101,16 @@ func (i *innerDoor) release(k *keeper) {
 }
 
 // keeper executes the state machine of one vault's doors. Its goroutine is the only
-// one that steps the machine.
+// one that steps the machine. It waits for nothing but its inbox and the clock.
 type keeper struct {
 	vault   string
 	doors   [2]*door
 	shared  *innerDoor // nil without an inner door
-	journal Journal
+	journal Journal    // only the clerk uses it
 	alarm   func(Alarm)
+	clerk   *clerk
 	life    context.Context // outlives every window
-	inbox   chan any        // window.Event, sighted, unsent, request, order
+	inbox   chan any        // window.Event, sighted, unsent, request, order, answered
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and made anew at every step
@@ -122,7 +123,7 @@ type keeper struct {
 	ended   map[string]error // windows that were refused or finished, until somebody fetches them
 
 	// Only the goroutine of run uses what follows.
-	intents [2]*ledger.Entry        // openings that the ledger has not taken yet (S1)
+	intents [2]*intent              // openings that the ledger has not taken yet (S1)
 	stop    context.CancelCauseFunc // ends the work
 }
 
@@ -138,6 +139,19 @@ type unsent struct {
 	err  error
 }
 
+// intent is an opening on its way to the ledger, and back.
+type intent struct {
+	side  window.Side
+	entry ledger.Entry
+	asked bool // the clerk has it
+}
+
+// answered is what the ledger said to an intent.
+type answered struct {
+	*intent
+	err error
+}
+
 // order has one door shut.
 type order struct {
 	side          window.Side
@@ -147,7 +161,7 @@ type order struct {
 
 func newKeeper(life context.Context, vault string, rules window.Rules, doors [2]*door, j Journal, alarm func(Alarm)) *keeper {
 	k := &keeper{
-		vault: vault, doors: doors, journal: j, alarm: alarm, life: life,
+		vault: vault, doors: doors, journal: j, alarm: alarm, clerk: newClerk(), life: life,
 		inbox: make(chan any, 64), changed: make(chan struct{}),
 		state:   window.State{Rules: rules},
 		request: request{actor: "start-up", reason: "doors are read back before anything else runs"},
@@ -171,6 +185,9 @@ func (k *keeper) post(m any) {
 
 // run steps the machine until its life ends. The doors are shut by this goroutine.
 func (k *keeper) run() {
+	var clerk sync.WaitGroup
+	clerk.Go(func() { k.clerk.run(k.life) })
+	defer clerk.Wait()
 	k.step(window.Tick{At: time.Now()})
 	due := time.NewTimer(0)
 	for {
@@ -200,6 +217,11 @@ func (k *keeper) take(m any) {
 		k.begin(m)
 	case order:
 		k.shutNow(m)
+	case answered:
+		k.intended(m)
+	case window.Cancel:
+		k.withdraw(m.Why)
+		k.step(m)
 	case window.Event:
 		k.step(m)
 	}
@@ -213,6 +235,7 @@ func (k *keeper) shutNow(o order) {
 	}
 	k.mu.Unlock()
 	o.taken <- now
+	k.withdraw(o.reason)
 	k.step(window.ShutNow{At: now, Side: o.side, Why: o.reason})
 }
 
@@ -257,24 +280,22 @@ func (k *keeper) step(e window.Event) {
 	state, actions := k.state.Step(e)
 	k.state = state
 	k.mu.Unlock()
-	var unlogged []window.Side
+	for _, a := range actions { // S2: what shuts a door goes first
+		if c, ok := a.(window.Command); ok && !c.Open {
+			k.doors[c.Side].command(false)
+		}
+	}
 	for _, a := range actions {
-		c, command := a.(window.Command)
-		if a.AwaitsLedger() && !k.intend(c.Side) {
-			unlogged = append(unlogged, c.Side)
-		} else if command {
-			k.doors[c.Side].command(c.Open)
-		} else {
+		if c, ok := a.(window.Command); !ok {
 			k.act(a, when(e))
+		} else if c.Open {
+			k.open(c.Side)
 		}
 	}
 	for side, d := range k.doors {
 		if d != nil {
 			d.pace(pace(k.state, window.Side(side)))
 		}
-	}
-	for _, side := range unlogged {
-		k.step(window.Unlogged{At: time.Now(), Side: side})
 	}
 	k.broadcast()
 }
@@ -304,13 +325,16 @@ func (k *keeper) act(a window.Action, at time.Time) {
 	case window.StopWork:
 		k.stop(errors.New(a.Why))
 	case window.Raise:
-		k.alarm(Alarm{At: at, Door: k.doors[a.Side].name, What: a.What, Why: k.why(a.Side)})
+		k.call(Alarm{At: at, Door: k.doors[a.Side].name, What: a.What, Why: k.why(a.Side)})
 	case window.Refuse:
 		k.end(a.Window, fmt.Errorf("%w: %s", ErrRefused, a.Why))
 	case window.Finish:
 		k.finish(a)
 	}
 }
+
+// call calls a person, without waiting until that is done.
+func (k *keeper) call(a Alarm) { k.clerk.hand(func() { k.alarm(a) }) }
 
 // moved notes a change of state without waiting (S2). An opening's entry is kept
 // until the command asks for it, for it has to be durable before (S1).
@@ -331,34 +355,61 @@ func (k *keeper) moved(a window.Moved, at time.Time) {
 	k.mu.Unlock()
 	k.intents[a.Side] = nil
 	if a.To == window.Opening {
-		k.intents[a.Side] = &e
+		k.intents[a.Side] = &intent{side: a.Side, entry: e}
 		return
 	}
-	k.journal.Note(e)
+	k.clerk.hand(func() { k.journal.Note(e) })
 	if a.Side == window.Inner && a.To == window.Open && k.state.Window == "" {
 		k.shared.release(k)
 	}
 }
 
-// intend makes the intent to open a door durable (S1). It is false if the door must
-// not be opened.
-func (k *keeper) intend(side window.Side) bool {
-	e := k.intents[side]
-	if e == nil {
-		return true // taken already; the command is being repeated
+// open opens a door once the ledger has taken the intent (S1). A command that is
+// repeated needs no second one.
+func (k *keeper) open(side window.Side) {
+	i := k.intents[side]
+	switch {
+	case side == window.Inner && !k.shared.take(k):
+		// Another keeper's door is not proven shut (S6); the machine will ask again.
+	case i == nil:
+		k.doors[side].command(true)
+	case !i.asked:
+		i.asked = true
+		i.entry.Time = time.Now()
+		e := i.entry
+		k.clerk.hand(func() {
+			ctx, cancel := context.WithTimeout(k.life, intentWithin)
+			defer cancel()
+			_, err := k.journal.Append(ctx, e)
+			k.post(answered{i, err})
+		})
 	}
-	if side == window.Inner && !k.shared.take(k) {
-		return false
+}
+
+// withdraw takes back what still waits for the ledger: no command was sent, so none has
+// to be reckoned with.
+func (k *keeper) withdraw(why string) {
+	for side, i := range k.intents {
+		if i != nil {
+			k.step(window.Unsent{At: time.Now(), Side: window.Side(side), Why: why})
+		}
 	}
-	ctx, cancel := context.WithTimeout(k.life, intentWithin)
-	defer cancel()
-	e.Time = time.Now()
-	if _, err := k.journal.Append(ctx, *e); err != nil {
-		k.alarm(Alarm{At: e.Time, Door: e.Door, What: "is not opened, for the ledger did not take the intent", Why: err.Error()})
-		return false
+}
+
+// intended opens the door whose intent is durable, unless it was told to shut since.
+func (k *keeper) intended(a answered) {
+	if k.intents[a.side] != a.intent {
+		return
 	}
-	k.intents[side] = nil
-	return true
+	if a.err == nil {
+		k.intents[a.side] = nil
+		k.open(a.side)
+		return
+	}
+	a.asked = false
+	now := time.Now()
+	k.call(Alarm{At: now, Door: a.entry.Door, What: "is not opened, for the ledger did not take the intent", Why: a.err.Error()})
+	k.step(window.Unlogged{At: now, Side: a.side})
 }
 
 // evidence is what the entry of a change of state holds: what was read, or why
