@@ -29,9 +29,10 @@ func (p Problem) String() string {
 	return [...]string{"OK", "WARNING", "CRITICAL"}[p.Severity] + ": " + p.Text
 }
 
-// Problems lists what is wrong, worst first: a door that is not where it belongs and a
-// ledger that cannot be written are critical; so are an RPO that is not met and a
-// window that failed, since the next one may come too late.
+// Problems lists what is wrong, worst first. Critical are a door that is not where it
+// belongs, a ledger that cannot be written, an RPO that is not met, and a window that
+// failed, since the next one may come too late; an inner door that keeps gatherings
+// out is a warning.
 func Problems(st orchestrator.Status) []Problem {
 	var all []Problem
 	add := func(s Severity, format string, args ...any) {

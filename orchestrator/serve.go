@@ -27,7 +27,7 @@ func (s *Site) Serve(ctx context.Context) error {
 	}
 	for name, v := range s.policy.Vaults {
 		runs.Go(func() {
-			last := s.lastRun(ctx, ledger.Filter{Kind: ledger.KindWindow, Vault: name})
+			last := s.lastRun(ctx, ledger.Filter{Kind: ledger.KindWindow, Vault: name, To: copying})
 			follow(ctx, v.Window.Schedule, last, func(due time.Time) {
 				s.Window(ctx, name, bySchedule(v.Window.Schedule, due), s.logProgress) // the ledger has the error
 			})
