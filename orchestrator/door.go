@@ -351,10 +351,16 @@ func (d *door) read(ctx context.Context) sighting {
 		s.sight = window.Sight{
 			Read: true,
 			Up:   reading.Row.Admin != switchctl.AdminDown,
-			Link: reading.Row.Oper == switchctl.OperUp,
+			Link: !down(reading.Row.Oper),
 		}
 	}
 	return s
+}
+
+// down reports whether a port surely carries nothing. What is unknown counts as open
+// (S3).
+func down(o switchctl.Oper) bool {
+	return o != switchctl.OperUp && o != switchctl.OperUnknown && o != switchctl.OperNotRead
 }
 
 func (d *door) readPort(ctx context.Context) (switchctl.Reading, error) {
