@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -35,6 +36,14 @@ func openCatalogue(ctx context.Context, dir string) (*catalogue, error) {
 	path, err := filepath.Abs(filepath.Join(dir, "catalogue.db"))
 	if err != nil {
 		return nil, err
+	}
+	// SQLite would make the file for everybody to read.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("catalogue: %w", err)
 	}
 	u := url.URL{Scheme: "file", Path: path, RawQuery: "_journal_mode=WAL&_synchronous=FULL&_busy_timeout=10000&_txlock=immediate"}
 	db, err := sql.Open("sqlite3", u.String())
