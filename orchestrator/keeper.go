@@ -230,9 +230,8 @@ func (k *keeper) take(m any) {
 func (k *keeper) shutNow(o order) {
 	now := time.Now()
 	k.mu.Lock()
-	if k.state.Window == "" {
-		k.request = request{actor: o.actor, reason: o.reason}
-	}
+	// Of a window in course too: what moves the doors from here on is the person.
+	k.request.actor, k.request.reason = o.actor, o.reason
 	k.mu.Unlock()
 	o.taken <- now
 	k.withdraw(o.reason)
