@@ -22,8 +22,8 @@ type Inventory struct {
 	// out.
 	Blobs []Blob
 	// Adopted names blobs that were found in the storage without an entry in the
-	// catalogue and have been read back and entered: a crash came between the two, or
-	// another client wrote them.
+	// catalogue, or settings (kopia.*) with another one, and have been read back and
+	// entered: a crash came between the two, or another client wrote them.
 	Adopted []string
 	// Amiss is what the catalogue has and the storage has not, or not so. The rest of
 	// the inventory may not restore.
@@ -88,13 +88,15 @@ func (r *Repository) reconcile(ctx context.Context, m blob.Metadata, known map[s
 		}
 	}
 	switch {
-	case !ok, strings.HasPrefix(b.Name, "kopia.") && b.Size != m.Length:
-		b, err := r.adopt(ctx, m.BlobID)
+	case !ok, strings.HasPrefix(b.Name, "kopia."): // these few may be written anew by any client
+		now, err := r.adopt(ctx, m.BlobID, b)
 		if err != nil {
 			return err
 		}
-		inv.Adopted = append(inv.Adopted, b.Name)
-		inv.Blobs = append(inv.Blobs, b)
+		if now.SHA256 != b.SHA256 {
+			inv.Adopted = append(inv.Adopted, now.Name)
+		}
+		inv.Blobs = append(inv.Blobs, now)
 	case b.Size != m.Length:
 		inv.Amiss = append(inv.Amiss, Amiss{b, fmt.Sprintf("it has %d bytes; %d were written", m.Length, b.Size)})
 	default:
@@ -103,12 +105,16 @@ func (r *Repository) reconcile(ctx context.Context, m blob.Metadata, known map[s
 	return nil
 }
 
-func (r *Repository) adopt(ctx context.Context, id blob.ID) (Blob, error) {
-	var bytes buffer
-	if err := r.storage.GetBlob(ctx, id, 0, -1, &bytes); err != nil {
+// adopt reads a blob back and enters it, unless it is the one that is known.
+func (r *Repository) adopt(ctx context.Context, id blob.ID, known Blob) (Blob, error) {
+	var whole buffer
+	if err := r.storage.GetBlob(ctx, id, 0, -1, &whole); err != nil {
 		return Blob{}, fmt.Errorf("read back blob %s from %s: %w", id, r.place, err)
 	}
-	b := Blob{Name: string(id), Size: int64(bytes.Len()), SHA256: sha256.Sum256(bytes.Bytes()), Written: time.Now()}
+	b := Blob{Name: string(id), Size: int64(whole.Len()), SHA256: sha256.Sum256(whole.Bytes()), Written: time.Now()}
+	if b.SHA256 == known.SHA256 {
+		return known, nil
+	}
 	return b, r.catalogue.put(ctx, b)
 }
 

@@ -27,6 +27,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/kopia/kopia/repo"
 	"github.com/kopia/kopia/repo/blob"
@@ -68,7 +69,7 @@ type Repository struct {
 	catalogue *catalogue
 	upkeep    sync.Mutex // a list of blobs and maintenance exclude each other
 
-	checkpointEvery uploadInterval
+	checkpointEvery time.Duration // of the uploader; 0 is kopia's 45 minutes, the longest
 }
 
 // Create makes a new repository and closes it. The folder above a local place must

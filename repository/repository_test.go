@@ -652,6 +652,14 @@ func TestBlobs(t *testing.T) {
 		t.Errorf("adopted %v", again.Adopted)
 	}
 
+	// Another client wrote one of the settings anew, and it is as long as before.
+	flip(t, c, formatBlob)
+	changed, err := r.Blobs(t.Context())
+	must(t, err)
+	if !slices.Equal(changed.Adopted, []string{formatBlob}) || len(changed.Blobs) != len(inv.Blobs) || len(changed.Amiss) != 0 {
+		t.Errorf("adopted %v", changed.Adopted)
+	}
+
 	// One is cut short, one is gone.
 	meta := packOf(t, r, "q")
 	must(t, os.Truncate(blobFile(t, c, pack), 1000))

@@ -68,8 +68,6 @@ const (
 	savingTime = 30 * time.Second
 )
 
-type uploadInterval = time.Duration
-
 // Snapshot reads the whole source into the repository. Files whose size and
 // modification time are as in the last snapshot are not read again.
 //
