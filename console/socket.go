@@ -26,13 +26,10 @@ var ErrNobody = errors.New("no executor answers")
 func SocketPath(state string) string { return filepath.Join(state, "airlock.sock") }
 
 // Listen makes the socket, for its owner only. The site's lock is held by the caller,
-// so a socket that is there already is left over from a crash.
+// so sockets that are there already are left over from a crash.
 func Listen(path string) (net.Listener, error) {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("socket: %w", err)
-	}
-	// The socket is made under a name that nobody looks for, and gets its own when
-	// its mode is right.
+	// The socket is made under a name that nobody looks for, and gets its own, in
+	// place of an older one, when its mode is right.
 	hidden := path + ".new"
 	if err := os.Remove(hidden); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("socket: %w", err)

@@ -1,0 +1,224 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"airlock/orchestrator"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+)
+
+// told is a Source that tells what it was given.
+type told struct {
+	status orchestrator.Status
+	err    error
+}
+
+func (t *told) Status(context.Context) (orchestrator.Status, error) { return t.status, t.err }
+
+// night is a site on which all is well.
+func night() orchestrator.Status {
+	at := time.Date(2026, 11, 21, 2, 30, 0, 0, time.FixedZone("JST", 9*3600))
+	return orchestrator.Status{
+		Site: "test-hospital", Time: at, Version: "v1", Serving: true,
+		Doors: map[string]orchestrator.DoorStatus{
+			"vault-door":       {State: "shut", Since: at, Proof: "ifAdminStatus 2", Rests: "shut", Vault: "secondary"},
+			"departments-door": {State: "open", Since: at, Proof: "ifAdminStatus 1", Rests: "open", Vault: "secondary"},
+		},
+		Systems: map[string]orchestrator.SystemStatus{
+			"accounting": {Title: "医事会計", LastSuccess: &at, LastResult: "done", RPOMet: true, Snapshots: 3, NextRun: at.Add(time.Hour)},
+		},
+		Vaults: map[string]orchestrator.VaultStatus{
+			"secondary": {LastWindow: &orchestrator.WindowRecord{
+				ID: "w1", Result: "done", OpenedAt: at, ShutAt: at.Add(time.Second), ProvenAt: at.Add(2 * time.Second),
+				Exposure: 1.5, Wire: 0.25, Blobs: 7, Bytes: 9000,
+			}, NextWindow: at.AddDate(0, 0, 1), Generations: 12},
+		},
+		Ledger:  orchestrator.LedgerStatus{Entries: 42},
+		Running: []orchestrator.Progress{}, Alarms: []orchestrator.Alarm{},
+	}
+}
+
+func get(t *testing.T, h http.Handler, method, path string) (int, string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+	body, err := io.ReadAll(w.Result().Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w.Code, string(body)
+}
+
+// keysOf lists the keys of a JSON value as paths; a name that the policy file gives is *.
+func keysOf(prefix string, v any, named bool) []string {
+	object, ok := v.(map[string]any)
+	if !ok {
+		return nil
+	}
+	var all []string
+	for _, key := range slices.Sorted(maps.Keys(object)) {
+		path := prefix + "." + key
+		if named {
+			path = prefix + ".*"
+		} else {
+			all = append(all, path)
+		}
+		all = append(all, keysOf(path, object[key], path == ".doors" || path == ".systems" || path == ".vaults")...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// The monitoring center reads these: fields are added, never renamed.
+func TestStatusKeepsItsContract(t *testing.T) {
+	code, body := get(t, Handler(&told{status: night()}), "GET", "/v1/status")
+	if code != http.StatusOK {
+		t.Fatalf("status %d: %s", code, body)
+	}
+	var v any
+	if err := json.Unmarshal([]byte(body), &v); err != nil {
+		t.Fatal(err)
+	}
+	got := keysOf("", v, false)
+	for _, want := range strings.Fields(`.site .time
+		.doors .doors.*.state .doors.*.since .doors.*.proof
+		.systems .systems.*.last_success .systems.*.last_error .systems.*.rpo_met .systems.*.snapshots .systems.*.next_run
+		.vaults .vaults.*.last_window .vaults.*.last_window.id .vaults.*.last_window.result .vaults.*.last_window.opened_at
+		.vaults.*.last_window.shut_at .vaults.*.last_window.exposure_seconds .vaults.*.last_window.blobs .vaults.*.last_window.bytes
+		.vaults.*.next_window .vaults.*.generations
+		.ledger .ledger.entries .ledger.root .ledger.verified_at`) {
+		if !slices.Contains(got, want) {
+			t.Errorf("the status lacks %s; it has %s", want, strings.Join(got, " "))
+		}
+	}
+	if !strings.Contains(body, `"time": "2026-11-21T02:30:00+09:00"`) || !strings.Contains(body, "医事会計") {
+		t.Errorf("times are RFC 3339 with their zone, and titles as they are written:\n%s", body)
+	}
+}
+
+func TestHealthz(t *testing.T) {
+	long := time.Date(2026, 11, 1, 22, 15, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		change func(*told)
+		code   int
+		says   string
+	}{
+		"well":            {func(*told) {}, 200, "ok"},
+		"window open":     {func(s *told) { s.door("vault-door", "open"); s.pass("window secondary") }, 200, "ok"},
+		"window shutting": {func(s *told) { s.door("vault-door", "shutting"); s.pass("window secondary") }, 200, "ok"},
+		"found open":      {func(s *told) { s.door("vault-door", "open") }, 503, "CRITICAL: door vault-door is open"},
+		"another window":  {func(s *told) { s.door("vault-door", "open"); s.pass("window tertiary") }, 503, "vault-door is open"},
+		"stuck in window": {func(s *told) { s.door("vault-door", "stuck"); s.pass("window secondary") }, 503, "vault-door is stuck"},
+		"unknown":         {func(s *told) { s.door("departments-door", "unknown") }, 503, "departments-door is unknown"},
+		"nobody shuts it": {func(s *told) { s.door("vault-door", "shutting"); s.status.Serving = false }, 503, "vault-door is shutting"},
+		"ledger":          {func(s *told) { s.status.Ledger.Error = "disk full" }, 503, "CRITICAL: ledger: disk full"},
+		"RPO": {func(s *told) {
+			s.status.Systems["accounting"] = orchestrator.SystemStatus{LastSuccess: &long}
+		}, 503, "its RPO is not met (last gathered whole 2026-11-01 22:15)"},
+		"never gathered": {func(s *told) { s.status.Systems["accounting"] = orchestrator.SystemStatus{} }, 503, "never gathered whole"},
+		"in part": {func(s *told) {
+			s.status.Systems["accounting"] = orchestrator.SystemStatus{RPOMet: true, LastResult: "in part", LastError: "1 file"}
+		}, 503, "WARNING: system accounting: last gathering in part: 1 file"},
+		"window failed": {func(s *told) {
+			s.status.Vaults["secondary"] = orchestrator.VaultStatus{LastWindow: &orchestrator.WindowRecord{Result: "failed", Error: "disk full"}}
+		}, 503, "CRITICAL: vault secondary: last window failed: disk full"},
+		"no status": {func(s *told) { s.err = errors.New("ledger entry 7: damaged") }, 503, "entry 7: damaged"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &told{status: night()}
+			c.change(s)
+			code, body := get(t, Handler(s), "GET", "/healthz")
+			if code != c.code || !strings.Contains(body, c.says) {
+				t.Errorf("got %d %q, want %d and %q", code, body, c.code, c.says)
+			}
+		})
+	}
+}
+
+func (s *told) door(name, state string) {
+	d := s.status.Doors[name]
+	d.State = state
+	s.status.Doors[name] = d
+}
+
+func (s *told) pass(task string) {
+	s.status.Running = append(s.status.Running, orchestrator.Progress{Task: task})
+}
+
+func TestWorstProblemComesFirst(t *testing.T) {
+	s := &told{status: night()}
+	s.status.Systems["accounting"] = orchestrator.SystemStatus{RPOMet: true, LastError: "1 file"}
+	s.status.Systems["imaging"] = orchestrator.SystemStatus{}
+	s.door("vault-door", "stuck")
+	var got []Severity
+	for _, p := range Problems(s.status) {
+		got = append(got, p.Severity)
+	}
+	if !slices.Equal(got, []Severity{Critical, Critical, Warning}) {
+		t.Errorf("severities %v", got)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	s := &told{status: night()}
+	code, body := get(t, Handler(s), "GET", "/metrics")
+	if code != http.StatusOK {
+		t.Fatalf("status %d:\n%s", code, body)
+	}
+	problems, err := promlint.New(strings.NewReader(body)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	for _, want := range []string{
+		"airlock_up 1",
+		`airlock_door_amiss{door="departments-door"} 0`,
+		`airlock_door_amiss{door="vault-door"} 0`,
+		`airlock_door_state{door="vault-door",state="shut"} 1`,
+		`airlock_door_state{door="vault-door",state="open"} 0`,
+		"airlock_ledger_entries 42",
+		`airlock_system_last_success_timestamp_seconds{system="accounting"} 1.7951958e+09`, // 2026-11-20T17:30Z
+		`airlock_system_rpo_met{system="accounting"} 1`,
+		`airlock_vault_generations{vault="secondary"} 12`,
+		`airlock_window_bytes{vault="secondary"} 9000`,
+		`airlock_window_exposure_seconds{vault="secondary"} 1.5`,
+		`airlock_window_ok{vault="secondary"} 1`,
+	} {
+		if !strings.Contains(body, "\n"+want+"\n") {
+			t.Errorf("there is no line %s", want)
+		}
+	}
+	s.door("vault-door", "open")
+	if _, body := get(t, Handler(s), "GET", "/metrics"); !strings.Contains(body, `airlock_door_amiss{door="vault-door"} 1`) {
+		t.Error("an open door is not amiss")
+	}
+	s.err = errors.New("no ledger")
+	if code, _ := get(t, Handler(s), "GET", "/metrics"); code != http.StatusInternalServerError {
+		t.Errorf("without a status, /metrics answers %d", code)
+	}
+}
+
+// Whoever polls can only read: orders are taken on the socket.
+func TestPollersOnlyRead(t *testing.T) {
+	h := Handler(&told{status: night()})
+	for _, path := range []string{"/v1/status", "/healthz", "/metrics", "/v1/orders/x", "/"} {
+		for _, method := range []string{"POST", "PUT", "DELETE", "PATCH"} {
+			if code, _ := get(t, h, method, path); code != http.StatusMethodNotAllowed && code != http.StatusNotFound {
+				t.Errorf("%s %s answers %d", method, path, code)
+			}
+		}
+	}
+}
