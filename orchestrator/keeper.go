@@ -70,11 +70,35 @@ func (p Passage) Exposure() time.Duration {
 	return p.DownAt.Sub(p.OpenedAt)
 }
 
-// innerDoor is the claim on an inner door that several vaults share: it is opened only
-// by the keeper that holds the claim, and only one window at a time has it (S6).
+// innerDoor is an inner door that several vaults share. One keeper at a time has the
+// claim on it, for a window or to open it, and nobody opens it while any of the vaults'
+// doors is not proven shut (S6). A nil innerDoor is no door, and free.
 type innerDoor struct {
 	mu     sync.Mutex
 	holder *keeper
+	open   map[*keeper]bool // whose vault's door counts as open
+}
+
+// join makes k one of those who share the door.
+func (i *innerDoor) join(k *keeper) {
+	k.shared = i
+	i.tell(k, false)
+}
+
+// tell says whether the door of k's vault is proven shut.
+func (i *innerDoor) tell(k *keeper, shut bool) {
+	if i == nil {
+		return
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.open == nil {
+		i.open = map[*keeper]bool{}
+	}
+	i.open[k] = true
+	if shut {
+		delete(i.open, k)
+	}
 }
 
 func (i *innerDoor) take(k *keeper) bool {
@@ -87,6 +111,16 @@ func (i *innerDoor) take(k *keeper) bool {
 		i.holder = k
 	}
 	return i.holder == k
+}
+
+// takeToOpen is take for opening the door.
+func (i *innerDoor) takeToOpen(k *keeper) bool {
+	if !i.take(k) {
+		return false
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return len(i.open) == 0
 }
 
 func (i *innerDoor) release(k *keeper) {
@@ -279,6 +313,7 @@ func (k *keeper) step(e window.Event) {
 	state, actions := k.state.Step(e)
 	k.state = state
 	k.mu.Unlock()
+	k.shared.tell(k, state.Doors[window.Vault].Phase == window.Shut)
 	for _, a := range actions { // S2: what shuts a door goes first
 		if c, ok := a.(window.Command); ok && !c.Open {
 			k.doors[c.Side].command(false)
@@ -295,6 +330,9 @@ func (k *keeper) step(e window.Event) {
 		if d != nil {
 			d.pace(pace(k.state, window.Side(side)))
 		}
+	}
+	if state.Window == "" && state.Doors[window.Inner].Phase != window.Opening {
+		k.shared.release(k)
 	}
 	k.broadcast()
 }
@@ -358,9 +396,6 @@ func (k *keeper) moved(a window.Moved, at time.Time) {
 		return
 	}
 	k.clerk.hand(func() { k.journal.Note(e) })
-	if a.Side == window.Inner && a.To == window.Open && k.state.Window == "" {
-		k.shared.release(k)
-	}
 }
 
 // open opens a door once the ledger has taken the intent (S1). A command that is
@@ -368,8 +403,9 @@ func (k *keeper) moved(a window.Moved, at time.Time) {
 func (k *keeper) open(side window.Side) {
 	i := k.intents[side]
 	switch {
-	case side == window.Inner && !k.shared.take(k):
-		// Another keeper's door is not proven shut (S6); the machine will ask again.
+	case side == window.Inner && !k.shared.takeToOpen(k):
+		// Another keeper has it, or a door that is not proven shut (S6): the machine
+		// will ask again.
 	case i == nil:
 		k.doors[side].command(true)
 	case !i.asked:
@@ -465,7 +501,6 @@ func (k *keeper) end(id string, err error) {
 	k.ended[id] = err
 	if k.state.Window == "" {
 		k.request = request{actor: "patrol", reason: "after window " + id}
-		k.shared.release(k)
 	}
 }
 

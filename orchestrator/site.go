@@ -178,16 +178,16 @@ func (s *Site) build() {
 		v := s.policy.Vaults[name]
 		doors := [2]*door{s.door(v.Door), nil}
 		rules := s.rules(v.Door, v.InnerDoor)
-		var claim *innerDoor
 		if v.InnerDoor != "" {
 			doors[window.Inner] = s.door(v.InnerDoor)
 			if shared[v.InnerDoor] == nil {
 				shared[v.InnerDoor] = &innerDoor{}
 			}
-			claim = shared[v.InnerDoor]
 		}
 		k := newKeeper(s.life, name, rules, doors, s.journal, s.alarm)
-		k.shared = claim
+		if claim := shared[v.InnerDoor]; claim != nil {
+			claim.join(k)
+		}
 		s.keepers = append(s.keepers, k)
 		named[v.Door], named[v.InnerDoor] = true, true
 	}
