@@ -62,10 +62,13 @@ func (p Passage) Octets() uint64 {
 
 // Exposure is the time from sending the command that opened the door to the first
 // read-back of ifAdminStatus down, or to the proof of closure where that first
-// failed; zero if the door was never opened.
+// failed; up to now while there is no proof, and zero if the door was never opened.
 func (p Passage) Exposure() time.Duration {
-	if p.OpenedAt.IsZero() || p.DownAt.IsZero() {
+	switch {
+	case p.OpenedAt.IsZero():
 		return 0
+	case p.DownAt.IsZero():
+		return time.Since(p.OpenedAt)
 	}
 	return p.DownAt.Sub(p.OpenedAt)
 }
@@ -383,6 +386,9 @@ func (k *keeper) moved(a window.Moved, at time.Time) {
 		if k.passage.DownAt.IsZero() {
 			k.passage.DownAt = at
 		}
+	}
+	if a.Side == window.Vault && a.To == window.Stuck {
+		k.passage.DownAt = time.Time{} // the exposure goes on counting
 	}
 	e := ledger.Entry{
 		Time: at, Kind: ledger.KindDoor, Actor: k.request.actor, Reason: k.request.reason,

@@ -65,7 +65,11 @@ func (r WindowRecord) String() string {
 		if r.Speed > 0 {
 			fmt.Fprintf(&b, " at %sbit/s", strings.TrimSuffix(Size(int64(r.Speed)), "B"))
 		}
-		fmt.Fprintf(&b, "; proven shut %.2f s later", r.Proof)
+		if r.ProvenAt.IsZero() {
+			b.WriteString("; NOT PROVEN SHUT")
+		} else {
+			fmt.Fprintf(&b, "; proven shut %.2f s later", r.Proof)
+		}
 	}
 	if r.Error != "" {
 		b.WriteString(": " + r.Error)
