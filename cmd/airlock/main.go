@@ -112,19 +112,28 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// hint is the next step after an error.
+// The next steps after errors.
+const (
+	hintNotShut      = "A DOOR MAY BE OPEN. Pull its cable or shut the port at the switch, then run: airlock shut"
+	hintBusy         = "Another airlock command is at work on this site; wait for it, or run: airlock status"
+	hintRefused      = "No door was opened. Put right what is named above, and give the command again."
+	hintNoRepository = "If the place is the right one, make the repository with: airlock init"
+	hintPermission   = "Run airlock as the user to whom the state folder belongs, as root perhaps: sudo airlock …"
+)
+
+// hint is the next step after an error, "" where the error says it all.
 func hint(err error) string {
 	switch {
 	case errors.Is(err, orchestrator.ErrNotShut):
-		return "A DOOR MAY BE OPEN. Pull its cable or shut the port at the switch, then run: airlock shut"
+		return hintNotShut
 	case errors.Is(err, orchestrator.ErrBusy):
-		return "Another airlock command is at work on this site; wait for it, or run: airlock status"
+		return hintBusy
 	case errors.Is(err, orchestrator.ErrRefused):
-		return "No door was opened. Put right what is named above, and give the command again."
+		return hintRefused
 	case errors.Is(err, repository.ErrNoRepository):
-		return "If the place is the right one, make the repository with: airlock init"
+		return hintNoRepository
 	case errors.Is(err, fs.ErrPermission):
-		return "Run airlock as the user to whom the state folder belongs, as root perhaps: sudo airlock …"
+		return hintPermission
 	}
 	return ""
 }

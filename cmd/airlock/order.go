@@ -321,7 +321,7 @@ func (a *app) restoreCommand() *cobra.Command {
 	}
 	a.jsonFlag(c)
 	c.Flags().StringVar(&r.To, "to", "", "`folder` to restore to; it must be empty or not exist")
-	c.Flags().StringVar(&at, "at", "", "restore the newest snapshot no younger than this `time` (2026-11-21, 2026-11-21 22:15, RFC 3339)")
+	c.Flags().StringVar(&at, "at", "", "restore the newest snapshot taken no later than this `time` (2026-11-21, 2026-11-21 22:15, RFC 3339)")
 	c.Flags().StringVar(&r.Snapshot, "snapshot", "", "restore the snapshot of this `ID`")
 	c.Flags().StringVar(&r.From, "from", "", "restore from this `vault`, opening its door")
 	c.Flags().StringVar(&reason, "reason", "", "why, for the ledger; needed with --from")

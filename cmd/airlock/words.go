@@ -113,9 +113,9 @@ func (w *words) help(c *cobra.Command) {
 		c.SetUsageTemplate(strings.Join(template, "\n"))
 		c.InitDefaultHelpCmd()
 		c.InitDefaultCompletionCmd()
-		c.InitDefaultHelpFlag()
 		c.InitDefaultVersionFlag()
 	}
+	c.InitDefaultHelpFlag()
 	c.Short, c.Long = w.tell(c.Short), w.tell(c.Long)
 	for _, g := range c.Groups() {
 		g.Title = w.tell(g.Title)

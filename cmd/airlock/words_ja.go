@@ -1,5 +1,179 @@
 package main
 
-func japanese() []phrase { return nil }
+// The words are those of docs/glossary.md.
 
-func japaneseHeard() []phrase { return nil }
+// japanese are this program's own formats and texts.
+func japanese() []phrase {
+	return []phrase{
+		// Numbers of things.
+		{"%d file", "{1} ファイル"}, {"%d files", "{1} ファイル"},
+		{"%d blob", "{1} ブロブ"}, {"%d blobs", "{1} ブロブ"},
+		{"%d snapshot", "スナップショット {1} 個"}, {"%d snapshots", "スナップショット {1} 個"},
+		{"%d entry", "{1} 件"}, {"%d entries", "{1} 件"},
+		{"%d mistake", "誤り {1} 件"}, {"%d mistakes", "誤り {1} 件"},
+		{"%d system", "部門システム {1}"}, {"%d systems", "部門システム {1}"},
+		{"%d vault", "二次保管先 {1}"}, {"%d vaults", "二次保管先 {1}"},
+		{"%d door", "扉 {1}"}, {"%d doors", "扉 {1}"},
+		{"%d switch", "スイッチ {1}"}, {"%d switches", "スイッチ {1}"},
+
+		// What came of it.
+		{"%s: %s, %s, of which %s new to the repository, in %s", "{1}: {2}、{3}（うち新規 {4}）、{5}"},
+		{"%s: in part: %s, %s; not read: %s", "{1}: 一部完了: {2}、{3}。読めなかったもの: {4}"},
+		{"%s: written to while they were read: %s", "{1}: 読み取り中に書き換えられたファイル: {2}"},
+		{"  and %d more", "  ほか {1} 件"},
+		{"%s: window %s: %s, %s sent", "{1}: 開扉 {2}: {3}、{4} を送信"},
+		{", generation %d", "、世代 {1}"},
+		{"door open for %.2f s", "開放時間 {1} 秒"},
+		{"; the bytes need %.2f s on the wire at %s", "（{2} の回線での正味 {1} 秒）"},
+		{"; proven shut %.2f s later", "。その {1} 秒後に閉鎖を確認"},
+		{"; NOT proven shut", "。閉鎖を確認できていません"},
+		{"%s: door opened at %s, NOT seen shut since", "{1}: {2} に開けた扉の閉鎖を確認できていません"},
+		{"%s as of %s restored to %s: %s, %s, in %.1f s", "{1}（{2} 時点）を {3} に復元: {4}、{5}、{6} 秒"},
+		{"its RTO is %s", "目標復旧時間（RTO）: {1}"},
+		{"repository %s: %s, %s read back, %s", "一次保管先 {1}: {2}、読み直し {3}、{4}"},
+		{"vault %s %s: generation %d, %s, %s of them read back", "二次保管先 {1} {2}: 世代 {3}、{4}、うち {5} を読み直し"},
+		{"proven shut: %s", "閉鎖を確認: {1}"},
+		{"there is no snapshot yet; make the first with: airlock gather", "スナップショットはまだありません。最初の収集: airlock gather"},
+		{"incomplete: its run was cut short", "不完全（途中で打ち切り）"},
+		{"not read: %s", "読めなかったもの: {1}"},
+		{"done", "完了"}, {"in part", "一部完了"}, {"failed", "失敗"}, {"refused", "拒否"}, {"cut", "中断"},
+		{"sound", "異常なし"}, {"damaged", "破損あり"}, {"met", "達成"}, {"NOT MET", "未達成"},
+		{"wrote %s", "{1} を作成しました"},
+		{"Fill it in, check it with `airlock -c %s check`, and run this command again.", "内容を記入し、`airlock -c {1} check` で確かめてから、もう一度このコマンドを実行してください。"},
+		{"%s: sound: %s, %s, %s, %s", "{1}: 誤りはありません（{2}、{3}、{4}、{5}）"},
+		{"ok", "良好"}, {"FAILED", "失敗"},
+
+		// The plan.
+		{"gather %s", "収集 {1}"},
+		{", which waits until %s for its quiet hours to end", "（静粛時間が終わる {1} まで待機）"},
+		{", which pauses while a window has the departments' door shut", "（部門側の扉が閉じている間は一時停止）"},
+		{"window %s: %s stands open until %s at the latest", "開扉 {1}: {2} を開放、遅くとも {3} に閉鎖"},
+		{", %s shut meanwhile", "（その間 {1} は閉鎖）"},
+		{"         !! OVERLAPS with the window of %s at %s: both want %s", "         !! 重複: {1} の開扉（{2}）と {3} を取り合います"},
+		{"nothing is planned in these days", "この期間の予定はありません"},
+		{"Mon", "（月）"}, {"Tue", "（火）"}, {"Wed", "（水）"}, {"Thu", "（木）"}, {"Fri", "（金）"}, {"Sat", "（土）"}, {"Sun", "（日）"},
+
+		// The status, the tables.
+		{"no executor runs: doors as their switches tell them just now", "実行役は停止中。扉はスイッチから今読んだ状態"},
+		{"executor %s runs", "実行役 {1} が稼働中"},
+		{"never", "なし"},
+		{"running: %s", "実行中: {1}"},
+		{"alarm %s: %s", "警報 {1}: {2}"},
+		{"ledger: %s", "台帳: {1}"},
+		{"ledger: %d entries not durable yet: %s", "台帳: 未確定 {1} 件: {2}"},
+		{" (late)", "（遅延）"},
+		{"shut", "閉"}, {"open", "開"}, {"opening", "開扉中"}, {"shutting", "閉鎖中"}, {"stuck", "閉鎖不能"}, {"unknown", "不明"},
+		{"DOOR", "扉"}, {"STATE", "状態"}, {"SINCE", "変化"}, {"PROOF", "根拠"},
+		{"SYSTEM", "部門システム"}, {"GATHERED WHOLE", "最終収集"}, {"SNAPSHOTS", "スナップショット"}, {"NEXT", "次回"}, {"LAST ERROR", "直近の問題"},
+		{"VAULT", "二次保管先"}, {"LAST WINDOW", "直近の開扉"}, {"RESULT", "結果"}, {"OPEN FOR", "開放時間"}, {"SENT", "送信"}, {"GENERATIONS", "世代"},
+		{"TAKEN", "時点"}, {"FILES", "ファイル"}, {"SIZE", "サイズ"},
+		{"SEQ", "番号"}, {"TIME", "時刻"}, {"KIND", "種別"}, {"WHAT", "内容"}, {"ACTOR", "実行者"}, {"REASON", "理由"},
+		{"INDEX", "番号"}, {"NAME", "名前"}, {"ALIAS", "別名"}, {"DESCRIPTION", "説明"}, {"TYPE", "種類"}, {"ADMIN", "設定"}, {"OPER", "動作"}, {"SPEED", "速度"}, {"CHANGED AT UPTIME", "変化時の稼働時間"},
+
+		// Progress.
+		{"%s of %s", "{1} / {2}"}, {"%s left", "残り {1}"}, {"%d not read", "読めないもの {1}"},
+
+		// What to do next.
+		{hintNotShut, "扉が開いているおそれがあります。ケーブルを抜くか、スイッチでポートを閉じてから実行してください: airlock shut"},
+		{hintBusy, "この施設では別の airlock が動いています。終わるのを待つか、様子を見てください: airlock status"},
+		{hintRefused, "扉は開けていません。上に示した問題を直してから、もう一度実行してください。"},
+		{hintNoRepository, "場所が正しければ、一次保管先を作ってください: airlock init"},
+		{hintPermission, "状態フォルダーの持ち主（root など）として実行してください: sudo airlock …"},
+
+		// Help.
+		{"Usage:", "使い方:"}, {"Examples:", "例:"}, {"Available Commands:", "コマンド:"}, {"Additional Commands:", "そのほか:"}, {"Flags:", "オプション:"}, {"Global Flags:", "共通オプション:"},
+		{"Set up:", "準備:"}, {"Run:", "実行:"}, {"Look and restore:", "確認と復元:"},
+		{"Offline backups for hospitals: gather, open the door, copy, shut it and prove it", "病院のためのオフラインバックアップ: 集め、扉を開け、複製し、閉じて、閉鎖を確認する"},
+		{"Make what a site lacks, keep what it has, and print a recovery kit", "足りないものを作り（あるものはそのまま）、復旧キットを表示する"},
+		{"Check the policy file; with --connect also reach everything it names, changing nothing", "設定ファイルを検査する（--connect で接続も確かめる。何も変更しない）"},
+		{"Show what would run when in the next days, and which door stands open when", "これから数日の予定と、どの扉がいつ開くかを表示する"},
+		{"Show a switch's ports as airlock sees them, and which door uses which", "スイッチのポート一覧と、どの扉がどれを使うかを表示する"},
+		{"Run a whole hospital and two nights in one process, on any machine", "仮想の病院の二晩を、このコンピューターだけで動かして見せる"},
+		{"Run the orchestrator: gather and hold windows on schedule", "常駐し、予定どおりに収集と開扉を行う"},
+		{"Gather systems into the repository now; all if none is named", "今すぐ収集する（名前がなければすべて）"},
+		{"Open the vault's door, copy what the vault lacks, shut the door and prove it, now", "今すぐ扉を開け、不足分を複製し、閉じて、閉鎖を確認する"},
+		{"Shut doors and prove them shut; every door if none is named", "扉を閉じ、閉鎖を確認する（名前がなければすべて）"},
+		{"Show doors, systems, vaults and next runs", "扉・部門システム・二次保管先・次の予定を表示する"},
+		{"List the snapshots in the repository", "一次保管先のスナップショットを一覧する"},
+		{"Restore a system's files, from the repository or through a vault's door", "部門システムのファイルを、一次保管先または二次保管先から復元する"},
+		{"Read the repository, or a vault, back and check it", "一次保管先（または二次保管先）を読み直して検証する"},
+		{"Read the ledger", "台帳を読む"},
+		{"List the ledger's entries, oldest first", "台帳の記録を古い順に一覧する"},
+		{"Generate the autocompletion script for the specified shell", "シェルの補完スクリプトを出力する"},
+		{"Help about any command", "コマンドの説明を表示する"},
+		{"policy `file`", "設定ファイル `file`"},
+		{"print JSON, for machines", "JSON で出力する（機械用）"},
+		{"why, for the ledger", "理由（台帳に残る）"},
+		{"why, for the ledger; needed with --from", "理由（台帳に残る。--from では必須）"},
+		{"`folder` to restore to; it must be empty or not exist", "復元先の `folder`（空か、まだないこと）"},
+		{"restore the newest snapshot taken no later than this `time` (2026-11-21, 2026-11-21 22:15, RFC 3339)", "この `time` 以前で最新のスナップショット（2026-11-21、2026-11-21 22:15、RFC 3339）"},
+		{"restore the snapshot of this `ID`", "この `ID` のスナップショット"},
+		{"restore from this `vault`, opening its door", "この `vault`（二次保管先）から、扉を開けて復元する"},
+		{"verify this `vault`, opening its door", "この `vault`（二次保管先）を、扉を開けて検証する"},
+		{"part to read back; of a vault 5 if not given", "読み直す割合（%）。二次保管先では、指定がなければ 5"},
+		{"reach every source, switch and repository, and look every port up", "取得元・スイッチ・一次保管先への接続とポートの照合も行う"},
+		{"how many days", "日数"},
+		{"print one line and exit with Nagios' codes: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN", "1 行で出力し、Nagios の終了コードを返す"},
+	}
+}
+
+// japaneseHeard are texts that the executor or another room has rendered, in the order
+// in which they are tried.
+func japaneseHeard() []phrase {
+	return []phrase{
+		// Tasks and stages.
+		{"gather %s", "収集 {1}"},
+		{"window %s", "開扉 {1}"},
+		{"restore %s", "復元 {1}"},
+		{"verify", "検証"},
+		{"upkeep", "保守"},
+		{"start-up", "開始"},
+		{"reading the doors", "扉の状態を読み取り中"},
+		{"waiting for its turn", "順番待ち"},
+		{"connecting", "接続中"},
+		{"reading", "読み取り中"},
+		{"quiet hours until %s", "静粛時間（{1} まで）"},
+		{"working out what the vault lacks", "差分の確定中"},
+		{"ready", "準備完了"},
+		{"pausing gatherings", "収集を一時停止中"},
+		{"opening the door", "開扉中"},
+		{"waiting for the vault to answer", "二次保管先の応答待ち"},
+		{"sending", "送信中"},
+		{"choosing the snapshot", "スナップショットの選択中"},
+		{"restoring", "復元中"},
+		{"reading back", "読み直し中"},
+		{"maintaining the repository", "一次保管先の保守中"},
+		{"waiting for %s", "{1} を待機中"},
+		{"the vault lacks %s blobs, %s", "二次保管先への差分: {1} ブロブ、{2}"},
+		{"%s: these are its quiet hours, until %s; gathering all the same, since a person asked", "{1}: {2} まで静粛時間ですが、人の指示なので収集します"},
+		{"ALARM %s", "警報 {1}"},
+
+		// Proofs.
+		{"ifAdminStatus %s, ifOperStatus %s, read %s", "ifAdminStatus {1}、ifOperStatus {2}（{3} に読み取り）"},
+
+		// Errors.
+		{"a door is not proven shut: %s", "閉鎖を確認できない扉があります: {1}"},
+		{"a door is not proven shut", "閉鎖を確認できない扉があります"},
+		{"the executor went away in the middle of the order: %s", "実行役が途中でいなくなりました: {1}"},
+		{"the window is refused: %s", "開扉を拒否しました: {1}"},
+		{"opening the vault's door for a restore needs a reason: --reason TEXT", "二次保管先の扉を開けて復元するには理由が必要です: --reason 理由"},
+		{"the site has its executor already", "この施設の実行役はすでに動いています"},
+		{"done in part: %s", "一部完了: {1}"},
+		{"interrupted: %s", "中断しました: {1}"},
+		{"usage: %s", "使い方の誤り: {1}"},
+		{"there is no policy file %s; name one with -c, or make one with: airlock init", "設定ファイル {1} がありません。-c で指定するか、作ってください: airlock init"},
+		{"system %s is not in the policy file; it has %s", "部門システム {1} は設定ファイルにありません。あるのは {2}"},
+		{"vault %s is not in the policy file; it has %s", "二次保管先 {1} は設定ファイルにありません。あるのは {2}"},
+		{"door %s is not in the policy file; it has %s", "扉 {1} は設定ファイルにありません。あるのは {2}"},
+		{"switch %s is not in the policy file; it has %s", "スイッチ {1} は設定ファイルにありません。あるのは {2}"},
+		{"there is no command %s; did you mean %s?; see: %s", "{1} というコマンドはありません。もしかして {2}。参照: {3}"},
+		{"there is no command %s; see: %s", "{1} というコマンドはありません。参照: {2}"},
+		{"say where to: --to DIR", "復元先を指定してください: --to DIR"},
+		{"%s is no time; write %s", "{1} は日時ではありません。書き方: {2}"},
+		{"there is no snapshot of %s", "{1} のスナップショットはありません"},
+		{"%s has no snapshot as old as %s; the oldest is of %s", "{1} には {2} 以前のスナップショットがありません。最古は {3}"},
+		{"%s of %s cannot be reached or found", "{2} 件のうち {1} 件に接続できないか、見つかりません"},
+		{"help for %s", "{1} の説明を表示する"},
+		{"version for %s", "{1} のバージョンを表示する"},
+	}
+}
