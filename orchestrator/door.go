@@ -19,6 +19,8 @@ const (
 	findWithin = 20 * time.Second
 	setWithin  = 10 * time.Second
 	readWithin = 8 * time.Second
+
+	compareWithin = time.Second // a port found anew in mid-window, with the one that was opened
 )
 
 // A probe is several connections, begun one after the other, so that one lost packet
@@ -113,11 +115,12 @@ type door struct {
 
 	// Only the goroutine of run uses what follows.
 	port     switchctl.Port
-	from     switchctl.Switch // the session that port belongs to
-	stale    bool             // the port is to be resolved anew
-	shutting bool             // told to shut, and not yet seen shut
-	opening  bool             // told to open, and not since to shut
-	sent     time.Time        // when it was first told so
+	from     switchctl.Switch  // the session that port belongs to
+	stale    bool              // the port is to be resolved anew
+	opened   switchctl.Reading // of the port when it was seen first after it was told to open; zero at rest
+	shutting bool              // told to shut, and not yet seen shut
+	opening  bool              // told to open, and not since to shut
+	sent     time.Time         // when it was first told so
 }
 
 func newDoor(name string, lookup switchctl.Lookup, probe string, w *way) *door {
@@ -179,7 +182,9 @@ func (d *door) run(ctx context.Context) {
 			if pace == every {
 				continue // lest a door that is paced often be never looked at
 			}
-			every = pace
+			if every = pace; every == 0 {
+				d.opened = switchctl.Reading{}
+			}
 		case <-look.C:
 			if d.tell(ctx, false).probe == "pending" {
 				d.tell(ctx, true)
@@ -282,9 +287,35 @@ func (d *door) find(ctx context.Context, anew bool) (switchctl.Port, error) {
 	if err != nil {
 		return nil, d.judge(ctx, sw, err)
 	}
+	if d.opened.Row.Index != 0 {
+		ctx, cancel := context.WithTimeout(ctx, compareWithin)
+		now, err := port.Read(ctx)
+		cancel()
+		if err == nil { // else shutting does not wait for it (S2): every reading is compared too
+			err = d.compare(now)
+		}
+		if errors.Is(err, switchctl.ErrMoved) {
+			return nil, errors.Join(err, port.Close())
+		}
+	}
 	d.forget()
 	d.port, d.from, d.stale = port, sw, false
 	return port, nil
+}
+
+// compare refuses a port that has taken the place of the one that was opened: what the
+// lookup finds now may be shut all along, while the one that was opened is not (S3, S7).
+// Only a switch that restarted may give the port another index.
+func (d *door) compare(now switchctl.Reading) error {
+	was := d.opened
+	const drift = time.Minute // of the agent's clock against ours, within one window
+	restarted := now.At.Add(-now.Uptime).Sub(was.At.Add(-was.Uptime)) > drift
+	if was.Row.Index == 0 || now.Row.Name == was.Row.Name && (now.Row.Name != "" || now.Row.Description == was.Row.Description) &&
+		(now.Row.Index == was.Row.Index || restarted) {
+		return nil
+	}
+	return fmt.Errorf("%w: index %d (%s) was opened, and now port %s is index %d, to which nothing is sent; shut index %d at the switch, or give it its name back",
+		switchctl.ErrMoved, was.Row.Index, was.Row.Name, d.lookup, now.Row.Index, was.Row.Index)
 }
 
 // judge drops a session that an error has made doubtful.
@@ -353,6 +384,9 @@ func (d *door) read(ctx context.Context) sighting {
 			Up:   reading.Row.Admin != switchctl.AdminDown,
 			Link: !down(reading.Row.Oper),
 		}
+		if d.opening && d.opened.Row.Index == 0 {
+			d.opened = reading
+		}
 	}
 	return s
 }
@@ -372,6 +406,11 @@ func (d *door) readPort(ctx context.Context) (switchctl.Reading, error) {
 		ctx, cancel := context.WithTimeout(ctx, readWithin)
 		reading, err := port.Read(ctx)
 		cancel()
+		if err == nil {
+			if err = d.compare(reading); err != nil {
+				d.forget()
+			}
+		}
 		if !errors.Is(err, switchctl.ErrMoved) || again {
 			return reading, d.judge(ctx, d.from, err)
 		}
