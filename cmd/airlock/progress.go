@@ -122,7 +122,8 @@ func (l *lines) tellAll(now time.Time) {
 }
 
 // amount is how far a task has come, with rate and time left; of a stage that counts
-// nothing, for how long it has gone on.
+// nothing, for how long it has gone on. A total that was passed was an estimate, from
+// the last snapshot, and is left out.
 func (w *words) amount(p orchestrator.Progress, took time.Duration) string {
 	parts := []string{w.tell(p.Stage)}
 	of := func(done, total string, known bool) {
@@ -132,10 +133,10 @@ func (w *words) amount(p orchestrator.Progress, took time.Duration) string {
 		parts = append(parts, done)
 	}
 	if p.Files > 0 || p.TotalFiles > 0 {
-		of(fmt.Sprint(p.Files), fmt.Sprint(p.TotalFiles), p.TotalFiles > 0)
+		of(fmt.Sprint(p.Files), fmt.Sprint(p.TotalFiles), p.TotalFiles >= max(1, p.Files))
 	}
 	if p.Bytes > 0 || p.TotalBytes > 0 {
-		of(orchestrator.Size(p.Bytes), orchestrator.Size(p.TotalBytes), p.TotalBytes > 0)
+		of(orchestrator.Size(p.Bytes), orchestrator.Size(p.TotalBytes), p.TotalBytes >= max(1, p.Bytes))
 	}
 	switch seconds := took.Seconds(); {
 	case ended(p):

@@ -200,6 +200,7 @@ func TestAmount(t *testing.T) {
 	}{
 		{orchestrator.Progress{Stage: "reading", Bytes: 50e6, TotalBytes: 200e6, Files: 3, TotalFiles: 12}, 5 * time.Second, "reading, 3 of 12, 50.0 MB of 200.0 MB, 10.0 MB/s, 15s left"},
 		{orchestrator.Progress{Stage: "reading", Bytes: 50e6, Files: 3, Failed: 2}, 500 * time.Millisecond, "reading, 3, 50.0 MB, 2 not read"},
+		{orchestrator.Progress{Stage: "reading", Bytes: 50e6, TotalBytes: 40e6, Files: 3, TotalFiles: 2}, 5 * time.Second, "reading, 3, 50.0 MB, 10.0 MB/s"},
 		{orchestrator.Progress{Stage: "opening the door"}, time.Second, "opening the door"},
 		{orchestrator.Progress{Stage: "opening the door"}, 12 * time.Second, "opening the door, 12s"},
 		{orchestrator.Progress{Stage: "done", Bytes: 50e6, Files: 3}, time.Hour, "done, 3, 50.0 MB"},
