@@ -574,7 +574,7 @@ func TestSourceRestartsInMidFile(t *testing.T) {
 }
 
 func TestWrongSNMPPassword(t *testing.T) {
-	h := up(t, lab.Options{}, "port: {name: p3}", "port: {name: p3}\n    prove_within: 2s", "port: {name: p1}", "port: {name: p1}\n    prove_within: 2s")
+	h := up(t, lab.Options{})
 	h.do(0, "gather")
 	secret := filepath.Join(filepath.Dir(h.PolicyFile()), "secrets", "snmp-auth")
 	if err := os.WriteFile(secret, []byte("not the password"), 0o600); err != nil {
@@ -595,7 +595,7 @@ func TestWrongSNMPPassword(t *testing.T) {
 
 // S7: the port's name is gone, or another port has it: nothing is sent.
 func TestRenamedPort(t *testing.T) {
-	h := up(t, lab.Options{}, "port: {name: p3}", "port: {name: p3}\n    prove_within: 2s")
+	h := up(t, lab.Options{})
 	ctx := context.Background()
 	h.do(0, "gather")
 	rename := func(from, to string) {
