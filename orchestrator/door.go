@@ -90,6 +90,7 @@ type sighting struct {
 	reading switchctl.Reading
 	probe   string    // "", "silent", "answers", "pending"
 	sent    time.Time // when the door was last told to open, for the first time since it was told to shut
+	loose   time.Time // when the last command to open ended that may still be carried out; zero if none may
 	err     error
 }
 
@@ -103,7 +104,7 @@ type door struct {
 	probe  string
 	way    *way
 	report func(sighting)
-	unsent func(error) // a command to open never left
+	failed func(err error, sent bool) // a command to open was refused, or never left; sent if one may yet be carried out
 
 	commands chan bool            // true opens
 	asks     chan chan<- sighting // examine
@@ -121,6 +122,7 @@ type door struct {
 	shutting bool              // told to shut, and not yet seen shut
 	opening  bool              // told to open, and not since to shut
 	sent     time.Time         // when it was first told so
+	loose    time.Time         // when a command to open ended that was not seen carried out
 }
 
 func newDoor(name string, lookup switchctl.Lookup, probe string, w *way) *door {
@@ -248,7 +250,7 @@ func (d *door) carryOut(ctx context.Context, open bool) {
 		// It may have been carried out, also where a command to shut came in between:
 		// only a look tells.
 	default:
-		d.unsent(err)
+		d.failed(err, !d.loose.IsZero())
 	}
 }
 
@@ -263,10 +265,15 @@ func (d *door) set(ctx context.Context, open bool) error {
 	if open {
 		admin = switchctl.AdminUp
 		if !d.opening {
-			d.opening, d.sent = true, time.Now()
+			d.opening, d.sent, d.loose = true, time.Now(), time.Time{}
 		}
 	}
 	err = port.Set(ctx, admin)
+	// Only these say that nothing will come of it.
+	never := errors.Is(err, switchctl.ErrRefused) || errors.Is(err, switchctl.ErrMoved) || errors.Is(err, switchctl.ErrAuth)
+	if open && !never {
+		d.loose = time.Now()
+	}
 	return d.judge(ctx, d.from, err)
 }
 
@@ -377,7 +384,10 @@ func (d *door) look(ctx context.Context, probe bool) sighting {
 
 func (d *door) read(ctx context.Context) sighting {
 	reading, err := d.readPort(ctx)
-	s := sighting{at: time.Now(), reading: reading, sent: d.sent, err: err}
+	if err == nil && reading.Row.Admin == switchctl.AdminUp {
+		d.loose = time.Time{}
+	}
+	s := sighting{at: time.Now(), reading: reading, sent: d.sent, loose: d.loose, err: err}
 	if err == nil {
 		s.sight = window.Sight{
 			Read: true,

@@ -147,7 +147,7 @@ type keeper struct {
 	alarm   func(Alarm)
 	clerk   *clerk
 	life    context.Context // outlives every window
-	inbox   chan any        // window.Event, sighted, unsent, request, order, answered
+	inbox   chan any        // window.Event, sighted, failed, request, order, answered
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and made anew at every step
@@ -170,10 +170,11 @@ type sighted struct {
 	sighting
 }
 
-// unsent is a command to open that never left.
-type unsent struct {
+// failed is a command to open that was refused, or never left.
+type failed struct {
 	side window.Side
 	err  error
+	sent bool // it, or one before it, may yet be carried out
 }
 
 // intent is an opening on its way to the ledger, and back.
@@ -207,7 +208,7 @@ func newKeeper(life context.Context, vault string, rules window.Rules, doors [2]
 	for side, d := range doors {
 		if d != nil {
 			d.report = func(s sighting) { k.post(sighted{window.Side(side), s}) }
-			d.unsent = func(err error) { k.post(unsent{window.Side(side), err}) }
+			d.failed = func(err error, sent bool) { k.post(failed{window.Side(side), err, sent}) }
 		}
 	}
 	return k
@@ -247,9 +248,16 @@ func (k *keeper) take(m any) {
 	switch m := m.(type) {
 	case sighted:
 		k.follow(m)
+		if m.sight.Shut() && m.at.Before(m.loose.Add(k.state.Rules.Lag)) {
+			return // S3: it proves nothing yet, for a command to open may still be carried out
+		}
 		k.step(window.Seen{At: m.at, Side: m.side, Sight: m.sight})
-	case unsent:
-		k.step(window.Unsent{At: time.Now(), Side: m.side, Why: m.err.Error()})
+	case failed:
+		if m.sent {
+			k.step(window.Cancel{At: time.Now(), Why: m.err.Error()})
+		} else {
+			k.step(window.Unsent{At: time.Now(), Side: m.side, Why: m.err.Error()})
+		}
 	case request:
 		k.begin(m)
 	case order:

@@ -962,3 +962,70 @@ func TestPaces(t *testing.T) {
 		})
 	})
 }
+
+// S3: a command to open that nobody confirmed may still be carried out. Until it cannot
+// be any more, a port that reads down is not believed shut, whatever became of the
+// commands after it.
+func TestOpeningThatComesLate(t *testing.T) {
+	late := func(ctx context.Context, err error) (carriedOut, error) {
+		return carriedOut{after: 12 * time.Second}, err
+	}
+	for name, fault := range map[string]func(*fakeSwitch){
+		"connection lost": func(f *fakeSwitch) {
+			f.set = func(ctx context.Context, c command) (carriedOut, error) {
+				if c.up {
+					return late(ctx, net.ErrClosed)
+				}
+				return carriedOut{}, nil
+			}
+		},
+		"no answer, and then a refusal": func(f *fakeSwitch) {
+			var sets atomic.Int32
+			f.set = func(ctx context.Context, c command) (carriedOut, error) {
+				switch {
+				case !c.up:
+					return carriedOut{}, nil
+				case sets.Add(1) > 1:
+					return carriedOut{}, switchctl.ErrRefused
+				}
+				return carriedOut{after: 15 * time.Second}, hang(ctx)
+			}
+			f.read = func(context.Context, *switchctl.Reading) error { return nil }
+		},
+		"after a long look-up": func(f *fakeSwitch) {
+			var finds atomic.Int32
+			f.find = func(ctx context.Context) error {
+				if finds.Add(1) == 2 { // the first is the examination before
+					return wait(ctx, 19*time.Second)
+				}
+				return nil
+			}
+			f.set = func(ctx context.Context, c command) (carriedOut, error) {
+				if c.up {
+					return late(ctx, hang(ctx))
+				}
+				return carriedOut{}, nil
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inNight(t, func(n *night) {
+				k := n.started()
+				n.sw.fault(func() { fault(n.sw) })
+				over := n.begin(n.life, k, tenMinutes("w1", nothing))
+				for range 3 * 60 * 10 {
+					time.Sleep(100 * time.Millisecond)
+					synctest.Wait()
+					if believed := phase(k, window.Vault); n.sw.up(3) && believed == window.Shut {
+						n.Fatal("the port is up, and the keeper believes it shut")
+					}
+				}
+				<-over
+				n.shut(k)
+				if len(n.all("p3 is up")) == 0 {
+					n.Error("the port never went up: there was nothing to test")
+				}
+			})
+		})
+	}
+}
