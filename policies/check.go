@@ -24,6 +24,7 @@ func (r *reader) check(p *Policy) {
 	}
 	p.State = r.absolute("state", p.State)
 	r.addressAt("status.listen", &p.Status.Listen, 0)
+	r.checkGuard("guard", &p.Guard, p.State)
 	r.store("repository", p.Repository.URL, &p.Repository.Access)
 	for _, name := range sorted(p.Switches) {
 		r.checkSwitch("switches."+name, p.Switches[name])
@@ -125,6 +126,38 @@ func (r *reader) access(at, scheme string, a *Access) {
 		if !hasPassword {
 			r.add(r.keySpot(at), at+": password is missing", "write `password: {file: /etc/airlock/secrets/NAME}`")
 		}
+	}
+}
+
+// The bounds of a lease's life. Below the first, a slow disk would end windows; above
+// the second, it is no dead man's switch any more.
+const (
+	shortestLease = 3 * time.Second
+	longestLease  = 10 * time.Minute
+)
+
+func (r *reader) checkGuard(at string, g *Guard, state string) {
+	if !r.given(at + ".lease_ttl") {
+		g.LeaseTTL = Duration(15 * time.Second)
+	}
+	if !r.given(at + ".interval") {
+		g.Interval = min(Duration(5*time.Second), g.LeaseTTL)
+	}
+	g.Ledger = r.absolute(at+".ledger", g.Ledger)
+	if g.Ledger == "" && state != "" {
+		g.Ledger = filepath.Join(state, "guard", "ledger.db")
+	}
+	switch ttl := time.Duration(g.LeaseTTL); {
+	case ttl == 0: // it was not read
+	case ttl < shortestLease || ttl > longestLease:
+		r.add(r.value(at+".lease_ttl"), "lease_ttl is not between 3s and 10m", "write 15s, or leave the key out")
+	case g.Interval > g.LeaseTTL:
+		r.add(r.value(at+".interval"), "interval is longer than lease_ttl", "write 5s, or leave the key out; the guard has to look at least as often as a lease runs out")
+	case g.Interval > 0 && time.Duration(g.Interval) < 500*time.Millisecond:
+		r.add(r.value(at+".interval"), "interval is less than 500ms", "write 5s, or leave the key out; switches have slow processors")
+	}
+	if state != "" && filepath.Dir(g.Ledger) == state {
+		r.add(r.value(at+".ledger"), "the guard's ledger lies where the executor's does", "give it a folder of its own, or leave the key out: it is guard/ledger.db in the state folder then")
 	}
 }
 

@@ -124,6 +124,8 @@ func TestDefaults(t *testing.T) {
 		{"given keep", p.Systems["accounting"].Keep, policies.Keep{Last: 3, Daily: 7, Weekly: 4}},
 		{"port called by a number", old.Port.Name, "10"},
 		{"cli's port", p.Switches["core-cli"].Address, "10.78.0.1:22"},
+		{"given guard", p.Guard, guarded(2*time.Second, 6*time.Second, "/var/lib/guard/ledger.db")},
+		{"guard", mustParse(t, "../examples/airlock.yaml").Guard, guarded(5*time.Second, 15*time.Second, "/var/lib/airlock/guard/ledger.db")},
 		{"version", p.Switches["core"].SNMP.Version, "3"},
 		{"state", p.State, "/var/lib/airlock"},
 		{"title", imaging.Title, "画像診断"},
@@ -134,6 +136,10 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", c.what, c.got, c.want)
 		}
 	}
+}
+
+func guarded(interval, ttl time.Duration, ledger string) policies.Guard {
+	return policies.Guard{Interval: policies.Duration(interval), LeaseTTL: policies.Duration(ttl), Ledger: ledger}
 }
 
 // Lines of the template that begin with # and no single space are examples.

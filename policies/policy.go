@@ -20,6 +20,7 @@ type Policy struct {
 	Timezone   Zone               `yaml:"timezone" jsonschema:"required" example:"Asia/Tokyo"`
 	State      string             `yaml:"state" jsonschema:"required" example:"/var/lib/airlock"` // absolute folder
 	Status     Status             `yaml:"status" example:"{listen: \"127.0.0.1:9470\"}"`
+	Guard      Guard              `yaml:"guard" example:"{interval: 5s, lease_ttl: 15s}"`
 	Repository Repository         `yaml:"repository" jsonschema:"required" example:"{url: file:///mnt/nas/airlock, passphrase: {file: /etc/airlock/secrets/repository}}"`
 	Switches   map[string]*Switch `yaml:"switches"`
 	Doors      map[string]*Door   `yaml:"doors"`
@@ -31,6 +32,20 @@ type Policy struct {
 type Status struct {
 	Listen string `yaml:"listen" example:"\"127.0.0.1:9470\""` // host:port
 }
+
+// Guard is the dead man's switch: how long a vault's door may stand open after the
+// executor was last heard of, and how often the guard looks.
+type Guard struct {
+	// How often the guard looks at each vault's door; default 5s, at most lease_ttl.
+	Interval Duration `yaml:"interval" example:"5s"`
+	// How long a lease lives after each renewal; the executor renews it three times as
+	// often. Default 15s; 3s to 10m.
+	LeaseTTL Duration `yaml:"lease_ttl" example:"15s"`
+	Ledger   string   `yaml:"ledger" example:"/var/lib/airlock-guard/ledger.db"` // the guard's own, an absolute file; default guard/ledger.db in the state folder
+}
+
+// Renewal is the time between two renewals of a lease.
+func (g Guard) Renewal() time.Duration { return time.Duration(g.LeaseTTL) / 3 }
 
 // Repository is the primary.
 type Repository struct {
