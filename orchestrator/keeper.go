@@ -194,7 +194,7 @@ type answered struct {
 type order struct {
 	side          window.Side
 	actor, reason string
-	taken         chan<- time.Time
+	taken         chan<- struct{} // closed once the door is on its way
 }
 
 func newKeeper(life context.Context, vault string, rules window.Rules, doors [2]*door, j Journal, alarm func(Alarm)) *keeper {
@@ -273,14 +273,14 @@ func (k *keeper) take(m any) {
 }
 
 func (k *keeper) shutNow(o order) {
-	now := time.Now()
 	k.mu.Lock()
-	// Of a window in course too: what moves the doors from here on is the person.
-	k.request.actor, k.request.reason = o.actor, o.reason
+	if k.state.Window == "" {
+		k.request = request{actor: o.actor, reason: o.reason}
+	}
 	k.mu.Unlock()
-	o.taken <- now
 	k.withdraw(o.reason)
-	k.step(window.ShutNow{At: now, Side: o.side, Why: o.reason})
+	k.step(window.ShutNow{At: time.Now(), Side: o.side, Why: o.reason})
+	close(o.taken)
 }
 
 func (k *keeper) begin(r request) {
@@ -571,17 +571,16 @@ func (k *keeper) hold(ctx context.Context, r request) (Passage, error) {
 
 // shut shuts one door and returns once it is proven shut, or stuck (ErrNotShut).
 func (k *keeper) shut(ctx context.Context, side window.Side, actor, reason string) error {
-	taken := make(chan time.Time, 1)
+	taken := make(chan struct{})
 	k.post(order{side, actor, reason, taken})
-	var asked time.Time
 	select {
-	case asked = <-taken:
+	case <-taken: // from here on, shut means proven anew
 	case <-k.life.Done():
 		return context.Cause(k.life)
 	}
 	return k.await(ctx, func() bool {
 		p := k.state.Doors[side].Phase
-		return !k.since[side].Before(asked) && (p == window.Shut || p == window.Stuck)
+		return p == window.Shut || p == window.Stuck
 	})
 }
 

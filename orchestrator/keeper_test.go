@@ -1029,3 +1029,28 @@ func TestOpeningThatComesLate(t *testing.T) {
 		})
 	}
 }
+
+// An order to shut returns also where the proof was read just before it came, and is
+// told just after.
+func TestShutOrderBetweenReadingAndTelling(t *testing.T) {
+	inNight(t, func(n *night) {
+		k := n.keeper("v", doors{vault: "p3"})
+		n.hands.Go(k.run) // and no door: the sightings are ours
+		k.post(sighted{window.Vault, sighting{at: time.Now(), sight: window.Sight{Read: true, Up: true}}})
+		time.Sleep(time.Second)
+		read := time.Now()
+		time.Sleep(time.Millisecond)
+		done := make(chan error, 1)
+		go func() { done <- k.shut(n.life, window.Vault, "user root", byHand) }()
+		synctest.Wait()
+		k.post(sighted{window.Vault, sighting{at: read, sight: window.Sight{Read: true}}})
+		select {
+		case err := <-done:
+			if err != nil {
+				n.Error(err)
+			}
+		case <-time.After(time.Minute):
+			n.Error("the order does not return, though the door is shut")
+		}
+	})
+}
