@@ -383,7 +383,7 @@ func (n *night) keeper(vault string, d doors) *keeper {
 	if d.inner != "" {
 		both[window.Inner] = newDoor(d.inner+"-door", switchctl.Lookup{Name: d.inner}, "", n.way)
 	}
-	k := newKeeper(n.life, vault, rules, both, n.journal, func(a Alarm) {
+	k := newKeeper(n.life, vault, rules, both, func(a Alarm) {
 		n.sw.mu.Lock()
 		ring := n.ring
 		n.sw.mu.Unlock()
@@ -392,6 +392,7 @@ func (n *night) keeper(vault string, d doors) *keeper {
 		}
 		n.write("ALARM %s", a)
 	})
+	k.journal = n.journal
 	if d.inner != "" {
 		n.claim.join(k)
 	}
@@ -402,6 +403,7 @@ func (n *night) keeper(vault string, d doors) *keeper {
 func (n *night) run(keepers ...*keeper) {
 	for _, k := range keepers {
 		n.hands.Go(k.run)
+		n.hands.Go(func() { k.clerk.run(n.life) })
 		for _, d := range k.doors {
 			if d != nil {
 				n.hands.Go(func() { d.run(n.life) })

@@ -143,11 +143,11 @@ type keeper struct {
 	vault   string
 	doors   [2]*door
 	shared  *innerDoor // nil without an inner door
-	journal Journal    // only the clerk uses it
+	journal Journal    // for the clerk, and there before it runs
 	alarm   func(Alarm)
 	clerk   *clerk
 	life    context.Context // outlives every window
-	inbox   chan any        // window.Event, sighted, failed, request, order, answered
+	inbox   chan any        // window.Event, sighted, failed, request, order, answered, ending, reached
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and made anew at every step
@@ -162,6 +162,7 @@ type keeper struct {
 	// Only the goroutine of run uses what follows.
 	intents [2]*intent              // openings that the ledger has not taken yet (S1)
 	stop    context.CancelCauseFunc // ends the work
+	ending  bool                    // no window is begun any more
 }
 
 // sighted is a sighting on its way to the machine.
@@ -190,6 +191,12 @@ type answered struct {
 	err error
 }
 
+// ending ends the window in course; no other is begun.
+type ending struct{ why string }
+
+// reached is closed when everything posted before it was taken.
+type reached chan struct{}
+
 // order has one door shut.
 type order struct {
 	side          window.Side
@@ -197,9 +204,9 @@ type order struct {
 	taken         chan<- struct{} // closed once the door is on its way
 }
 
-func newKeeper(life context.Context, vault string, rules window.Rules, doors [2]*door, j Journal, alarm func(Alarm)) *keeper {
+func newKeeper(life context.Context, vault string, rules window.Rules, doors [2]*door, alarm func(Alarm)) *keeper {
 	k := &keeper{
-		vault: vault, doors: doors, journal: j, alarm: alarm, clerk: newClerk(), life: life,
+		vault: vault, doors: doors, alarm: alarm, clerk: newClerk(), life: life,
 		inbox: make(chan any, 64), changed: make(chan struct{}),
 		state:   window.State{Rules: rules},
 		request: request{actor: "start-up", reason: "doors are read back before anything else runs"},
@@ -221,11 +228,9 @@ func (k *keeper) post(m any) {
 	}
 }
 
-// run steps the machine until its life ends. The doors are shut by this goroutine.
+// run steps the machine until its life ends. The doors are shut by this goroutine. Its
+// clerk has a goroutine of its own, which may start later: when there is a ledger.
 func (k *keeper) run() {
-	var clerk sync.WaitGroup
-	clerk.Go(func() { k.clerk.run(k.life) })
-	defer clerk.Wait()
 	k.step(window.Tick{At: time.Now()})
 	due := time.NewTimer(0)
 	for {
@@ -264,6 +269,12 @@ func (k *keeper) take(m any) {
 		k.shutNow(m)
 	case answered:
 		k.intended(m)
+	case ending:
+		k.ending = true
+		k.withdraw(m.why)
+		k.step(window.Cancel{At: time.Now(), Why: m.why})
+	case reached:
+		close(m)
 	case window.Cancel:
 		k.withdraw(m.Why)
 		k.step(m)
@@ -284,8 +295,15 @@ func (k *keeper) shutNow(o order) {
 }
 
 func (k *keeper) begin(r request) {
-	if !k.shared.take(k) {
-		k.end(r.id, fmt.Errorf("%w: another vault's window has the inner door", ErrRefused))
+	var why string
+	switch {
+	case k.ending:
+		why = "the executor is ending"
+	case !k.shared.take(k):
+		why = "another vault's window has the inner door"
+	}
+	if why != "" {
+		k.end(r.id, fmt.Errorf("%w: %s", ErrRefused, why))
 		k.broadcast()
 		return
 	}
@@ -587,6 +605,15 @@ func (k *keeper) shut(ctx context.Context, side window.Side, actor, reason strin
 // settle returns once every door was read and is where it belongs, or stuck, which is
 // ErrNotShut.
 func (k *keeper) settle(ctx context.Context) error {
+	r := make(reached)
+	k.post(r)
+	select {
+	case <-r:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-k.life.Done():
+		return context.Cause(k.life)
+	}
 	return k.await(ctx, func() bool {
 		return k.state.Window == "" && resting(k.state, window.Vault) &&
 			(k.doors[window.Inner] == nil || resting(k.state, window.Inner) || k.state.Doors[window.Inner].Tries > 0)

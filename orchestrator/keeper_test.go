@@ -1036,6 +1036,7 @@ func TestShutOrderBetweenReadingAndTelling(t *testing.T) {
 	inNight(t, func(n *night) {
 		k := n.keeper("v", doors{vault: "p3"})
 		n.hands.Go(k.run) // and no door: the sightings are ours
+		n.hands.Go(func() { k.clerk.run(n.life) })
 		k.post(sighted{window.Vault, sighting{at: time.Now(), sight: window.Sight{Read: true, Up: true}}})
 		time.Sleep(time.Second)
 		read := time.Now()

@@ -129,6 +129,15 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 		ways: map[string]*way{}, gathering: map[string]Progress{}, windows: map[string]bool{},
 		slots: make(chan struct{}, max(2, runtime.NumCPU())),
 	}
+	s.build()
+	for _, k := range s.keepers { // S2, S5: the doors do not wait for the ledger
+		s.hands.Go(k.run)
+		for _, d := range k.doors {
+			if d != nil {
+				s.hands.Go(func() { d.run(life) })
+			}
+		}
+	}
 	s.journal = openJournal(ctx, filepath.Join(p.State, ledgerFile))
 	s.journal.Note(ledger.Entry{
 		Time: time.Now(), Kind: ledger.KindStart, Actor: o.Actor, Reason: "airlock " + o.Command,
@@ -137,15 +146,10 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	if err := s.journal.openErr; err != nil {
 		s.alarm(Alarm{At: time.Now(), What: "the ledger cannot be opened, so no door will be", Why: err.Error()})
 	}
-	s.build()
 	s.recover(ctx)
 	for _, k := range s.keepers {
-		s.hands.Go(k.run)
-		for _, d := range k.doors {
-			if d != nil {
-				s.hands.Go(func() { d.run(life) })
-			}
-		}
+		k.journal = s.journal
+		s.hands.Go(func() { k.clerk.run(life) })
 	}
 	return s, nil
 }
@@ -184,7 +188,7 @@ func (s *Site) build() {
 				shared[v.InnerDoor] = &innerDoor{}
 			}
 		}
-		k := newKeeper(s.life, name, rules, doors, s.journal, s.alarm)
+		k := newKeeper(s.life, name, rules, doors, s.alarm)
 		if claim := shared[v.InnerDoor]; claim != nil {
 			claim.join(k)
 		}
@@ -193,7 +197,7 @@ func (s *Site) build() {
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.policy.Doors)) {
 		if !named[name] {
-			s.keepers = append(s.keepers, newKeeper(s.life, "", s.rules(name, ""), [2]*door{s.door(name), nil}, s.journal, s.alarm))
+			s.keepers = append(s.keepers, newKeeper(s.life, "", s.rules(name, ""), [2]*door{s.door(name), nil}, s.alarm))
 		}
 	}
 }
@@ -228,7 +232,7 @@ func (s *Site) recover(ctx context.Context) {
 	for _, k := range s.keepers {
 		if inner := k.doors[window.Inner]; inner != nil {
 			if s.owed(ctx, inner.name) {
-				k.inbox <- window.Owe{At: time.Now()}
+				k.post(window.Owe{At: time.Now()})
 			}
 		}
 		if k.vault == "" {
@@ -277,7 +281,7 @@ func (s *Site) End() error {
 	s.closing = true
 	s.mu.Unlock()
 	for _, k := range s.keepers {
-		k.post(window.Cancel{At: time.Now(), Why: "the executor is ending"})
+		k.post(ending{"the executor is ending"})
 	}
 	err := s.Settle(s.life)
 	s.orders.Wait()
