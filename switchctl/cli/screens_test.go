@@ -1,0 +1,208 @@
+package cli_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"airlock/switchctl"
+	"airlock/switchctl/cli"
+	"airlock/switchctl/switchtest"
+	"airlock/switchctl/switchtest/cliswitch"
+)
+
+// platforms are those that have screens.
+func platforms(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/screens/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	var names []string
+	for _, f := range files {
+		names = append(names, strings.TrimSuffix(filepath.Base(f), ".txtar"))
+	}
+	return names
+}
+
+func play(t *testing.T, platform string) (*cliswitch.Switch, cli.Config) {
+	sw := cliswitch.Start(t, filepath.Join("testdata", "screens", platform+".txtar"))
+	return sw, cli.Config{Address: sw.Address, Platform: platform, User: sw.User, Password: cliswitch.Password,
+		KnownHosts: sw.KnownHosts, Enable: "secret", Timeout: 10 * time.Second}
+}
+
+func dial(t *testing.T, c cli.Config) switchctl.Switch {
+	t.Helper()
+	sw, err := cli.Dial(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := sw.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return sw
+}
+
+func find(t *testing.T, sw switchctl.Switch, name string) switchctl.Port {
+	t.Helper()
+	p, err := sw.Find(t.Context(), switchctl.Lookup{Name: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// TestEveryPlatformHasScreens: none is offered that was never seen to work; vtysh has
+// the real one.
+func TestEveryPlatformHasScreens(t *testing.T) {
+	want := slices.DeleteFunc(cli.Platforms(), func(name string) bool { return name == "frr" })
+	if got := platforms(t); !slices.Equal(got, want) {
+		t.Errorf("screens for %v, platforms %v", got, want)
+	}
+}
+
+// TestConformance holds every platform to the contract on its screens.
+func TestConformance(t *testing.T) {
+	for _, platform := range platforms(t) {
+		t.Run(platform, func(t *testing.T) {
+			t.Parallel()
+			sw, config := play(t, platform)
+			switchtest.Conformance(t, switchtest.Harness{
+				Dial:    func(ctx context.Context) (switchctl.Switch, error) { return cli.Dial(ctx, config) },
+				Port:    rowOf(t, config, sw.Door),
+				Truth:   func() (switchctl.Admin, error) { return sw.Admin(sw.DoorName()) },
+				Settle:  10 * time.Second,
+				Rename:  sw.RenameDoor,
+				Silence: func(on bool) error { sw.Be(cliswitch.Mischief{Silent: on}); return nil },
+			})
+		})
+	}
+}
+
+// TestBytesSent: exactly what the file says is typed, and no more.
+func TestBytesSent(t *testing.T) {
+	for _, platform := range platforms(t) {
+		t.Run(platform, func(t *testing.T) {
+			t.Parallel()
+			sw, config := play(t, platform)
+			p := find(t, dial(t, config), sw.Door)
+			for _, step := range []struct {
+				name  string
+				admin switchctl.Admin
+			}{{"shut", switchctl.AdminDown}, {"open", switchctl.AdminUp}} {
+				sw.Sent()
+				if err := p.Set(t.Context(), step.admin); err != nil {
+					t.Fatal(err)
+				}
+				if sent := sw.Sent(); !slices.Equal(sent, sw.Expect[step.name]) {
+					t.Errorf("%s: sent %q, want %q", step.name, sent, sw.Expect[step.name])
+				}
+			}
+		})
+	}
+}
+
+// TestMischief: log lines spliced onto every prompt, and output that comes byte by byte.
+func TestMischief(t *testing.T) {
+	for _, c := range []struct {
+		platform string
+		mischief cliswitch.Mischief
+	}{
+		{"awplus", cliswitch.Mischief{Log: "00:55:19 awplus NSM[742]: port1.0.28 user no shutdown"}},
+		{"awplus", cliswitch.Mischief{Log: "switch: port 1(port1.0.27) entered disabled state"}},
+		{"awplus", cliswitch.Mischief{Bytes: true}},
+	} {
+		sw, config := play(t, c.platform)
+		sw.Be(c.mischief)
+		p := find(t, dial(t, config), sw.Door)
+		for _, admin := range []switchctl.Admin{switchctl.AdminDown, switchctl.AdminUp} {
+			if err := p.Set(t.Context(), admin); err != nil {
+				t.Fatalf("%+v: %v", c.mischief, err)
+			}
+			if r, err := p.Read(t.Context()); err != nil || r.Row.Admin != admin {
+				t.Errorf("%+v: read %+v, %v; want %v", c.mischief, r.Row, err, admin)
+			}
+		}
+	}
+}
+
+// TestForcedPasswordDialog ends the session with what a person has to do.
+func TestForcedPasswordDialog(t *testing.T) {
+	sw, config := play(t, "awplus")
+	sw.Be(cliswitch.Mischief{First: "Your password has expired.\nEnter new password: "})
+	_, err := cli.Dial(t.Context(), config)
+	if !errors.Is(err, switchctl.ErrAuth) || !strings.Contains(err.Error(), "log in once by hand") {
+		t.Errorf("%v", err)
+	}
+	if sent := sw.Sent(); len(sent) != 0 {
+		t.Errorf("sent %q", sent)
+	}
+}
+
+// TestEnable: no enable password, or a wrong one, is told as such.
+func TestEnable(t *testing.T) {
+	for password, want := range map[string]string{"": "enable:", "wrong": "the enable password is wrong"} {
+		_, config := play(t, "awplus")
+		config.Enable = password
+		_, err := cli.Dial(t.Context(), config)
+		if !errors.Is(err, switchctl.ErrAuth) || !strings.Contains(err.Error(), want) {
+			t.Errorf("enable %q: %v", password, err)
+		}
+	}
+}
+
+// TestIdleLoginIsMadeAnew: a switch that ended an idle login is logged in to again.
+func TestIdleLoginIsMadeAnew(t *testing.T) {
+	sw, config := play(t, "awplus")
+	p := find(t, dial(t, config), sw.Door)
+	for range 3 {
+		sw.HangUp()
+		if err := p.Set(t.Context(), switchctl.AdminUp); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestTrust(t *testing.T) {
+	for name, spoil := range map[string]func(*cli.Config){
+		"another password": func(c *cli.Config) { c.Password = "other" },
+		"another host key": func(c *cli.Config) { _, other := play(t, "awplus"); c.KnownHosts = other.KnownHosts },
+		"no known_hosts":   func(c *cli.Config) { c.KnownHosts = "" },
+	} {
+		_, config := play(t, "awplus")
+		spoil(&config)
+		_, err := cli.Dial(t.Context(), config)
+		if !errors.Is(err, switchctl.ErrAuth) {
+			t.Errorf("%s: %v, want %v", name, err, switchctl.ErrAuth)
+		}
+		if strings.Contains(err.Error(), "other\"") || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: a secret in %v (S13)", name, err)
+		}
+	}
+}
+
+// TestSaved: S8, only a line in the port's own part of the saved configuration proves
+// that it stays shut. Where the platform has no way, that is an error, not a guess.
+func TestSaved(t *testing.T) {
+	_, config := play(t, "awplus")
+	saved := func(name string) (switchctl.Admin, error) {
+		return find(t, dial(t, config), name).(interface {
+			Saved(context.Context) (switchctl.Admin, error)
+		}).Saved(t.Context())
+	}
+	for name, want := range map[string]switchctl.Admin{"port1.0.3": switchctl.AdminDown, "port1.0.1": switchctl.AdminUp, "port1.0.2": switchctl.AdminUp} {
+		if admin, err := saved(name); err != nil || admin != want {
+			t.Errorf("%s: %v, %v; want %v", name, admin, err, want)
+		}
+	}
+	config.PlatformDir = own(t, "saved:\n  command: show startup-config\n  section: '^interface {port}$'\n  shut: '^ shutdown$'\n  save: copy running-config startup-config\n", "")
+	if admin, err := saved("port1.0.3"); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("%v, %v", admin, err)
+	}
+}
