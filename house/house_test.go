@@ -115,7 +115,7 @@ func misplaced(packages []Package) []string {
 
 func TestImportsRunOneWay(t *testing.T) {
 	for _, finding := range misplaced(list(t)) {
-		t.Errorf("%s; DESIGN.md section 4 says which way imports run", finding)
+		t.Errorf("%s; docs/design.md says which way imports run", finding)
 	}
 }
 

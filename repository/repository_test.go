@@ -209,7 +209,7 @@ func TestOpenCreatesNothing(t *testing.T) {
 	}
 }
 
-// FACTS trap 11: kopia's config file holds storage credentials in clear.
+// docs/kopia.md, trap 11: kopia's config file holds storage credentials in clear.
 func TestNoSecretInStateDir(t *testing.T) {
 	r, c := fresh(t)
 	res := snap(t, r, "orca", disk(hospital(t)))
@@ -270,7 +270,7 @@ func TestUnreadableFiles(t *testing.T) {
 		}
 	}
 	res := snap(t, r, "imaging", broken)
-	// FACTS: kopia names the first ten only.
+	// kopia names the first ten only.
 	if res.ErrorCount != 30 || len(res.Failed) != 30 || res.Files != hospitalFiles-29-28 {
 		t.Fatalf("%d errors, %d named, %d files", res.ErrorCount, len(res.Failed), res.Files)
 	}
@@ -319,7 +319,7 @@ type renamed struct {
 
 func (r renamed) Name() string { return r.name }
 
-// FACTS trap 4: "Upload returns nil for a partial snapshot". A source that goes away in
+// docs/kopia.md, trap 4: "Upload returns nil for a partial snapshot". A source that goes away in
 // the middle makes no snapshot, and the next run does not begin from nothing.
 func TestSourceGone(t *testing.T) {
 	r, _ := fresh(t)
@@ -397,7 +397,7 @@ func TestFilesThatChange(t *testing.T) {
 	}
 }
 
-// FACTS trap 7: "An upload of over 45 minutes checkpoints and applies retention,
+// docs/kopia.md, trap 7: "An upload of over 45 minutes checkpoints and applies retention,
 // deleting snapshots."
 func TestCheckpointRemovesNothing(t *testing.T) {
 	r, _ := fresh(t)
@@ -482,7 +482,7 @@ func (w *slowWriter) FindManifests(context.Context, map[string]string) ([]*manif
 	return nil, nil
 }
 
-// FACTS trap 8: "Change is told by mtime, size, mode and owner only."
+// docs/kopia.md, trap 8: "Change is told by mtime, size, mode and owner only."
 func TestRehash(t *testing.T) {
 	r, _ := fresh(t)
 	src := hospital(t)
@@ -531,7 +531,7 @@ func TestExpire(t *testing.T) {
 	}
 }
 
-// FACTS trap 5: "A damaged blob passes a 100 % verify while the local cache holds it."
+// docs/kopia.md, trap 5: "A damaged blob passes a 100 % verify while the local cache holds it."
 func TestVerifyFindsDamage(t *testing.T) {
 	r, c := fresh(t)
 	src := hospital(t)
@@ -675,7 +675,7 @@ func sameBlobs(a, b []Blob) bool {
 	return slices.EqualFunc(a, b, func(a, b Blob) bool { return a.Name == b.Name && a.SHA256 == b.SHA256 && a.Size == b.Size })
 }
 
-// FACTS trap 1: "Deleting snapshots and running maintenance at the source, then
+// docs/kopia.md, trap 1: "Deleting snapshots and running maintenance at the source, then
 // replicating, leaves an append-only replica that opens with no snapshots, although no
 // blob was deleted. Opened through one window's blobs, all are back."
 func TestViewOfAnOlderGeneration(t *testing.T) {
