@@ -106,7 +106,7 @@ func (s *Site) Restore(ctx context.Context, r Restore, by Caller, watch Watch) (
 	case err != nil && done.Files == 0:
 		done.Result = resultFailed
 	case err != nil:
-		done.Result = resultInPart
+		done.Result, err = resultInPart, fmt.Errorf("%w: %w", ErrInPart, err)
 	default:
 		done.Result, done.Complete = resultDone, true
 	}

@@ -103,7 +103,7 @@ func openTarget(dir string, overwrite bool) (*os.Root, error) {
 	case io.EOF:
 		return root, d.Close()
 	case nil:
-		err = fmt.Errorf("%w; choose another, or say that it may be overwritten", ErrNotEmpty)
+		err = fmt.Errorf("%w; choose another", ErrNotEmpty)
 	}
 	return nil, errors.Join(err, d.Close(), root.Close())
 }
