@@ -16,6 +16,7 @@ import (
 	"airlock/repository"
 	"airlock/sshconn"
 	"airlock/switchctl"
+	"airlock/switchctl/cli"
 	"airlock/switchctl/snmp"
 	"airlock/vault"
 	vaultlocal "airlock/vault/local"
@@ -28,9 +29,16 @@ func parts() orchestrator.Parts {
 }
 
 func openSwitch(ctx context.Context, s policies.Switch) (switchctl.Switch, error) {
-	if s.Driver != "snmp" {
-		return nil, fmt.Errorf("switch %s: driver %q is not in this version of airlock; use driver: snmp", s.Address, s.Driver)
+	switch s.Driver {
+	case "snmp":
+		return openSNMP(ctx, s)
+	case "cli":
+		return openCLI(ctx, s)
 	}
+	return nil, fmt.Errorf("switch %s: driver %q is not in this version of airlock; use driver: snmp or driver: cli", s.Address, s.Driver)
+}
+
+func openSNMP(ctx context.Context, s policies.Switch) (switchctl.Switch, error) {
 	var r reader
 	c := snmp.Config{
 		Address: s.Address, Version: s.SNMP.Version,
@@ -44,6 +52,19 @@ func openSwitch(ctx context.Context, s policies.Switch) (switchctl.Switch, error
 		return nil, fmt.Errorf("switch %s: %w", s.Address, r.err)
 	}
 	return snmp.Dial(ctx, c)
+}
+
+func openCLI(ctx context.Context, s policies.Switch) (switchctl.Switch, error) {
+	var r reader
+	c := cli.Config{
+		Address: s.Address, Platform: s.CLI.Platform, User: s.CLI.User,
+		Password: r.text(s.CLI.Password), Key: []byte(r.text(s.CLI.Key)), KnownHosts: s.CLI.KnownHosts,
+		Enable: r.text(s.CLI.Enable),
+	}
+	if r.err != nil {
+		return nil, fmt.Errorf("switch %s: %w", s.Address, r.err)
+	}
+	return cli.Dial(ctx, c)
 }
 
 func openSource(ctx context.Context, s policies.Source) (collectors.Source, error) {
