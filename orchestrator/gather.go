@@ -172,9 +172,7 @@ func (s *Site) gather(ctx context.Context, name string, by Caller, watch Watch) 
 		return g // the gathering that runs makes the entry
 	}
 	tell(Progress{Stage: "waiting for its turn"})
-	s.slots <- struct{}{}
-	err := s.snapshot(ctx, &g, by, tell)
-	<-s.slots
+	err := s.inTurn(ctx, func() error { return s.snapshot(ctx, &g, by, tell) })
 	s.mu.Lock()
 	delete(s.gathering, name)
 	s.mu.Unlock()
@@ -197,6 +195,17 @@ func (s *Site) gather(ctx context.Context, name string, by Caller, watch Watch) 
 	})
 	watch(Progress{Task: "gather " + name, Stage: g.Result, Files: g.Files, Bytes: g.Bytes, Failed: g.NotRead, Text: g.String()})
 	return g
+}
+
+// inTurn runs f once one of the slots is free.
+func (s *Site) inTurn(ctx context.Context, f func() error) error {
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+		return f()
+	case <-ctx.Done():
+		return fmt.Errorf("it was still waiting for its turn: %w", context.Cause(ctx))
+	}
 }
 
 // snapshot makes the snapshot and applies retention.

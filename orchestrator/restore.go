@@ -63,6 +63,10 @@ func (r Restored) String() string {
 // Snapshots lists a system's snapshots in the repository, oldest first; all systems'
 // if none is named.
 func (s *Site) Snapshots(ctx context.Context, system string) ([]Snapshot, error) {
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	defer s.orders.Done()
 	repo, err := s.Repository(ctx)
 	if err != nil {
 		return nil, err

@@ -79,8 +79,10 @@ type Site struct {
 	hands  sync.WaitGroup // doors and keepers
 	orders sync.WaitGroup // what is being done
 
-	mu        sync.Mutex
-	repo      *repository.Repository
+	opening chan struct{} // has room for one: who is in it uses repo
+	repo    *repository.Repository
+
+	mu        sync.Mutex // never held while anything is waited for: an alarm takes it (S2)
 	closing   bool
 	gathering map[string]Progress // by system
 	windows   map[string]bool     // vaults whose window is planned or in course
@@ -127,7 +129,7 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	s := &Site{
 		policy: p, parts: parts, options: o, lock: lock, life: life, end: end,
 		ways: map[string]*way{}, gathering: map[string]Progress{}, windows: map[string]bool{},
-		slots: make(chan struct{}, max(2, runtime.NumCPU())),
+		slots: make(chan struct{}, max(2, runtime.NumCPU())), opening: make(chan struct{}, 1),
 	}
 	s.build()
 	for _, k := range s.keepers { // S2, S5: the doors do not wait for the ledger
@@ -299,12 +301,9 @@ func (s *Site) Close() error {
 	for _, w := range s.ways {
 		err = errors.Join(err, w.close())
 	}
-	s.mu.Lock()
-	repo := s.repo
-	s.mu.Unlock()
-	if repo != nil {
+	if s.repo != nil { // no order is left that uses it
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		err = errors.Join(err, repo.Close(ctx))
+		err = errors.Join(err, s.repo.Close(ctx))
 		cancel()
 	}
 	s.journal.Note(ledger.Entry{Time: time.Now(), Kind: ledger.KindStop, Actor: s.options.Actor, Reason: "airlock " + s.options.Command})
@@ -345,8 +344,12 @@ func (s *Site) alarm(a Alarm) {
 
 // Repository opens the repository when it is first needed.
 func (s *Site) Repository(ctx context.Context) (*repository.Repository, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	select {
+	case s.opening <- struct{}{}:
+		defer func() { <-s.opening }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("the repository was still being opened: %w", context.Cause(ctx))
+	}
 	if s.repo != nil {
 		return s.repo, nil
 	}
