@@ -135,7 +135,7 @@ func rowOf(t *testing.T, c cli.Config, name string) switchctl.Row {
 		t.Fatal(err)
 	}
 	for _, r := range rows {
-		if r.Name == name {
+		if r.Name == name || r.Description == name {
 			return r
 		}
 	}

@@ -49,9 +49,13 @@ func dial(t *testing.T, c cli.Config) switchctl.Switch {
 	return sw
 }
 
+// find looks a port up by the name that its screens show, which may be ifDescr.
 func find(t *testing.T, sw switchctl.Switch, name string) switchctl.Port {
 	t.Helper()
 	p, err := sw.Find(t.Context(), switchctl.Lookup{Name: name})
+	if errors.Is(err, switchctl.ErrNoMatch) {
+		p, err = sw.Find(t.Context(), switchctl.Lookup{Description: name})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,12 +77,13 @@ func TestConformance(t *testing.T) {
 		t.Run(platform, func(t *testing.T) {
 			t.Parallel()
 			sw, config := play(t, platform)
+			row := rowOf(t, config, sw.Door)
 			switchtest.Conformance(t, switchtest.Harness{
 				Dial:    func(ctx context.Context) (switchctl.Switch, error) { return cli.Dial(ctx, config) },
-				Port:    rowOf(t, config, sw.Door),
+				Port:    row,
 				Truth:   func() (switchctl.Admin, error) { return sw.Admin(sw.DoorName()) },
 				Settle:  10 * time.Second,
-				Rename:  sw.RenameDoor,
+				Rename:  func(to string) error { return sw.RenameDoor(sw.Door + strings.TrimPrefix(to, row.Name)) },
 				Silence: func(on bool) error { sw.Be(cliswitch.Mischief{Silent: on}); return nil },
 			})
 		})

@@ -130,7 +130,7 @@ func (h Harness) rows(t *testing.T) {
 	}
 	seen := 0
 	for i, r := range rows {
-		if i > 0 && r.Index <= rows[i-1].Index {
+		if i > 0 && r.Index <= rows[i-1].Index && r.Index != 0 { // 0: the switch tells none
 			t.Errorf("index %d after %d", r.Index, rows[i-1].Index)
 		}
 		if h.isPort(r) {
