@@ -1,0 +1,150 @@
+// Package guard is the dead man's switch of the vaults' doors (S4).
+//
+// It is a process beside the executor, with sessions with the switches and a ledger of
+// its own, and it shares no code with what decides there when a door is shut. All that
+// it knows of the executor are the leases. At every interval, and at the moment when a
+// lease runs out, it reads each door that must not rest open. A door that is not read
+// as down, and that no valid lease allows to stand open, is shut: told to, read back,
+// and told again, for ever. That goes for a door that cannot be read as well (S3), and
+// for every door when no lease can be read. A person is called once for each time that
+// a door is overdue, and once more if it cannot be shut.
+//
+// A lease that is renewed for longer than the door's vault has max_open does not help
+// either: the guard measures that by itself.
+//
+// The guard opens nothing, ever.
+package guard
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"airlock/lease"
+	"airlock/ledger"
+	"airlock/policies"
+	"airlock/switchctl"
+)
+
+// Config is what a guard needs.
+type Config struct {
+	Policy policies.Policy
+	// Switch makes a session with a switch; each door has its own.
+	Switch func(context.Context, policies.Switch) (switchctl.Switch, error)
+	// Journal is the guard's own ledger; with nil, only the log tells what happened.
+	Journal Journal
+	Log     *slog.Logger
+}
+
+// Journal takes entries without ever waiting (S2), as a ledger's Note does.
+type Journal interface{ Note(ledger.Entry) }
+
+// Run guards until ctx ends. A command to shut that is on its way is not called back.
+// Its error says that there is nothing to guard.
+func Run(ctx context.Context, c Config) error {
+	return newGuard(c).run(ctx)
+}
+
+// guard is what the watches over the single doors share.
+type guard struct {
+	Config
+	now   func() (lease.Instant, error)
+	read  func(door string) (lease.Lease, error)
+	lines chan func() // to the log, which may be slower than a door has time (S2)
+}
+
+func newGuard(c Config) *guard {
+	return &guard{Config: c, now: lease.Now, read: lease.In(c.Policy.State).Read, lines: make(chan func(), 256)}
+}
+
+func (g *guard) run(ctx context.Context) error {
+	names := guarded(g.Policy)
+	if len(names) == 0 {
+		return errors.New("there is nothing to guard: the policy file has no door that must not rest open")
+	}
+	var writer, doors sync.WaitGroup
+	writer.Go(func() {
+		for line := range g.lines {
+			line()
+		}
+	})
+	g.note(ledger.Entry{Kind: ledger.KindStart, Reason: "airlock guard"})
+	g.say(slog.LevelInfo, "guarding", "doors", names,
+		"interval", time.Duration(g.Policy.Guard.Interval).String(), "lease_ttl", time.Duration(g.Policy.Guard.LeaseTTL).String())
+	for _, name := range names {
+		doors.Go(func() { g.watch(name).run(ctx) })
+	}
+	doors.Wait()
+	g.note(ledger.Entry{Kind: ledger.KindStop, Reason: "airlock guard"})
+	close(g.lines)
+	writer.Wait()
+	return nil
+}
+
+// guarded are the doors that must not rest open: all but those that are only an inner
+// door.
+func guarded(p policies.Policy) []string {
+	inner := map[string]bool{}
+	for _, v := range p.Vaults {
+		inner[v.InnerDoor] = true
+	}
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(p.Doors)), func(name string) bool { return inner[name] })
+}
+
+func (g *guard) watch(name string) *watch {
+	door := g.Policy.Doors[name]
+	w := &watch{
+		guard: g, name: name, lookup: switchctl.Lookup(door.Port),
+		conf: *g.Policy.Switches[door.Switch], proveWithin: time.Duration(door.ProveWithin),
+	}
+	for vault, v := range g.Policy.Vaults {
+		if v.Door == name {
+			w.vault, w.maxOpen = vault, time.Duration(v.Window.MaxOpen)
+		}
+	}
+	return w
+}
+
+// note writes an entry, where there is a ledger.
+func (g *guard) note(e ledger.Entry) {
+	e.Time, e.Actor = time.Now(), "guard"
+	if g.Journal != nil {
+		g.Journal.Note(e)
+	}
+}
+
+// say writes a line to the log; one that the log cannot take in time is lost there, but
+// not in the ledger.
+func (g *guard) say(level slog.Level, text string, args ...any) {
+	select {
+	case g.lines <- func() { g.Log.Log(context.Background(), level, text, args...) }:
+	default:
+	}
+}
+
+// evidence is what stands beside an entry.
+type evidence struct {
+	Lease string       `json:"lease,omitempty"` // why none is valid
+	Error string       `json:"error,omitempty"` // why the door could not be read
+	Admin int          `json:"admin,omitempty"` // ifAdminStatus
+	Oper  int          `json:"oper,omitempty"`  // ifOperStatus
+	In    uint64       `json:"in_octets,omitempty"`
+	Out   uint64       `json:"out_octets,omitempty"`
+	Index int          `json:"index,omitempty"`
+	Name  string       `json:"name,omitempty"`
+	Tries int          `json:"tries,omitempty"` // commands to shut so far
+	Last  *lease.Lease `json:"last_lease,omitempty"`
+}
+
+func (e evidence) json() json.RawMessage {
+	data, err := json.Marshal(e)
+	if err != nil { // no value of these types refuses
+		return nil
+	}
+	return data
+}

@@ -1,0 +1,306 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"airlock/lease"
+	"airlock/ledger"
+	"airlock/policies"
+	"airlock/switchctl"
+)
+
+// The times within which a single call ends.
+const (
+	findWithin  = 8 * time.Second // dialling and finding the port
+	callWithin  = 5 * time.Second // reading or setting it
+	leaseWithin = time.Second     // reading the lease
+)
+
+// An overdue door is looked at again after firstPause, and after twice the time each
+// time that it is still not shut, up to the guard's interval.
+const firstPause = 100 * time.Millisecond
+
+// watch guards one door. Only the goroutine of run uses it.
+type watch struct {
+	*guard
+	name, vault string
+	lookup      switchctl.Lookup
+	conf        policies.Switch
+	maxOpen     time.Duration // 0 for a door that is no vault's
+	proveWithin time.Duration
+
+	sw    switchctl.Switch
+	port  switchctl.Port
+	asked chan answer // a lease that is being read
+
+	window  string    // whose opening is measured
+	upSince time.Time // when it was first seen in that window; zero while the door is down
+
+	state   string    // "": nothing is wrong; "shutting", "stuck" as in the ledger
+	overdue time.Time // since when it is not ""
+	tries   int
+}
+
+// answer is a lease that was read.
+type answer struct {
+	lease.Lease
+	err error
+}
+
+// sight is one look at a door.
+type sight struct {
+	reading switchctl.Reading
+	err     error         // why it could not be read
+	lease   lease.Lease   // valid or not
+	left    time.Duration // for how long it may stand open from now on
+	why     error         // why it may not
+}
+
+func (s sight) up() bool { return s.err != nil || s.reading.Row.Admin != switchctl.AdminDown }
+
+// link reports whether the port may still carry something; what is unknown counts (S3).
+func (s sight) link() bool {
+	o := s.reading.Row.Oper
+	return o == switchctl.OperUp || o == switchctl.OperUnknown || o == switchctl.OperNotRead
+}
+
+func (s sight) state() string {
+	if s.err != nil {
+		return "unknown"
+	}
+	return "open"
+}
+
+// run guards until ctx ends.
+func (w *watch) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		next := time.NewTimer(w.once(ctx))
+		select {
+		case <-next.C:
+		case <-ctx.Done():
+			next.Stop()
+		}
+	}
+	if err := w.forget(); err != nil {
+		w.say(slog.LevelWarn, "a session did not end well", "door", w.name, "error", err)
+	}
+}
+
+// once looks at the door, has it shut if it is overdue, and returns when to look again.
+func (w *watch) once(ctx context.Context) time.Duration {
+	interval := time.Duration(w.Policy.Guard.Interval)
+	s := w.look(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return 0
+	case s.left > 0:
+		w.state, w.tries = "", 0
+		return min(interval, s.left)
+	case !s.up() && (w.state == "" || !s.link()):
+		w.shut(s)
+		return interval
+	}
+	var err error
+	if s.up() {
+		err = w.set(ctx)
+		w.tries++
+	}
+	w.tell(s, err)
+	if shift := max(w.tries-1, 0); shift < 16 {
+		return min(interval, firstPause<<shift)
+	}
+	return interval
+}
+
+// look reads the door, and whether it may stand open. Its lease is read before and
+// after: one that ended in between leaves open what the door was read as, so it is
+// looked at again at once.
+func (w *watch) look(ctx context.Context) sight {
+	_, before, _ := w.leave()
+	var s sight
+	s.reading, s.err = w.readPort(ctx)
+	s.lease, s.left, s.why = w.leave()
+	if before > 0 && s.left <= 0 {
+		s.left = firstPause
+	}
+	switch {
+	case s.err == nil && !s.up():
+		w.upSince = time.Time{}
+	case s.err == nil && (w.upSince.IsZero() || w.window != s.lease.Window):
+		w.upSince, w.window = time.Now(), s.lease.Window
+	}
+	if s.left > 0 && w.maxOpen > 0 && !w.upSince.IsZero() && w.window == s.lease.Window {
+		open := time.Since(w.upSince)
+		if s.left = min(s.left, w.maxOpen-open); s.left <= 0 { // S4: no lease moves it
+			s.why = fmt.Errorf("it has stood open for %s, and max_open is %s", open, w.maxOpen)
+		}
+	}
+	return s
+}
+
+// leave is for how long the lease of the door allows it to stand open, or why it does
+// not.
+func (w *watch) leave() (lease.Lease, time.Duration, error) {
+	l, err := w.readLease()
+	if err != nil {
+		return lease.Lease{}, 0, err
+	}
+	now, err := w.now()
+	if err != nil {
+		return l, 0, err
+	}
+	left, err := l.Left(w.name, now, time.Duration(w.Policy.Guard.LeaseTTL))
+	return l, left, err
+}
+
+// readLease reads the lease; a disk that does not answer holds nobody up.
+func (w *watch) readLease() (lease.Lease, error) {
+	if w.asked == nil {
+		asked := make(chan answer, 1)
+		w.asked = asked
+		go func() {
+			l, err := w.read(w.name)
+			asked <- answer{l, err}
+		}()
+	}
+	late := time.NewTimer(leaseWithin)
+	defer late.Stop()
+	select {
+	case a := <-w.asked:
+		w.asked = nil
+		return a.Lease, a.err
+	case <-late.C:
+		return lease.Lease{}, errors.New("the folder of leases does not answer")
+	}
+}
+
+func (w *watch) readPort(ctx context.Context) (switchctl.Reading, error) {
+	var r switchctl.Reading
+	err := w.use(ctx, func(ctx context.Context, p switchctl.Port) (err error) {
+		r, err = p.Read(ctx)
+		return err
+	})
+	return r, err
+}
+
+// set tells the door to shut. What comes of it is seen by looking.
+func (w *watch) set(ctx context.Context) error {
+	return w.use(context.WithoutCancel(ctx), func(ctx context.Context, p switchctl.Port) error {
+		return p.Set(ctx, switchctl.AdminDown)
+	})
+}
+
+// use has f use the port. A session that was there before may have ended since, or the
+// port have another row now: then f is tried once more with both made anew.
+func (w *watch) use(ctx context.Context, f func(context.Context, switchctl.Port) error) error {
+	held := w.port != nil
+	err := w.try(ctx, f)
+	if err != nil && held && ctx.Err() == nil && !errors.Is(err, switchctl.ErrRefused) {
+		err = w.try(ctx, f)
+	}
+	return err
+}
+
+func (w *watch) try(ctx context.Context, f func(context.Context, switchctl.Port) error) error {
+	err := w.find(ctx)
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, callWithin)
+		err = f(ctx, w.port)
+		cancel()
+	}
+	if err != nil {
+		err = errors.Join(err, w.forget())
+	}
+	return err
+}
+
+// find makes the session and resolves the port, unless both are there (S7: the driver
+// compares the port's identity at every use).
+func (w *watch) find(ctx context.Context) error {
+	if w.port != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, findWithin)
+	defer cancel()
+	var err error
+	if w.sw, err = w.Switch(ctx, w.conf); err != nil {
+		w.sw = nil
+		return err
+	}
+	w.port, err = w.sw.Find(ctx, w.lookup)
+	return err
+}
+
+// forget ends the session.
+func (w *watch) forget() error {
+	port, sw := w.port, w.sw
+	w.port, w.sw = nil, nil
+	var err error
+	if port != nil {
+		err = port.Close()
+	}
+	if sw != nil {
+		err = errors.Join(err, sw.Close())
+	}
+	return err
+}
+
+// tell says once that a door is overdue, and once that it cannot be shut (S12).
+func (w *watch) tell(s sight, set error) {
+	switch {
+	case w.state == "":
+		w.overdue = time.Now()
+		what := "stands open without a lease"
+		if s.err != nil {
+			what = "cannot be read, and has no lease"
+		}
+		w.move(s.state(), "shutting", what, s)
+		w.alarm(what, errors.Join(s.why, s.err), s)
+	case w.state == "shutting" && time.Since(w.overdue) >= w.proveWithin:
+		const what = "cannot be shut"
+		w.move(w.state, "stuck", what, s)
+		w.alarm(what, errors.Join(s.err, set), s)
+	}
+}
+
+// shut says that a door that was overdue is shut.
+func (w *watch) shut(s sight) {
+	if w.state != "" {
+		w.move(w.state, "shut", "read back as down", s)
+		w.say(slog.LevelInfo, "read back as down", "door", w.name, "after", time.Since(w.overdue).String())
+	}
+	w.state, w.tries = "", 0
+}
+
+func (w *watch) move(from, to, reason string, s sight) {
+	w.note(ledger.Entry{Kind: ledger.KindDoor, Door: w.name, Vault: w.vault, From: from, To: to, Reason: reason, Detail: w.evidence(s).json()})
+	w.state = to
+}
+
+// alarm calls a person.
+func (w *watch) alarm(what string, why error, s sight) {
+	w.note(ledger.Entry{Kind: ledger.KindAlarm, Door: w.name, Vault: w.vault, Reason: what, Detail: w.evidence(s).json()})
+	w.say(slog.LevelError, "ALARM door "+w.name+" "+what, "why", why)
+}
+
+func (w *watch) evidence(s sight) evidence {
+	e := evidence{Tries: w.tries}
+	if s.why != nil {
+		e.Lease = s.why.Error()
+	}
+	if s.lease.Door != "" {
+		e.Last = &s.lease
+	}
+	if s.err != nil {
+		e.Error = s.err.Error()
+		return e
+	}
+	row := s.reading.Row
+	e.Index, e.Name, e.Admin, e.Oper = row.Index, row.Name, int(row.Admin), int(row.Oper)
+	e.In, e.Out = s.reading.InOctets, s.reading.OutOctets
+	return e
+}
