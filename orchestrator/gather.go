@@ -171,6 +171,7 @@ func (s *Site) gather(ctx context.Context, name string, by Caller, watch Watch) 
 		g.Result, g.Error, g.End = resultFailed, "it is being gathered already", time.Now()
 		return g // the gathering that runs makes the entry
 	}
+	s.awaitQuietEnd(ctx, name, by, tell)
 	tell(Progress{Stage: "waiting for its turn"})
 	err := s.inTurn(ctx, func() error { return s.snapshot(ctx, &g, by, tell) })
 	s.mu.Lock()
@@ -195,6 +196,19 @@ func (s *Site) gather(ctx context.Context, name string, by Caller, watch Watch) 
 	})
 	watch(Progress{Task: "gather " + name, Stage: g.Result, Files: g.Files, Bytes: g.Bytes, Failed: g.NotRead, Text: g.String()})
 	return g
+}
+
+// awaitQuietEnd keeps a scheduled gathering back until its quiet hours are over, so that
+// it takes no turn from the others meanwhile.
+func (s *Site) awaitQuietEnd(ctx context.Context, name string, by Caller, tell Watch) {
+	for !by.Due.IsZero() && ctx.Err() == nil {
+		until, quiet := s.policy.Systems[name].Quiet(time.Now())
+		if !quiet {
+			return
+		}
+		tell(Progress{Stage: "quiet hours until " + until.Format("15:04")})
+		pause(ctx, min(time.Minute, time.Until(until)))
+	}
 }
 
 // inTurn runs f once one of the slots is free.

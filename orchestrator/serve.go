@@ -51,13 +51,19 @@ func (s *Site) logProgress(p Progress) {
 	}
 }
 
-// lastRun is when something ran last; now, if it never did, so that nothing is caught
-// up that nobody could have expected.
-func (s *Site) lastRun(ctx context.Context, f ledger.Filter) time.Time {
-	if e, ok := s.journal.last(ctx, f); ok {
-		return e.Time
+// lastRun is when something of what the filters choose ran last; now, if it never did,
+// so that nothing is caught up that nobody could have expected.
+func (s *Site) lastRun(ctx context.Context, filters ...ledger.Filter) time.Time {
+	var last time.Time
+	for _, f := range filters {
+		if e, ok := s.journal.last(ctx, f); ok && e.Time.After(last) {
+			last = e.Time
+		}
 	}
-	return time.Now()
+	if last.IsZero() {
+		return time.Now()
+	}
+	return last
 }
 
 // follow runs a schedule until ctx ends. It looks at the wall clock once a minute at
