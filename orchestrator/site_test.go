@@ -218,7 +218,10 @@ func (h *hospital) died(entries ...ledger.Entry) {
 		h.Fatal(err)
 	}
 	for _, e := range entries {
-		e.Time, e.Actor, e.Reason = time.Now(), "schedule", "schedule 30 2 * * *"
+		if e.Time.IsZero() {
+			e.Time = time.Now()
+		}
+		e.Actor, e.Reason = "schedule", "schedule 30 2 * * *"
 		if _, err := l.Append(h.Context(), e); err != nil {
 			h.Fatal(err)
 		}
