@@ -48,6 +48,7 @@ func bounded(t *testing.T) context.Context {
 func on(t *testing.T, h *lab.Hospital, host lab.Host, stdin, name string, args ...string) (string, error) {
 	t.Helper()
 	c := h.Command(bounded(t), host, name, args...)
+	c.Env = append(os.Environ(), "LC_ALL=C.UTF-8") // elsewhere sftp escapes Japanese names
 	c.Stdin = strings.NewReader(stdin)
 	out, err := c.CombinedOutput()
 	return string(out), err
