@@ -143,11 +143,12 @@ type keeper struct {
 	vault   string
 	doors   [2]*door
 	shared  *innerDoor // nil without an inner door
+	lease   *permit    // nil for a door that no vault names, which nobody opens
 	journal Journal    // for the clerk, and there before it runs
 	alarm   func(Alarm)
 	clerk   *clerk
 	life    context.Context // outlives every window
-	inbox   chan any        // window.Event, sighted, failed, request, order, answered, ending, reached
+	inbox   chan any        // window.Event, sighted, failed, request, order, answered, leased, renewed, ending, reached
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and made anew at every step
@@ -231,6 +232,8 @@ func (k *keeper) post(m any) {
 // run steps the machine until its life ends. The doors are shut by this goroutine. Its
 // clerk has a goroutine of its own, which may start later: when there is a ledger.
 func (k *keeper) run() {
+	renewals, stop := k.lease.start(k.life)
+	defer stop()
 	k.step(window.Tick{At: time.Now()})
 	due := time.NewTimer(0)
 	for {
@@ -245,6 +248,8 @@ func (k *keeper) run() {
 			k.take(m)
 		case <-due.C:
 			k.step(window.Tick{At: time.Now()})
+		case <-renewals:
+			k.renew()
 		}
 	}
 }
@@ -269,6 +274,10 @@ func (k *keeper) take(m any) {
 		k.shutNow(m)
 	case answered:
 		k.intended(m)
+	case leased:
+		k.permitted(m)
+	case renewed:
+		k.renewed(m)
 	case ending:
 		k.ending = true
 		k.withdraw(m.why)
@@ -422,6 +431,9 @@ func (k *keeper) moved(a window.Moved, at time.Time) {
 		From: a.From.String(), To: a.To.String(), Detail: k.evidence(a),
 	}
 	k.mu.Unlock()
+	if a.Side == window.Vault && a.To == window.Shut {
+		k.withdrawLease()
+	}
 	k.intents[a.Side] = nil
 	if a.To == window.Opening {
 		k.intents[a.Side] = &intent{side: a.Side, entry: e}
@@ -463,14 +475,14 @@ func (k *keeper) withdraw(why string) {
 	}
 }
 
-// intended opens the door whose intent is durable, unless it was told to shut since.
+// intended gets the lease of a door whose intent is durable, unless it was told to shut
+// since.
 func (k *keeper) intended(a answered) {
 	if k.intents[a.side] != a.intent {
 		return
 	}
 	if a.err == nil {
-		k.intents[a.side] = nil
-		k.open(a.side)
+		k.permit(a.intent)
 		return
 	}
 	a.asked = false

@@ -191,6 +191,7 @@ func (s *Site) build() {
 			}
 		}
 		k := newKeeper(s.life, name, rules, doors, s.alarm)
+		k.lease = newPermit(s.policy, v.Door)
 		if claim := shared[v.InnerDoor]; claim != nil {
 			claim.join(k)
 		}
