@@ -198,7 +198,7 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	add("set", a.initCommand(), a.checkCommand(), a.planCommand(), a.portsCommand(), a.demoCommand())
-	add("run", a.serveCommand(), a.gatherCommand(), a.windowCommand(), a.shutCommand())
+	add("run", a.serveCommand(), a.guardCommand(), a.gatherCommand(), a.windowCommand(), a.shutCommand())
 	add("look", a.statusCommand(), a.snapshotsCommand(), a.restoreCommand(), a.verifyCommand(), a.auditCommand())
 	a.words.help(root)
 	return root

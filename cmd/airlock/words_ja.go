@@ -89,6 +89,7 @@ func japanese() []phrase {
 		{"Show what would run when in the next days, and which door stands open when", "これから数日の予定と、どの扉がいつ開くかを表示する"},
 		{"Show a switch's ports as airlock sees them, and which door uses which", "スイッチのポート一覧と、どの扉がどれを使うかを表示する"},
 		{"Run a whole hospital and two nights in one process, on any machine", "仮想の病院の二晩を、このコンピューターだけで動かして見せる"},
+		{"Run the dead man's switch: shut a vault's door when its executor is gone", "見張りとして常駐し、実行役がいなくなった二次保管先の扉を閉じる"},
 		{"Run the orchestrator: gather and hold windows on schedule", "常駐し、予定どおりに収集と開扉を行う"},
 		{"Gather systems into the repository now; all if none is named", "今すぐ収集する（名前がなければすべて）"},
 		{"Open the vault's door, copy what the vault lacks, shut the door and prove it, now", "今すぐ扉を開け、不足分を複製し、閉じて、閉鎖を確認する"},

@@ -442,6 +442,75 @@ func TestKilledWithThePortOpen(t *testing.T) {
 	h.agreeExceptKilled()
 }
 
+// S4: an executor that dies or hangs with the port open: the guard shuts it, and it
+// stays shut when the executor comes back.
+func TestGuardShutsAfterKill(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		signal syscall.Signal
+		policy string
+		within time.Duration
+	}{
+		{"killed", syscall.SIGKILL, "", 20 * time.Second}, // 15 s, 5 s: the defaults
+		{"stopped", syscall.SIGSTOP, "guard: {interval: 1s, lease_ttl: 3s}\n", 4 * time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := up(t, lab.Options{}, "timezone: Asia/Tokyo\n", "timezone: Asia/Tokyo\n"+c.policy)
+			h.bulk("imaging", "大きな検査.dcm", 400<<20)
+			h.do(0, "gather", "imaging")
+			guard := h.background("guarding", "guard")
+			executor := h.command("window", "secondary", "--reason", "to be "+c.name)
+			var said bytes.Buffer
+			executor.Stdout, executor.Stderr = &said, &said
+			if err := executor.Start(); err != nil {
+				t.Fatal(err)
+			}
+			h.until("the vault's port is up", func() bool { return h.isUp(lab.VaultPort) })
+			began := time.Now()
+			if err := executor.Process.Signal(c.signal); err != nil {
+				t.Fatal(err)
+			}
+			h.until("the guard shuts the port", func() bool { return !h.isUp(lab.VaultPort) })
+			var took time.Duration
+			for _, tr := range h.ports.Transitions() {
+				if tr.Port == lab.VaultPort && !tr.Up {
+					took = tr.By.Sub(began)
+				}
+			}
+			t.Logf("%s → shut by the guard: %s", c.name, took)
+			if took < time.Second || took > c.within {
+				t.Errorf("S4: the guard shut the port %s after the executor was %s", took, c.name)
+			}
+			if c.signal == syscall.SIGSTOP {
+				if err := executor.Process.Signal(syscall.SIGCONT); err != nil {
+					t.Fatal(err)
+				}
+			}
+			executor.Wait()
+			if c.signal == syscall.SIGSTOP {
+				if code := executor.ProcessState.ExitCode(); code != 1 {
+					t.Errorf("exit code %d of an executor whose lease ran out:\n%s", code, said.String())
+				}
+				h.says(said.String(), "the lease of door vault-door is not valid", "proven shut")
+			}
+			for _, tr := range h.ports.Transitions() {
+				if tr.Port == lab.VaultPort && tr.Up && tr.By.After(began.Add(took)) {
+					t.Errorf("the port was up again at %s", tr.By)
+				}
+			}
+			if err := guard.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			if err := guard.Wait(); err != nil {
+				t.Errorf("the guard ended with %v", err)
+			}
+			h.says(h.do(0, "window", "secondary", "--reason", "carry on"), "done") // S10
+			h.restores("imaging", "--from", "secondary")
+			h.agreeExceptKilled()
+		})
+	}
+}
+
 // agreeExceptKilled wants the doors never to have been open together; the killed
 // window's shutting stands in the ledger as found open.
 func (h *hospital) agreeExceptKilled() {
