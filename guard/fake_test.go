@@ -33,10 +33,11 @@ type fakeSwitch struct {
 	commands map[string]int           // SETs that reached it, by port
 	open     int                      // sessions
 
-	dial error                               // the switch cannot be reached
-	read func(context.Context, string) error // by port
-	set  func(string) error
-	slow time.Duration // until a SET is carried out
+	dial     error                               // the switch cannot be reached
+	read     func(context.Context, string) error // by port
+	set      func(string) error
+	answered func(port string) error // a reading is on its way back
+	slow     time.Duration           // until a SET is carried out
 }
 
 func (f *fakeSwitch) fault(change func()) {
@@ -152,6 +153,12 @@ func (p *port) now(ctx context.Context) (switchctl.Row, error) {
 
 func (p *port) Read(ctx context.Context) (switchctl.Reading, error) {
 	row, err := p.now(ctx)
+	p.mu.Lock()
+	answered := p.answered
+	p.mu.Unlock()
+	if err == nil && answered != nil {
+		err = answered(p.found.Name)
+	}
 	return switchctl.Reading{At: time.Now(), Row: row}, err
 }
 

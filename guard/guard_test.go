@@ -167,6 +167,37 @@ func TestSwitchThatCannotBeReached(t *testing.T) {
 	})
 }
 
+// S3: a door whose switch takes commands and answers no question is shut unseen.
+func TestDoorThatIsShutUnseen(t *testing.T) {
+	guarding(t, func(s *site) {
+		s.sw.fault(func() { s.sw.answered = func(string) error { return switchctl.ErrTimeout } })
+		s.sw.move("p3", switchctl.AdminUp)
+		time.Sleep(2 * interval)
+		s.down(0, interval+promptly)
+	})
+}
+
+// A window that ends between a reading and the look at its lease is no alarm.
+func TestLeaseWithdrawnInTheMiddleOfALook(t *testing.T) {
+	guarding(t, func(s *site) {
+		s.issue(45 * time.Minute)
+		s.sw.fault(func() {
+			s.sw.answered = func(port string) error {
+				if port != "p3" {
+					return nil
+				}
+				s.sw.move("p3", switchctl.AdminDown)
+				return s.folder.Withdraw("vault-door")
+			}
+		})
+		time.Sleep(time.Minute)
+		if n := s.sw.sent("p3"); n != 0 {
+			s.Errorf("%d commands were sent", n)
+		}
+		s.says()
+	})
+}
+
 // S12: a door that cannot be shut: an alarm, and tries without end.
 func TestSwitchThatRefuses(t *testing.T) {
 	guarding(t, func(s *site) {
