@@ -181,6 +181,7 @@ func TestDoorThatIsShutUnseen(t *testing.T) {
 func TestLeaseWithdrawnInTheMiddleOfALook(t *testing.T) {
 	guarding(t, func(s *site) {
 		s.issue(45 * time.Minute)
+		time.Sleep(time.Second) // the guard has had its first look
 		s.sw.fault(func() {
 			s.sw.answered = func(port string) error {
 				if port != "p3" {
