@@ -122,7 +122,8 @@ type door struct {
 	shutting bool              // told to shut, and not yet seen shut
 	opening  bool              // told to open, and not since to shut
 	sent     time.Time         // when it was first told so
-	loose    time.Time         // when a command to open ended that was not seen carried out
+	loose    time.Time         // when the last command to open ended that may still be carried out
+	single   bool              // there was but one, and the switch confirmed it
 }
 
 func newDoor(name string, lookup switchctl.Lookup, probe string, w *way) *door {
@@ -265,7 +266,9 @@ func (d *door) set(ctx context.Context, open bool) error {
 	if open {
 		admin = switchctl.AdminUp
 		if !d.opening {
-			d.opening, d.sent, d.loose = true, time.Now(), time.Time{}
+			d.opening, d.sent, d.loose, d.single = true, time.Now(), time.Time{}, true
+		} else {
+			d.single = false
 		}
 	}
 	err = port.Set(ctx, admin)
@@ -273,6 +276,7 @@ func (d *door) set(ctx context.Context, open bool) error {
 	never := errors.Is(err, switchctl.ErrRefused) || errors.Is(err, switchctl.ErrMoved) || errors.Is(err, switchctl.ErrAuth)
 	if open && !never {
 		d.loose = time.Now()
+		d.single = d.single && err == nil
 	}
 	return d.judge(ctx, d.from, err)
 }
@@ -384,8 +388,8 @@ func (d *door) look(ctx context.Context, probe bool) sighting {
 
 func (d *door) read(ctx context.Context) sighting {
 	reading, err := d.readPort(ctx)
-	if err == nil && reading.Row.Admin == switchctl.AdminUp {
-		d.loose = time.Time{}
+	if err == nil && reading.Row.Admin == switchctl.AdminUp && d.single {
+		d.loose = time.Time{} // this was it
 	}
 	s := sighting{at: time.Now(), reading: reading, sent: d.sent, loose: d.loose, err: err}
 	if err == nil {
