@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Now reads the clock by which leases run; Linux has it.
+// Now reads the clock by which leases run: it goes on while the machine sleeps, and
+// nobody can set it.
 func Now() (Instant, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
