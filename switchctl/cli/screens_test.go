@@ -31,7 +31,7 @@ func platforms(t *testing.T) []string {
 
 func play(t *testing.T, platform string) (*cliswitch.Switch, cli.Config) {
 	sw := cliswitch.Start(t, filepath.Join("testdata", "screens", platform+".txtar"))
-	return sw, cli.Config{Address: sw.Address, Platform: platform, User: sw.User, Password: cliswitch.Password,
+	return sw, cli.Config{Address: sw.Address, Platform: platform, User: strings.TrimSuffix(sw.User, "+ct511w"), Password: cliswitch.Password,
 		KnownHosts: sw.KnownHosts, Enable: "secret", Timeout: 10 * time.Second}
 }
 
@@ -115,24 +115,43 @@ func TestBytesSent(t *testing.T) {
 
 // TestMischief: log lines spliced onto every prompt, and output that comes byte by byte.
 func TestMischief(t *testing.T) {
-	for _, c := range []struct {
-		platform string
-		mischief cliswitch.Mischief
-	}{
-		{"awplus", cliswitch.Mischief{Log: "00:55:19 awplus NSM[742]: port1.0.28 user no shutdown"}},
-		{"awplus", cliswitch.Mischief{Log: "switch: port 1(port1.0.27) entered disabled state"}},
-		{"awplus", cliswitch.Mischief{Bytes: true}},
-	} {
-		sw, config := play(t, c.platform)
-		sw.Be(c.mischief)
-		p := find(t, dial(t, config), sw.Door)
-		for _, admin := range []switchctl.Admin{switchctl.AdminDown, switchctl.AdminUp} {
-			if err := p.Set(t.Context(), admin); err != nil {
-				t.Fatalf("%+v: %v", c.mischief, err)
-			}
-			if r, err := p.Read(t.Context()); err != nil || r.Row.Admin != admin {
-				t.Errorf("%+v: read %+v, %v; want %v", c.mischief, r.Row, err, admin)
-			}
+	type mischief = cliswitch.Mischief
+	for _, platform := range platforms(t) {
+		var all []mischief
+		switch platform {
+		case "hp_procurve", "juniper_junos":
+			all = append(all, mischief{Bytes: true})
+		case "awplus":
+			all = append(all, mischief{Bytes: true}, mischief{Log: "00:55:19 awplus NSM[742]: port1.0.28 user no shutdown"},
+				mischief{Log: "switch: port 1(port1.0.27) entered disabled state"})
+		case "cisco_iosxe", "arista_eos":
+			all = append(all, mischief{Log: "*Mar  1 00:02:11.123: %LINK-5-CHANGED: Interface GigabitEthernet1/0/3, changed state to administratively down"})
+		case "cisco_nxos":
+			all = append(all, mischief{Log: "2024 Mar  1 00:02:11 sw1 %ETHPORT-5-IF_DOWN_ADMIN_DOWN: Interface Ethernet1/3 is down (Administratively down)"})
+		case "hp_comware":
+			all = append(all, mischief{Log: "%Mar  1 00:02:11:123 2024 sw1 IFNET/3/PHY_UPDOWN: Physical state on the interface GigabitEthernet1/0/3 changed to down."})
+		case "huawei_vrp":
+			all = append(all, mischief{Log: "Mar  1 2024 00:02:11+09:00 sw1 %%01PHY/1/PHY(l)[0]:    GigabitEthernet0/0/3: change status to down"})
+		}
+		for _, m := range all {
+			t.Run(platform, func(t *testing.T) {
+				t.Parallel()
+				survives(t, platform, m)
+			})
+		}
+	}
+}
+
+func survives(t *testing.T, platform string, m cliswitch.Mischief) {
+	sw, config := play(t, platform)
+	sw.Be(m)
+	p := find(t, dial(t, config), sw.Door)
+	for _, admin := range []switchctl.Admin{switchctl.AdminDown, switchctl.AdminUp} {
+		if err := p.Set(t.Context(), admin); err != nil {
+			t.Fatalf("%+v: %v", m, err)
+		}
+		if r, err := p.Read(t.Context()); err != nil || r.Row.Admin != admin {
+			t.Errorf("%+v: read %+v, %v; want %v", m, r.Row, err, admin)
 		}
 	}
 }
@@ -189,6 +208,19 @@ func TestTrust(t *testing.T) {
 		if strings.Contains(err.Error(), "other\"") || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: a secret in %v (S13)", name, err)
 		}
+	}
+}
+
+// TestPaging: where paging cannot be turned off, every page is turned.
+func TestPaging(t *testing.T) {
+	sw, config := play(t, "awplus")
+	config.PlatformDir = own(t, "  - terminal length 0\n", "")
+	rows, err := dial(t, config).Rows(t.Context())
+	if err != nil || len(rows) != 5 || rows[4].Alias != "vault (3F) #1" {
+		t.Errorf("%+v, %v", rows, err)
+	}
+	if sent := strings.Join(sw.Sent(), ","); strings.Contains(sent, "terminal length") {
+		t.Errorf("sent %s", sent)
 	}
 }
 

@@ -39,6 +39,7 @@ type Switch struct {
 	sent     []string
 	mischief Mischief
 	conns    map[net.Conn]bool
+	stopping bool
 }
 
 // Mischief is what consoles do to those who read them.
@@ -104,14 +105,15 @@ func (s *Switch) accounts(key ssh.Signer) *ssh.ServerConfig {
 
 func (s *Switch) stop() {
 	s.listener.Close()
-	s.hangUp()
+	s.mu.Lock()
+	s.stopping = true
+	s.mu.Unlock()
+	s.HangUp()
 	s.running.Wait()
 }
 
 // HangUp ends every login from the switch's side, as an idle timeout does.
-func (s *Switch) HangUp() { s.hangUp() }
-
-func (s *Switch) hangUp() {
+func (s *Switch) HangUp() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {
@@ -182,7 +184,12 @@ func (s *Switch) accept() {
 		}
 		s.mu.Lock()
 		s.conns[conn] = true
+		stopping := s.stopping
 		s.mu.Unlock()
+		if stopping {
+			conn.Close()
+			return
+		}
 		s.running.Go(func() {
 			s.serve(conn)
 			conn.Close()
@@ -204,20 +211,25 @@ func (s *Switch) serve(conn net.Conn) {
 		if err != nil {
 			return
 		}
-		shell := make(chan struct{})
-		go func() {
-			for r := range asked {
-				r.Reply(r.Type == "pty-req" || r.Type == "shell", nil)
-				if r.Type == "shell" {
-					close(shell)
-				}
-			}
-		}()
-		<-shell
+		if !shell(asked) {
+			return
+		}
 		l := &login{Switch: s, to: channel, mode: s.scene.start, paging: s.scene.pager != ""}
 		l.run()
 		conn.Close()
 	}
+}
+
+// shell waits until a shell is asked for, or the client leaves.
+func shell(asked <-chan *ssh.Request) bool {
+	for r := range asked {
+		r.Reply(r.Type == "pty-req" || r.Type == "shell", nil)
+		if r.Type == "shell" {
+			go ssh.DiscardRequests(asked)
+			return true
+		}
+	}
+	return false
 }
 
 // login is one user at the console.
