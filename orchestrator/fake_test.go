@@ -74,7 +74,9 @@ type fakeSwitch struct {
 	set       func(context.Context, command) (carriedOut, error)
 	open      int // sessions
 	sessions  []*fakeSession
-	restarted time.Time // sysUpTime runs from here
+	ups       map[int]int // commands to open that reached each port
+	restarted time.Time   // sysUpTime runs from here
+	rises     func(int)   // told when a port goes up
 }
 
 // command is one SET that reached the switch.
@@ -92,7 +94,7 @@ type carriedOut struct {
 const roundTrip = time.Millisecond
 
 func newFakeSwitch(d *diary) *fakeSwitch {
-	return &fakeSwitch{diary: d, restarted: time.Now().Add(-time.Hour), ports: []switchctl.Row{
+	return &fakeSwitch{diary: d, ups: map[int]int{}, restarted: time.Now().Add(-time.Hour), ports: []switchctl.Row{
 		{Index: 1, Name: "p1", Type: 6, Admin: switchctl.AdminUp, Oper: switchctl.OperUp, Speed: 1e9},
 		{Index: 3, Name: "p3", Type: 6, Admin: switchctl.AdminDown, Oper: switchctl.OperDown, Speed: 1e9},
 		{Index: 4, Name: "p4", Type: 6, Admin: switchctl.AdminDown, Oper: switchctl.OperDown, Speed: 1e9},
@@ -130,6 +132,18 @@ func (f *fakeSwitch) up(index int) bool {
 	return f.row(index).Admin == switchctl.AdminUp
 }
 
+// told counts a command that reached a port, and gives the number of those to open.
+func (f *fakeSwitch) told(c command) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if c.up {
+		f.ups[c.index]++
+	}
+	return f.ups[c.index]
+}
+
+func (f *fakeSwitch) openings(index int) int { return f.told(command{index, false}) }
+
 // move changes a port's real state, and writes it down.
 func (f *fakeSwitch) move(index int, up bool) {
 	f.mu.Lock()
@@ -141,6 +155,9 @@ func (f *fakeSwitch) move(index int, up bool) {
 	}
 	if r.Admin != admin {
 		f.diary.write("%s is %s", r.Name, word)
+		if up && f.rises != nil {
+			f.rises(index)
+		}
 	}
 	r.Admin, r.Oper = admin, oper
 }
@@ -208,18 +225,27 @@ func (p *fakePort) Read(ctx context.Context) (switchctl.Reading, error) {
 		return switchctl.Reading{}, err
 	}
 	p.mu.Lock()
-	fault, row, uptime, closed := p.read, p.rowAt(p.found.Index), time.Since(p.restarted), p.closed
+	fault, closed := p.read, p.closed
 	p.mu.Unlock()
 	if closed {
 		return switchctl.Reading{}, net.ErrClosed
 	}
-	r := switchctl.Reading{At: time.Now(), Row: row, Uptime: uptime}
+	asked, r := time.Now(), p.reading()
 	if fault != nil {
 		if err := fault(ctx, &r); err != nil {
 			return switchctl.Reading{}, err
 		}
 	}
-	return r, p.asked.Moved(p.found, row)
+	if time.Now().After(asked) {
+		r = p.reading() // a late answer tells what is so when it leaves
+	}
+	return r, p.asked.Moved(p.found, p.reading().Row)
+}
+
+func (p *fakePort) reading() switchctl.Reading {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return switchctl.Reading{At: time.Now(), Row: p.rowAt(p.found.Index), Uptime: time.Since(p.restarted)}
 }
 
 func (p *fakePort) Set(ctx context.Context, admin switchctl.Admin) error {
@@ -237,6 +263,7 @@ func (p *fakePort) Set(ctx context.Context, admin switchctl.Admin) error {
 	}
 	o := command{row.Index, admin == switchctl.AdminUp}
 	p.diary.write("SET %s %s", row.Name, word(o.up))
+	openings := p.told(o)
 	var c carriedOut
 	var err error
 	if fault != nil {
@@ -245,7 +272,13 @@ func (p *fakePort) Set(ctx context.Context, admin switchctl.Admin) error {
 	switch {
 	case c.lost || errors.Is(err, switchctl.ErrRefused):
 	case c.after > 0:
-		time.AfterFunc(c.after, func() { p.move(o.index, o.up) })
+		time.AfterFunc(c.after, func() {
+			// The worst for safety: a late command to open comes through, a late one to
+			// shut only if the port was not told to open after it.
+			if o.up || p.openings(o.index) == openings {
+				p.move(o.index, o.up)
+			}
+		})
 	default:
 		p.move(o.index, o.up)
 	}

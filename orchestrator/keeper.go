@@ -77,15 +77,34 @@ func (p Passage) Exposure() time.Duration {
 // claim on it, for a window or to open it, and nobody opens it while any of the vaults'
 // doors is not proven shut (S6). A nil innerDoor is no door, and free.
 type innerDoor struct {
-	mu     sync.Mutex
-	holder *keeper
-	open   map[*keeper]bool // whose vault's door counts as open
+	mu      sync.Mutex
+	holder  *keeper
+	open    map[*keeper]bool // whose vault's door counts as open
+	keepers []*keeper        // who share it; they do not change once one of them runs
 }
 
 // join makes k one of those who share the door.
 func (i *innerDoor) join(k *keeper) {
 	k.shared = i
+	i.keepers = append(i.keepers, k)
 	i.tell(k, false)
+}
+
+// show tells the others what k saw of the door, without waiting: who is at rest would
+// otherwise believe what was so when it looked last.
+func (i *innerDoor) show(k *keeper, s sighting) {
+	if i == nil {
+		return
+	}
+	for _, other := range i.keepers {
+		if other == k {
+			continue
+		}
+		select {
+		case other.inbox <- shown{s}:
+		default:
+		}
+	}
 }
 
 // tell says whether the door of k's vault is proven shut.
@@ -148,7 +167,7 @@ type keeper struct {
 	alarm   func(Alarm)
 	clerk   *clerk
 	life    context.Context // outlives every window
-	inbox   chan any        // window.Event, sighted, failed, request, order, answered, leased, renewed, ending, reached
+	inbox   chan any        // window.Event, sighted, shown, failed, request, order, answered, leased, renewed, ending, reached
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and made anew at every step
@@ -171,6 +190,9 @@ type sighted struct {
 	side window.Side
 	sighting
 }
+
+// shown is a sighting of a shared inner door that another keeper had.
+type shown struct{ sighting }
 
 // failed is a command to open that was refused, or never left.
 type failed struct {
@@ -262,6 +284,8 @@ func (k *keeper) take(m any) {
 			return // S3: it proves nothing yet, for a command to open may still be carried out
 		}
 		k.step(window.Seen{At: m.at, Side: m.side, Sight: m.sight})
+	case shown:
+		k.learn(m.sighting)
 	case failed:
 		if m.sent {
 			k.step(window.Cancel{At: time.Now(), Why: m.err.Error()})
@@ -323,6 +347,17 @@ func (k *keeper) begin(r request) {
 		k.mu.Unlock()
 	}
 	k.step(window.Begin{At: now, Window: r.id, MaxOpen: r.maxOpen})
+}
+
+// learn takes what another keeper saw of the inner door; on its way through a window, a
+// keeper believes its own eyes alone.
+func (k *keeper) learn(s sighting) {
+	inner := k.state.Doors[window.Inner].Phase
+	resting := k.state.Window == "" && k.state.Doors[window.Vault].Phase == window.Shut && (inner == window.Open || inner == window.Shut)
+	if resting && !k.state.Held && s.at.After(k.seen[window.Inner].at) {
+		k.follow(sighted{window.Inner, s})
+		k.step(window.Seen{At: s.at, Side: window.Inner, Sight: s.sight})
+	}
 }
 
 // follow keeps what was seen as evidence, and times the passage of the vault's door.
@@ -440,6 +475,9 @@ func (k *keeper) moved(a window.Moved, at time.Time) {
 		return
 	}
 	k.clerk.hand(func() { k.journal.Note(e) })
+	if a.Side == window.Inner && (a.To == window.Open || a.To == window.Shut) {
+		k.shared.show(k, k.seen[window.Inner])
+	}
 }
 
 // open opens a door once the ledger has taken the intent (S1). A command that is

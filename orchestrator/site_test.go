@@ -144,6 +144,13 @@ func newHospital(t *testing.T) *hospital {
 	return h
 }
 
+// moved are the ports' moves so far.
+func (h *hospital) moved() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.moves)
+}
+
 func read(t *testing.T, s policies.Secret) string {
 	text, err := s.Read()
 	if err != nil {
@@ -261,8 +268,8 @@ func TestNight(t *testing.T) {
 	})
 	// S6: never both, three times over.
 	one := []string{"p1 down", "p3 up", "p3 down", "p1 up"}
-	if want := slices.Concat(one, one, one); !slices.Equal(h.moves, want) {
-		t.Errorf("the ports moved %v, want %v", h.moves, want)
+	if want := slices.Concat(one, one, one); !slices.Equal(h.moved(), want) {
+		t.Errorf("the ports moved %v, want %v", h.moved(), want)
 	}
 	// S1: each opening's intent stands in the ledger, and all entries in their order.
 	var told []string
@@ -601,8 +608,8 @@ func TestCloseWhileAWindowIsPlanned(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	if len(h.moves) > 2 || slices.Contains(h.moves, "p3 up") {
-		t.Errorf("the ports moved: %v", h.moves)
+	if len(h.moved()) > 2 || slices.Contains(h.moved(), "p3 up") {
+		t.Errorf("the ports moved: %v", h.moved())
 	}
 }
 
@@ -637,8 +644,8 @@ func TestRecovery(t *testing.T) {
 			t.Errorf("alarms %+v", st.Alarms)
 		}
 	})
-	if want := []string{"p3 down", "p1 up"}; !slices.Equal(h.moves, want) {
-		t.Errorf("the ports moved %v, want %v", h.moves, want)
+	if want := []string{"p3 down", "p1 up"}; !slices.Equal(h.moved(), want) {
+		t.Errorf("the ports moved %v, want %v", h.moved(), want)
 	}
 	h.within(func(*Site) {}) // and a second start has nothing to mend
 	var cut int
@@ -690,8 +697,8 @@ func TestNoLedger(t *testing.T) {
 			t.Errorf("status %+v: %v", st, err)
 		}
 	})
-	if slices.Contains(h.moves, "p3 up") {
-		t.Errorf("the ports moved: %v", h.moves)
+	if slices.Contains(h.moved(), "p3 up") {
+		t.Errorf("the ports moved: %v", h.moved())
 	}
 	if err := errors.Join(os.Remove(file), os.Rename(file+".away", file)); err != nil {
 		t.Fatal(err)
