@@ -16,6 +16,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"airlock/collectors"
@@ -111,6 +112,9 @@ func newHospital(t *testing.T) *hospital {
 			t.Error(err)
 		}
 	})
+	if err := os.Mkdir(filepath.Join(h.dir, "state"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for name, text := range map[string]string{
 		"accounting/会計.dump": "ledgers of the hospital", "accounting/DONE": "",
 		"imaging/ct/1.dcm": strings.Repeat("scan ", 1000), "imaging/ct/2.dcm": "another",
@@ -138,11 +142,38 @@ func newHospital(t *testing.T) *hospital {
 			return repository.Config{Passphrase: read(t, p.Repository.Passphrase), StateDir: p.State, Place: repository.Place{Path: p.Repository.URL.Path}}, nil
 		},
 	}
-	if _, err := Init(t.Context(), h.policy, h.parts, Options{Command: "init", Actor: "test"}); err != nil {
+	made, err := emptyRepository()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(h.dir, "repository"), made); err != nil {
 		t.Fatal(err)
 	}
 	return h
 }
+
+// emptyRepository is made once: deriving its keys takes seconds.
+var emptyRepository = sync.OnceValues(func() (made fstest.MapFS, err error) {
+	dir, err := os.MkdirTemp("", "repository-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	place := filepath.Join(dir, "repository")
+	conf := repository.Config{Passphrase: passSecret, StateDir: filepath.Join(dir, "state"), Place: repository.Place{Path: place}}
+	if err := repository.Create(context.Background(), conf); err != nil {
+		return nil, err
+	}
+	made = fstest.MapFS{}
+	return made, filepath.WalkDir(place, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		made[filepath.ToSlash(strings.TrimPrefix(path, place+string(filepath.Separator)))] = &fstest.MapFile{Data: data, Mode: 0o600}
+		return err
+	})
+})
 
 // moved are the ports' moves so far.
 func (h *hospital) moved() []string {
@@ -247,6 +278,15 @@ var (
 // restored from behind the door.
 func TestNight(t *testing.T) {
 	h := newHospital(t)
+	if err := os.RemoveAll(filepath.Join(h.dir, "repository")); err != nil {
+		t.Fatal(err)
+	}
+	for _, first := range []bool{true, false} { // what is there is kept
+		made, err := Init(t.Context(), h.policy, h.parts, Options{Command: "init", Actor: "test"})
+		if err != nil || made.Key != first || made.Repository != first || made.PublicKey == "" {
+			t.Fatalf("made %+v: %v", made, err)
+		}
+	}
 	h.within(func(s *Site) {
 		if _, err := s.Gather(t.Context(), nil, byTest, silent); err != nil {
 			t.Fatal(err)
