@@ -104,6 +104,33 @@ type Port interface {
 	Close() error
 }
 
+// Keeper is a Port whose switch tells what it will make of the port after a power cut
+// (S8). Drivers that cannot tell do not implement it.
+type Keeper interface {
+	// Saved reads the saved configuration. A platform that gives no way to know is an
+	// error that wraps errors.ErrUnsupported.
+	Saved(ctx context.Context) (Saved, error)
+}
+
+// Saved is what a switch's saved configuration makes of a port.
+type Saved struct {
+	Shut bool     // it is proven that the port comes up shut
+	Cure []string // what a person types to make it so, one command a line; the door is shut first
+}
+
+// Timer is a Port whose switch can shut it by itself, whatever became of whoever opened
+// it (S4). Drivers without such a way do not implement it.
+type Timer interface {
+	// Arm has the switch shut the port after the given time, rounded up to what the
+	// platform can count; it returns once the switch accepted it. Armed again, the
+	// newer time counts. A platform that has no way is an error that wraps
+	// errors.ErrUnsupported.
+	Arm(ctx context.Context, after time.Duration) error
+	// Disarm takes it back; where nothing is armed, that is no error. It leaves the
+	// port as it is.
+	Disarm(ctx context.Context) error
+}
+
 // Errors on which callers branch; every driver wraps them.
 var (
 	ErrNoMatch     = errors.New("no port matches")
