@@ -31,7 +31,8 @@
 //
 // Every state of the vault's door but Shut carries a deadline, and every deadline
 // leads to Shutting, or from Shutting to Stuck, which repeats the command for ever
-// (S4, S12).
+// (S4, S12). A door at rest that could not be read for too long is [Lost], and Unknown
+// again.
 //
 // # The inner door
 //
@@ -40,4 +41,13 @@
 // the inner door is shut too, and it opens again only after the vault's door is
 // proven shut (S6). A person who shuts the inner door finds it shut afterwards: only
 // what this machine shut is opened again.
+//
+// # Lockdown
+//
+// [Lock] shuts both doors, ends the window in course and refuses every opening until
+// [Release], which opens the inner door again if it was open before. Who may ask for
+// either, and that a lockdown outlives a restart, is the executor's business.
+//
+// What every event does in every pair of phases stands in testdata/table.txt; the usual
+// nights, step by step, in the other files beside it.
 package window

@@ -80,11 +80,19 @@ func (m *machine) take(e Event) {
 		m.unsent(e.Side)
 	case Owe:
 		m.Held = m.Rules.HasInner
+	case Lock:
+		m.lock(e.Why)
+	case Release:
+		m.Locked = false
+	case Lost:
+		m.lost(e.Side)
 	}
 }
 
 func (m *machine) begin(e Begin) {
 	switch inner := m.phase(Inner); {
+	case m.Locked:
+		m.do(Refuse{e.Window, "there is a lockdown"})
 	case m.Window != "":
 		m.do(Refuse{e.Window, "window " + m.Window + " is still in course"})
 	case m.phase(Vault) != Shut:
@@ -109,6 +117,39 @@ func (m *machine) end(cause string) {
 		return
 	}
 	m.Ending, m.Cause = true, cause
+}
+
+// lock has every door proven shut anew. One that is stuck is being told already.
+func (m *machine) lock(why string) {
+	m.Locked = true
+	m.end(why)
+	m.shut(Vault)
+	if m.Rules.HasInner {
+		m.lockInner()
+	}
+}
+
+// lockInner shuts the inner door and owes its opening, unless it was at rest shut: that
+// was a person's will. One that was not read yet waits for its first reading.
+func (m *machine) lockInner() {
+	switch m.phase(Inner) {
+	case Unknown:
+		return
+	case Open, Opening:
+		m.Held = true
+	}
+	m.shut(Inner)
+}
+
+// lost takes back what is believed of a door at rest.
+func (m *machine) lost(side Side) {
+	if p := m.phase(side); p != Shut && (side == Vault || p != Open) {
+		return // on its way, it has a deadline; a vault's door that is open has one too
+	}
+	m.do(Raise{side, "cannot be read any more"})
+	m.end(side.door() + " cannot be read any more")
+	m.move(side, Unknown)
+	m.door(side).Tries = 1 // it was said
 }
 
 // unsent takes back an opening whose command never left.
@@ -162,6 +203,9 @@ func (m *machine) first(side Side, sight Sight) {
 	case !sight.Read:
 	case sight.Shut():
 		m.settle(side, Shut)
+	case side == Inner && m.Locked:
+		m.Held = true
+		m.shut(Inner)
 	case side == Inner:
 		if sight.Up {
 			m.settle(side, Open)
@@ -176,7 +220,7 @@ func (m *machine) first(side Side, sight Sight) {
 
 // opened answers a door that was shut and no longer is, by no command of ours.
 func (m *machine) opened(side Side, sight Sight) {
-	if side == Inner && m.phase(Vault) == Shut && m.Window == "" {
+	if side == Inner && m.phase(Vault) == Shut && m.Window == "" && !m.Locked {
 		if sight.Up {
 			m.Held = false
 			m.settle(Inner, Open)
@@ -287,7 +331,7 @@ func (m *machine) follow() {
 		}
 		return
 	}
-	if m.Rules.HasInner && m.Held && m.phase(Inner) == Shut {
+	if m.Rules.HasInner && m.Held && m.phase(Inner) == Shut && !m.Locked {
 		m.open(Inner) // S6: only once the vault's door is proven shut
 	}
 	m.finish()
@@ -296,7 +340,7 @@ func (m *machine) follow() {
 // guardInner shuts the inner door whenever the vault's is not where it should be (S6).
 func (m *machine) guardInner() {
 	vault, inner := m.phase(Vault), m.phase(Inner)
-	if (vault == Shutting || vault == Stuck) && (inner == Open || inner == Opening) {
+	if (vault == Shutting || vault == Stuck) && inner == Open || vault != Shut && inner == Opening {
 		m.Held = true
 		m.shut(Inner)
 	}
@@ -368,7 +412,7 @@ func (m *machine) unread(side Side) {
 	case side == Vault:
 		m.shut(Vault)
 		d.Deadline = m.at.Add(m.Rules.ReadWithin) // what cannot be read will hardly be proven
-	case vault == Shutting || vault == Stuck:
+	case vault == Shutting || vault == Stuck || m.Locked:
 		m.Held = true
 		m.shut(Inner) // S6
 	default: // it rests open; a window will ask for its proof

@@ -80,7 +80,7 @@ type Door struct {
 	Deadline time.Time // when the phase has lasted too long; zero where it may last
 	Again    time.Time // when the command may be repeated
 	Credible time.Time // from when on a sight can prove it shut
-	Tries    int       // commands repeated in Stuck, or while the inner door would not open
+	Tries    int       // commands repeated in Stuck, or while the inner door would not open; looks in vain while Unknown
 }
 
 // State is one vault's doors and the window in course. The zero State, but for its
@@ -96,6 +96,7 @@ type State struct {
 	Cause   string    // why the window is ending before its work was done; "" if it is not
 	Ending  bool      // the window is on its way to its end
 	Held    bool      // the inner door was shut by this machine, which owes its opening
+	Locked  bool      // nothing is opened, whoever asks, until it is released
 }
 
 // Event is something that happened, with the time at which it did.
@@ -156,6 +157,23 @@ type Unsent struct {
 // machine, so that its opening is still owed.
 type Owe struct{ At time.Time }
 
+// Lock ends the window in course, has both doors shut and proven shut anew, and refuses
+// every opening until Release. What it shut of the inner door is owed its opening then.
+type Lock struct {
+	At  time.Time
+	Why string
+}
+
+// Release ends a Lock.
+type Release struct{ At time.Time }
+
+// Lost reports that a door at rest could not be read for too long, so that nobody knows
+// its state any more (S3).
+type Lost struct {
+	At   time.Time
+	Side Side
+}
+
 // Tick reports that time passed.
 type Tick struct{ At time.Time }
 
@@ -167,6 +185,9 @@ func (e ShutNow) when() time.Time  { return e.At }
 func (e Unlogged) when() time.Time { return e.At }
 func (e Unsent) when() time.Time   { return e.At }
 func (e Owe) when() time.Time      { return e.At }
+func (e Lock) when() time.Time     { return e.At }
+func (e Release) when() time.Time  { return e.At }
+func (e Lost) when() time.Time     { return e.At }
 func (e Tick) when() time.Time     { return e.At }
 
 // Action is something that the executor shall do.
