@@ -223,6 +223,7 @@ type site struct {
 	sw     *fakeSwitch
 	guard  *guard
 	folder lease.Folder
+	state  string
 	boot   time.Duration // of the clock by which leases run, when the test began
 	held   lease.Lease
 	end    context.CancelFunc
@@ -271,11 +272,12 @@ func guarding(t *testing.T, f func(*site), before ...func(*site)) {
 			sw.ports = append(sw.ports, switchctl.Row{Index: i + 1, Name: name, Type: 6, Admin: switchctl.AdminDown, Oper: switchctl.OperDown})
 		}
 		sw.move("p1", switchctl.AdminUp)
-		s := &site{T: t, diary: &diary{begun: begun}, sw: sw, folder: lease.In(state), boot: time.Hour, ended: make(chan error, 1)}
+		s := &site{T: t, diary: &diary{begun: begun}, sw: sw, folder: lease.In(state), state: state, boot: time.Hour, ended: make(chan error, 1)}
 		s.guard = newGuard(Config{Policy: *p, Switch: sw.connect, Journal: s.diary, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 		s.guard.now = s.clock
+		read := s.guard.read
 		s.guard.read = func(door string) (lease.Lease, error) {
-			l, err := s.folder.Read(door)
+			l, err := read(door)
 			s.sw.mu.Lock()
 			defer s.sw.mu.Unlock()
 			if s.twist != nil {

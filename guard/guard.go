@@ -6,7 +6,8 @@
 // lease runs out, it reads each door that must not rest open. A door that is not read
 // as down, and that no valid lease allows to stand open, is shut: told to, read back,
 // and told again, for ever. That goes for a door that cannot be read as well (S3), and
-// for every door when no lease can be read. A person is called once for each time that
+// for every door when no lease can be read, and in a lockdown, in which no lease is
+// valid. A person is called once for each time that
 // a door is overdue, and once more if it cannot be shut.
 //
 // A lease that is renewed for longer than the door's vault has max_open does not help
@@ -54,12 +55,12 @@ func Run(ctx context.Context, c Config) error {
 type guard struct {
 	Config
 	now   func() (lease.Instant, error)
-	read  func(door string) (lease.Lease, error)
-	lines chan func() // to the log, which may be slower than a door has time (S2)
+	read  func(door string) (lease.Lease, error) // errLockdown: nobody has leave
+	lines chan func()                            // to the log, which may be slower than a door has time (S2)
 }
 
 func newGuard(c Config) *guard {
-	return &guard{Config: c, now: lease.Now, read: lease.In(c.Policy.State).Read, lines: make(chan func(), 256)}
+	return &guard{Config: c, now: lease.Now, read: folder(c.Policy.State).read, lines: make(chan func(), 256)}
 }
 
 func (g *guard) run(ctx context.Context) error {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -142,6 +144,39 @@ func TestLeaseFolderThatHangs(t *testing.T) {
 			return lease.Lease{}, errors.New("at last")
 		}
 	})
+}
+
+// In a lockdown no lease is valid, even if its executor hangs and cannot withdraw it, or
+// goes on renewing; a lockdown whose file is damaged stands as well.
+func TestLockdown(t *testing.T) {
+	for name, lock := range map[string]func(s *site) error{
+		"stands": func(s *site) error {
+			return lease.Lock(s.state, lease.Lockdown{At: time.Now(), By: "operator", Reason: "ransomware"})
+		},
+		"damaged": func(s *site) error { return os.WriteFile(filepath.Join(s.state, "lockdown.json"), nil, 0o600) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			guarding(t, func(s *site) {
+				s.issue(45 * time.Minute)
+				s.renew(time.Minute)
+				began := s.elapsed()
+				must(s, lock(s))
+				s.renew(10 * time.Second)
+				s.down(began, began+interval+promptly)
+				what := map[string]string{"stands": "stands open in a lockdown", "damaged": "stands open without a lease"}[name]
+				s.says("vault-door open → shutting", "vault-door ALARM "+what, "vault-door shutting → shut")
+				if why := string(s.entries[1].Detail); !strings.Contains(why, "lockdown") {
+					s.Errorf("the evidence does not name the lockdown: %s", why)
+				}
+				must(s, lease.Unlock(s.state))
+				s.sw.move("p3", switchctl.AdminUp)
+				s.renew(time.Minute)
+				if !s.sw.up("p3") {
+					s.Error("the lockdown is over, the lease is valid, and the door was shut")
+				}
+			})
+		})
+	}
 }
 
 // S3: a door that cannot be read is shut unseen, a person is called once, and the door

@@ -75,6 +75,19 @@ func (s sight) state() string {
 	return "open"
 }
 
+// overdue says what is wrong with a door that nobody has leave to leave open.
+func (s sight) overdue() string {
+	switch locked := errors.Is(s.why, errLockdown); {
+	case s.err != nil && locked:
+		return "cannot be read in a lockdown"
+	case s.err != nil:
+		return "cannot be read, and has no lease"
+	case locked:
+		return "stands open in a lockdown"
+	}
+	return "stands open without a lease"
+}
+
 // run guards until ctx ends.
 func (w *watch) run(ctx context.Context) {
 	for ctx.Err() == nil {
@@ -147,7 +160,7 @@ func (w *watch) look(ctx context.Context) sight {
 func (w *watch) leave() (lease.Lease, time.Duration, error) {
 	l, err := w.readLease()
 	if err != nil {
-		return lease.Lease{}, 0, err
+		return l, 0, err
 	}
 	now, err := w.now()
 	if err != nil {
@@ -254,10 +267,7 @@ func (w *watch) tell(s sight, set error) {
 	switch {
 	case w.state == "":
 		w.overdue = time.Now()
-		what := "stands open without a lease"
-		if s.err != nil {
-			what = "cannot be read, and has no lease"
-		}
+		what := s.overdue()
 		w.move(s.state(), "shutting", what, s)
 		w.alarm(what, errors.Join(s.why, s.err), s)
 	case w.state == "shutting" && time.Since(w.overdue) >= w.proveWithin:
