@@ -15,8 +15,9 @@ type Disk string
 
 // The disks. Each is there if Options give it a size.
 const (
-	VaultDisk Disk = "vault"
-	StateDisk Disk = "state"
+	VaultDisk      Disk = "vault"
+	StateDisk      Disk = "state"
+	RepositoryDisk Disk = "repository"
 )
 
 type disk struct {
@@ -26,7 +27,8 @@ type disk struct {
 }
 
 func (h *Hospital) disks() []disk {
-	return []disk{{VaultDisk, h.path("vault"), h.VaultDisk}, {StateDisk, h.path("state"), h.StateDisk}}
+	return []disk{{VaultDisk, h.path("vault"), h.VaultDisk}, {StateDisk, h.path("state"), h.StateDisk},
+		{RepositoryDisk, h.path("primary"), h.RepositoryDisk}}
 }
 
 // filler is the file that takes up a disk's room.

@@ -50,9 +50,10 @@ func (h *Hospital) furnish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if files["snmpd.conf"], err = h.snmpConfiguration(); err != nil {
+	if files["snmpd.conf"], err = h.snmpConfiguration(Obedient); err != nil {
 		return err
 	}
+	files["snmp/ignoring"] = ignoringColumn
 	files["frr/zebra.conf"] = "hostname lab-switch\n"
 	files["frr/vtysh.conf"] = "hostname lab-switch\n"
 	files["smb/smb.conf"] = h.smbConfiguration()

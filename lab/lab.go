@@ -45,9 +45,9 @@ type Options struct {
 	Dir string
 	// CLI gives the switch a command line: FRR's vtysh by ssh.
 	CLI bool
-	// VaultDisk and StateDisk, if not 0, put the vault's files and airlock's state on
-	// disks of so many bytes, which Fill fills.
-	VaultDisk, StateDisk int64
+	// VaultDisk, StateDisk and RepositoryDisk, if not 0, put the vault's files,
+	// airlock's state and the repository on disks of so many bytes, which Fill fills.
+	VaultDisk, StateDisk, RepositoryDisk int64
 }
 
 // Host is one of the hospital's machines.

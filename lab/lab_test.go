@@ -170,6 +170,8 @@ func TestFaults(t *testing.T) {
 	labtest.Want(t, "snmpset", "nc", "smbclient")
 	h := labtest.Up(t, lab.Options{VaultDisk: 1 << 20})
 	ctx := bounded(t)
+	whole, err := h.Sampler(lab.VaultPort)
+	must(t, err)
 	must(t, h.SetPort(ctx, lab.VaultPort, true))
 	if !reaches(t, h, 10) {
 		t.Fatal("the vault does not answer through its open port")
@@ -210,6 +212,9 @@ func TestFaults(t *testing.T) {
 	}
 
 	must(t, h.RenamePort(ctx, lab.VaultPort, "p7"))
+	if seen := whole.Stop(); len(seen) != 3 || seen[2].Port != lab.VaultPort || seen[2].Up {
+		t.Errorf("whoever watched p3 since before it was renamed: %+v; want it up, then down", seen)
+	}
 	s, err := h.Sampler(lab.VaultPort, "p7")
 	must(t, err)
 	if seen := s.Stop(); len(seen) != 1 || seen[0].Port != "p7" || seen[0].Up {
@@ -225,6 +230,49 @@ func TestFaults(t *testing.T) {
 	must(t, os.WriteFile(file, []byte("x"), 0o600))
 	if h.Fill(lab.StateDisk) == nil {
 		t.Error("filled a disk that this hospital does not have")
+	}
+}
+
+// What an agent answers to a SET, what it says of the port after, and how the port is.
+func TestAgents(t *testing.T) {
+	labtest.Want(t, "snmpset", "snmpget", "snmpbulkwalk")
+	h := labtest.Up(t, lab.Options{})
+	ctx := bounded(t)
+	ports, err := h.Sampler(lab.VaultPort)
+	must(t, err)
+	v3 := []string{"-Oqv", "-v3", "-l", "authPriv", "-u", lab.SNMPUser, "-a", "SHA-256", "-A", lab.SNMPAuth,
+		"-x", "AES", "-X", lab.SNMPPrivacy, "10.78.0.1"}
+	index, err := on(t, h, lab.Switch, "", "cat", "/sys/class/net/p3/ifindex")
+	must(t, err)
+	for _, c := range []struct {
+		agent          lab.Agent
+		takes          bool
+		admin, columns string
+		up             bool
+	}{
+		{lab.ReadOnly, false, "2", "1 1 1 1 2 1", false},
+		{lab.Ignoring, true, "2", "1 1 1 1 2 1", false},
+		{lab.Deceitful, true, "1", "1 1 1 1 1 1", false},
+		{lab.Obedient, true, "1", "1 1 1 1 1 1", true},
+	} {
+		t.Run(string(c.agent), func(t *testing.T) {
+			must(t, h.SetAgent(ctx, c.agent))
+			if out, err := snmpset(t, h, lab.VaultPort, 1); (err == nil) != c.takes {
+				t.Errorf("SET: %v, %s", err, out)
+			}
+			got, err := on(t, h, lab.NAS, "", "snmpget", append(v3, ".1.3.6.1.2.1.2.2.1.7."+strings.TrimSpace(index))...)
+			if err != nil || strings.TrimSpace(got) != c.admin {
+				t.Errorf("GET says %q, %v; want %s", got, err, c.admin)
+			}
+			column, err := on(t, h, lab.NAS, "", "snmpbulkwalk", append(v3, ".1.3.6.1.2.1.2.2.1.7")...)
+			if err != nil || strings.Join(strings.Fields(column), " ") != c.columns {
+				t.Errorf("the column is %q, %v; want %s", column, err, c.columns)
+			}
+			seen := ports.Transitions()
+			if up := seen[len(seen)-1].Up; up != c.up {
+				t.Errorf("the port is up=%t", up)
+			}
+		})
 	}
 }
 

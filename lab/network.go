@@ -4,11 +4,8 @@ package lab
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // The addresses are the same in every hospital: its namespaces are its own.
@@ -62,10 +59,30 @@ func (h *Hospital) plug(ctx context.Context) error {
 		"-n "+sw+" link set "+VaultPort+" down"); err != nil {
 		return err
 	}
-	// A gigabit each way: a qdisc shapes only what its own end sends.
-	return h.each(ctx, "tc",
-		"-n "+sw+" qdisc add dev "+VaultPort+" root tbf rate 1gbit burst 1m latency 50ms",
-		"-n "+h.Namespace(Vault)+" qdisc add dev eth0 root tbf rate 1gbit burst 1m latency 50ms")
+	return h.SetVaultRate(ctx, 1000)
+}
+
+// SetVaultRate has the vault's port carry so many Mbit/s each way.
+func (h *Hospital) SetVaultRate(ctx context.Context, mbits int) error {
+	shape := fmt.Sprintf("root tbf rate %dmbit burst 1m latency 50ms", mbits)
+	return h.each(ctx, "tc", // a qdisc shapes only what its own end sends
+		"-n "+h.Namespace(Switch)+" qdisc replace dev "+VaultPort+" "+shape,
+		"-n "+h.Namespace(Vault)+" qdisc replace dev eth0 "+shape)
+}
+
+// SlowManagement makes of the management network a line of so many kbit/s each way,
+// which loses what waits for longer than two seconds; 0 makes it fast again.
+func (h *Hospital) SlowManagement(ctx context.Context, kbits int) error {
+	for _, end := range []string{h.Namespace(Switch) + " qdisc %s dev mgmt0 root", h.Namespace(NAS) + " qdisc %s dev mgmt root"} {
+		line := "-n " + fmt.Sprintf(end, "replace") + fmt.Sprintf(" tbf rate %dkbit burst 2k latency 2s", kbits)
+		if kbits == 0 {
+			line = "-n " + fmt.Sprintf(end, "del")
+		}
+		if err := h.each(ctx, "tc", line); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // each runs a program once for each line of arguments.
@@ -82,23 +99,6 @@ func (h *Hospital) each(ctx context.Context, program string, lines ...string) er
 // without asking anybody.
 func (h *Hospital) SetPort(ctx context.Context, port string, up bool) error {
 	return h.setLink(ctx, Switch, port, up)
-}
-
-// portIndex is a port's ifIndex.
-func (h *Hospital) portIndex(port string) (_ uint32, err error) {
-	fd, err := socketIn(h.Namespace(Switch))
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, unix.Close(fd)) }()
-	request, err := unix.NewIfreq(port)
-	if err != nil {
-		return 0, err
-	}
-	if err := unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, request); err != nil {
-		return 0, fmt.Errorf("index of %s: %w", port, err)
-	}
-	return request.Uint32(), nil
 }
 
 // RenamePort gives a port another name, as a switch does that lost a stack member or

@@ -11,7 +11,8 @@ import (
 )
 
 // Sampler watches ports of the switch from outside: it asks the kernel, in the
-// switch's namespace, whether each was told to be up, and believes nobody else.
+// switch's namespace, whether each was told to be up, and believes nobody else. A port
+// is followed under the name by which it was found, whatever it is called later.
 type Sampler struct {
 	fd   int // a socket of the switch's namespace
 	stop func()
@@ -68,18 +69,19 @@ func (h *Hospital) Sampler(ports ...string) (*Sampler, error) {
 
 // sighting is a port as it was last seen.
 type sighting struct {
-	port string
-	at   time.Time // zero: never
-	up   bool
+	port  string
+	index uint32    // 0: not found yet
+	at    time.Time // zero: never
+	up    bool
 }
 
 func (s *Sampler) look(ports []sighting) {
 	for i := range ports {
 		p := &ports[i]
 		before := time.Now()
-		up, err := adminUp(s.fd, p.port)
+		up, err := adminUp(s.fd, p)
 		if err != nil {
-			continue // gone for now: renamed, or being torn down
+			continue // gone for now: not there yet, on its way to another name, or being torn down
 		}
 		if p.at.IsZero() || up != p.up {
 			s.mu.Lock()
@@ -91,9 +93,19 @@ func (s *Sampler) look(ports []sighting) {
 }
 
 // adminUp reads IFF_UP, which is what an administrator asked for, as netdevice(7) has it.
-func adminUp(fd int, port string) (bool, error) {
-	request, err := unix.NewIfreq(port)
+func adminUp(fd int, p *sighting) (bool, error) {
+	request, err := unix.NewIfreq(p.port)
 	if err != nil {
+		return false, err
+	}
+	if p.index == 0 {
+		if err := unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, request); err != nil {
+			return false, err
+		}
+		p.index = request.Uint32()
+	}
+	request.SetUint32(p.index)
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFNAME, request); err != nil {
 		return false, err
 	}
 	if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, request); err != nil {

@@ -2,7 +2,14 @@
 
 package lab
 
-import "fmt"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
 
 // What the switch's SNMP agent wants to hear. It can be reached from the lab's own
 // namespaces only.
@@ -12,18 +19,93 @@ const (
 	SNMPPrivacy = "privpass123" // AES
 )
 
+// Agent is what the switch's SNMP agent does with a command.
+type Agent string
+
+// The agents. All of them answer questions.
+const (
+	Obedient  Agent = "obedient"  // does what it is told
+	ReadOnly  Agent = "read-only" // refuses
+	Ignoring  Agent = "ignoring"  // says yes, does nothing, and tells how the port is
+	Deceitful Agent = "deceitful" // says yes, does nothing, and tells of the vault's port what it was told
+)
+
+// SetAgent gives the switch another agent, as a change of its firmware does: the old
+// one is killed, and the new one answers when SetAgent returns.
+func (h *Hospital) SetAgent(ctx context.Context, a Agent) error {
+	text, err := h.snmpConfiguration(a)
+	if err != nil {
+		return fmt.Errorf("lab: agent: %w", err)
+	}
+	if err := os.WriteFile(h.path("snmpd.conf"), []byte(text), 0o600); err != nil {
+		return fmt.Errorf("lab: agent: %w", err)
+	}
+	return h.Restart(ctx, SNMP)
+}
+
+// ifAdminStatus is a column of IF-MIB.
+const ifAdminStatus = ".1.3.6.1.2.1.2.2.1.7"
+
+// ignoringColumn answers for ifAdminStatus by the protocol of net-snmp's pass: -g and
+// -n give a row and the row after, and -s sets it, or says so.
+const ignoringColumn = `#!/bin/sh
+[ "$1" = -s ] && exit 0
+column=` + ifAdminStatus + `
+asked=${2#$column}
+asked=${asked#.}
+for port in $(cat /sys/class/net/*/ifindex | sort -n); do
+	[ "$1" = -g ] && [ "$port" != "$asked" ] && continue
+	[ "$1" = -n ] && [ "$port" -le "${asked:-0}" ] && continue
+	for dir in /sys/class/net/*; do
+		[ "$(cat "$dir/ifindex")" = "$port" ] || continue
+		echo "$column.$port"
+		echo integer
+		echo $((2 - ($(cat "$dir/flags") & 1)))
+	done
+	exit 0
+done
+`
+
 // snmpConfiguration makes net-snmp serve the ports by IF-MIB and let the user set
-// them. A veth calls itself 10 Gbit/s; the vault's port is shaped, so that the agent is
-// made to say what it really carries.
-func (h *Hospital) snmpConfiguration() (string, error) {
-	index, err := h.portIndex(VaultPort)
+// them, or seem to. A veth calls itself 10 Gbit/s; the vault's port is shaped, so that
+// the agent is made to say what it really carries.
+func (h *Hospital) snmpConfiguration(a Agent) (string, error) {
+	port, err := h.vaultPort()
+	if err != nil {
+		return "", err
+	}
+	may, more := "rwuser", ""
+	switch a {
+	case ReadOnly:
+		may = "rouser"
+	case Ignoring:
+		more = fmt.Sprintf("pass -p 10 %s /bin/sh %s\n", ifAdminStatus, h.path("snmp", "ignoring"))
+	case Deceitful:
+		admin := 2
+		if port.up {
+			admin = 1
+		}
+		more = fmt.Sprintf("override -rw %s.%d integer %d\n", ifAdminStatus, port.index, admin)
+	}
 	return fmt.Sprintf(`agentAddress udp:%s:161
 createUser %[2]s SHA-256 %[3]q AES %[4]q
-rwuser %[2]s authPriv
+%[6]s %[2]s authPriv
 sysName lab-switch
 override .1.3.6.1.2.1.2.2.1.5.%[5]d uinteger 1000000000
 override .1.3.6.1.2.1.31.1.1.1.15.%[5]d uinteger 1000
-`, switchAddress, SNMPUser, SNMPAuth, SNMPPrivacy, index), err
+%[7]s`, switchAddress, SNMPUser, SNMPAuth, SNMPPrivacy, port.index, may, more), nil
+}
+
+// vaultPort looks at the vault's port once.
+func (h *Hospital) vaultPort() (_ sighting, err error) {
+	fd, err := socketIn(h.Namespace(Switch))
+	if err != nil {
+		return sighting{}, err
+	}
+	defer func() { err = errors.Join(err, unix.Close(fd)) }()
+	port := sighting{port: VaultPort}
+	port.up, err = adminUp(fd, &port)
+	return port, err
 }
 
 func (h *Hospital) snmpCommand() []string {
