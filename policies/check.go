@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/url"
 	"path"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
+	"golang.org/x/mod/sumdb/note"
 )
 
 // check holds what was read against the rules that no single value can show, and
@@ -24,7 +26,7 @@ func (r *reader) check(p *Policy) {
 	}
 	p.State = r.absolute("state", p.State)
 	r.addressAt("status.listen", &p.Status.Listen, 0)
-	r.checkGuard("guard", &p.Guard, p.State)
+	r.checkGuard("guard", &p.Guard, p)
 	r.store("repository", p.Repository.URL, &p.Repository.Access)
 	for _, name := range sorted(p.Switches) {
 		r.checkSwitch("switches."+name, p.Switches[name])
@@ -136,7 +138,8 @@ const (
 	longestLease  = 10 * time.Minute
 )
 
-func (r *reader) checkGuard(at string, g *Guard, state string) {
+func (r *reader) checkGuard(at string, g *Guard, p *Policy) {
+	state := p.State
 	if !r.given(at + ".lease_ttl") {
 		g.LeaseTTL = Duration(15 * time.Second)
 	}
@@ -158,6 +161,33 @@ func (r *reader) checkGuard(at string, g *Guard, state string) {
 	}
 	if state != "" && filepath.Dir(g.Ledger) == state {
 		r.add(r.value(at+".ledger"), "the guard's ledger lies where the executor's does", "give it a folder of its own, or leave the key out: it is guard/ledger.db in the state folder then")
+	}
+	for _, name := range sorted(g.Switches) {
+		one := join(at+".switches", name)
+		if _, known := p.Switches[name]; !known {
+			r.unknownName(r.keySpot(one), "guard.switches", name, sorted(p.Switches), "switch")
+		}
+		r.checkSwitch(one, g.Switches[name])
+	}
+	if g.Leases != nil {
+		r.checkLeases(at+".leases", *g.Leases, p)
+	}
+}
+
+func (r *reader) checkLeases(at string, l Leases, p *Policy) {
+	const form = "write http://HOST:PORT or https://HOST:PORT, the address where status.listen is reached, and nothing behind it"
+	if u, err := url.Parse(l.URL); l.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || *u != (url.URL{Scheme: u.Scheme, Host: u.Host})) {
+		r.add(r.value(at+".url"), "url is not the address of a status listener", form)
+	}
+	if v, err := note.NewVerifier(l.Key); l.Key != "" && err != nil {
+		at := r.value(at + ".key")
+		r.masks = append(r.masks, span{at, spot{at.line + 1, 1}}) // it may be the private one
+		r.add(at, "key is not a site's public key", "write the line that stands in keys/site.pub in the executor's state folder; `airlock init` makes it")
+	} else if err == nil && v.Name() != p.Site && p.Site != "" {
+		r.add(r.value(at+".key"), fmt.Sprintf("this is the key of the site %q", v.Name()), "write the line that stands in keys/site.pub in the state folder of this site's executor")
+	}
+	if !r.given("status.listen") {
+		r.add(r.keySpot(at), "the executor serves no leases: status.listen is missing", "write `listen: \"127.0.0.1:9470\"` below status:, with an address that the guard's machine reaches")
 	}
 }
 
@@ -211,6 +241,7 @@ func (r *reader) checkSNMP(at string, s *SNMP) {
 
 func (r *reader) checkDoor(at string, d *Door, p *Policy) {
 	r.reference(at+".switch", d.Switch, sorted(p.Switches), "switch")
+	r.checkFallback(at, d, p)
 	r.addressAt(at+".probe", &d.Probe, 0)
 	if !r.given(at + ".open_within") {
 		d.OpenWithin = Duration(30 * time.Second)
@@ -220,10 +251,31 @@ func (r *reader) checkDoor(at string, d *Door, p *Policy) {
 	}
 }
 
+func (r *reader) checkFallback(at string, d *Door, p *Policy) {
+	r.reference(at+".fallback", d.Fallback, sorted(p.Switches), "switch")
+	ownPort := r.given(at + ".fallback_port")
+	s := p.Switches[d.Fallback]
+	switch {
+	case !r.given(at+".fallback") && ownPort:
+		r.add(r.keySpot(at+".fallback_port"), "fallback_port is given without fallback", "write `fallback: NAME`, another entry under switches:, or leave fallback_port out")
+	case d.Fallback != "" && d.Fallback == d.Switch:
+		r.add(r.value(at+".fallback"), "the second way is the first one", "name another entry under switches:, such as the same switch with driver: cli, or leave fallback out")
+	case s != nil && s.Driver == "cli" && !ownPort && d.Port.Index != 0 && d.Port == (Port{Index: d.Port.Index}):
+		r.add(r.keySpot(at+".fallback"), "the port is given by its index alone, which command lines do not know", "write `fallback_port: {name: NAME}` as `airlock ports "+d.Fallback+"` shows it, or give the port a name")
+	}
+	if d.Fallback != "" && !ownPort {
+		d.FallbackPort = d.Port
+	}
+}
+
 func (r *reader) reference(at, name string, known []string, kind string) {
 	if name == "" || slices.Contains(known, name) {
 		return
 	}
+	r.unknownName(r.value(at), key(at), name, known, kind)
+}
+
+func (r *reader) unknownName(at spot, where, name string, known []string, kind string) {
 	fix := "define it under " + kind + "es:"
 	if kind == "door" {
 		fix = "define it under doors:"
@@ -233,26 +285,40 @@ func (r *reader) reference(at, name string, known []string, kind string) {
 	} else if len(known) > 0 {
 		fix += "; known are " + strings.Join(known, ", ")
 	}
-	r.add(r.value(at), fmt.Sprintf("%s: no %s is called %q", key(at), kind, name), fix)
+	r.add(at, fmt.Sprintf("%s: no %s is called %q", where, kind, name), fix)
 }
 
 // samePorts finds two doors that are one port (S6 and S7 would fight over it). Two
 // entries under switches may be one switch by two drivers, so its host is compared.
 func (r *reader) samePorts(p *Policy) {
-	host := func(d *Door) string {
-		if s := p.Switches[d.Switch]; s != nil {
+	host := func(name string) string {
+		if s := p.Switches[name]; s != nil {
 			if h, _, err := net.SplitHostPort(s.Address); err == nil {
 				return h
 			}
 		}
-		return "switch " + d.Switch
+		return "switch " + name
+	}
+	type way struct {
+		to   string
+		port Port
+	}
+	ways := func(d *Door) (all []way) {
+		if d.Switch != "" {
+			all = append(all, way{host(d.Switch), d.Port})
+		}
+		if d.Fallback != "" {
+			all = append(all, way{host(d.Fallback), d.FallbackPort})
+		}
+		return all
 	}
 	names := r.inOrder("doors.", sorted(p.Doors))
 	for i, name := range names {
 		d := p.Doors[name]
 		twin := slices.IndexFunc(names[:i], func(other string) bool {
-			o := p.Doors[other]
-			return d.Switch != "" && o.Switch != "" && host(d) == host(o) && samePort(d.Port, o.Port)
+			return slices.ContainsFunc(ways(d), func(w way) bool {
+				return slices.ContainsFunc(ways(p.Doors[other]), func(o way) bool { return w.to == o.to && samePort(w.port, o.port) })
+			})
 		})
 		if twin >= 0 {
 			r.add(r.keySpot("doors."+name+".port"), fmt.Sprintf("this is the port that door %s names", names[twin]),

@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"maps"
 	"reflect"
 	"regexp"
 	"strings"
@@ -104,22 +105,22 @@ func (r *report) insideUnsafe(index int) bool {
 
 func indentOf(s string) int { return len(s) - len(strings.TrimLeft(s, " ")) }
 
-// shownKeys are the policy file's keys whose values are plain and never secret.
+// shownKeys are the policy file's keys whose values are plain, and nowhere secret.
 func (r *report) shownKeys() map[string]bool {
 	if r.shown != nil {
 		return r.shown
 	}
 	r.shown = make(map[string]bool)
+	secret := make(map[string]bool)
 	var visit func(t reflect.Type)
 	visit = func(t reflect.Type) {
 		for t.Kind() == reflect.Pointer || t.Kind() == reflect.Map {
 			t = t.Elem()
 		}
-		if t == secretType {
-			return
-		}
 		for _, f := range fieldsOf(t) {
 			switch {
+			case f.typ == secretType:
+				secret[f.name] = true
 			case f.leaf():
 				r.shown[f.name] = true
 			default:
@@ -128,5 +129,6 @@ func (r *report) shownKeys() map[string]bool {
 		}
 	}
 	visit(reflect.TypeFor[Policy]())
+	maps.DeleteFunc(r.shown, func(name string, _ bool) bool { return secret[name] })
 	return r.shown
 }

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -124,7 +125,11 @@ func TestDefaults(t *testing.T) {
 		{"given keep", p.Systems["accounting"].Keep, policies.Keep{Last: 3, Daily: 7, Weekly: 4}},
 		{"port called by a number", old.Port.Name, "10"},
 		{"cli's port", p.Switches["core-cli"].Address, "10.78.0.1:22"},
-		{"given guard", p.Guard, guarded(2*time.Second, 6*time.Second, "/var/lib/guard/ledger.db")},
+		{"guard's interval", p.Guard.Interval, policies.Duration(2 * time.Second)},
+		{"guard's own way", p.Guard.Switches["core-cli"].Address, "10.78.0.1:22"},
+		{"fallback's port", p.Doors["vault-door"].FallbackPort.Name, "swp3"},
+		{"fallback without a port", p.Doors["departments-door"].FallbackPort.Name, "p1"},
+		{"no fallback", old.FallbackPort, policies.Port{}},
 		{"guard", mustParse(t, "../examples/airlock.yaml").Guard, guarded(5*time.Second, 15*time.Second, "/var/lib/airlock/guard/ledger.db")},
 		{"version", p.Switches["core"].SNMP.Version, "3"},
 		{"state", p.State, "/var/lib/airlock"},
@@ -132,7 +137,7 @@ func TestDefaults(t *testing.T) {
 		{"path", imaging.Source.URL.Path, "/srv/画像 2026%25"},
 		{"IPv6", p.Repository.URL.Address(), "[fd00::12]:2222"},
 	} {
-		if c.got != c.want {
+		if !reflect.DeepEqual(c.got, c.want) {
 			t.Errorf("%s: got %v, want %v", c.what, c.got, c.want)
 		}
 	}

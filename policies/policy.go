@@ -42,6 +42,18 @@ type Guard struct {
 	// often. Default 15s; 3s to 10m.
 	LeaseTTL Duration `yaml:"lease_ttl" example:"15s"`
 	Ledger   string   `yaml:"ledger" example:"/var/lib/airlock-guard/ledger.db"` // the guard's own, an absolute file; default guard/ledger.db in the state folder
+	// The guard's own ways to switches, in place of those that stand under switches by
+	// the same names.
+	Switches map[string]*Switch `yaml:"switches"`
+	// Where a guard on another machine asks for the leases; without it the guard reads
+	// the state folder.
+	Leases *Leases `yaml:"leases" example:"{url: \"http://10.78.0.10:9470\", key: \"lab-hospital+e7ac616b+ASNCfqqosTHv5dStGDomIVg6lrU+YLzOHjvtx3c1MByb\"}"`
+}
+
+// Leases are how a guard on another machine knows what the executor allows.
+type Leases struct {
+	URL string `yaml:"url" jsonschema:"required" example:"\"http://10.78.0.10:9470\""`                                             // http or https: where status.listen is reached
+	Key string `yaml:"key" jsonschema:"required" example:"\"lab-hospital+e7ac616b+ASNCfqqosTHv5dStGDomIVg6lrU+YLzOHjvtx3c1MByb\""` // the site's public key, keys/site.pub in the state folder
 }
 
 // Renewal is the time between two renewals of a lease.
@@ -96,7 +108,11 @@ type CLI struct {
 type Door struct {
 	Switch string `yaml:"switch" jsonschema:"required" example:"core"`
 	Port   Port   `yaml:"port" jsonschema:"required" example:"{name: port1.0.3}"`
-	Probe  string `yaml:"probe" example:"10.77.0.13:22"` // host:port that must not answer while the door is shut
+	// A second way to the same port, one of switches: when a command is not seen to be
+	// carried out by the one, the other is tried, and so on in turn.
+	Fallback     string `yaml:"fallback" example:"core-cli"`
+	FallbackPort Port   `yaml:"fallback_port" example:"{name: port1.0.3}"` // the port as the second way calls it; default port
+	Probe        string `yaml:"probe" example:"10.77.0.13:22"`             // host:port that must not answer while the door is shut
 	// What the line behind the port carries, where that is less than the port's own speed.
 	Speed Rate `yaml:"speed" example:"1Gbit/s"`
 	// How long the switch may take until a command is seen to be carried out.

@@ -90,6 +90,11 @@ func (Port) JSONSchemaExtend(s *jsonschema.Schema) {
 }
 
 // JSONSchemaExtend says what names may be.
+func (Guard) JSONSchemaExtend(s *jsonschema.Schema) {
+	s.Properties.Value("switches").PropertyNames = &jsonschema.Schema{Pattern: usableName.String()}
+}
+
+// JSONSchemaExtend says what names may be.
 func (Policy) JSONSchemaExtend(s *jsonschema.Schema) {
 	s.Properties.Value("site").Pattern = usableName.String()
 	one := uint64(1)
