@@ -56,6 +56,9 @@ const (
 	KindUpkeep  Kind = "upkeep"  // retention and maintenance of the repository
 	KindAlarm   Kind = "alarm"   // something that a person must look at
 	KindInit    Kind = "init"    // keys or a repository were made
+	KindTimer   Kind = "timer"   // a switch's own timer was armed, or taken back
+	KindLock    Kind = "lock"    // a lockdown began; every door is shut and none is opened
+	KindRelease Kind = "release" // a lockdown ended, or somebody tried in vain to end it
 )
 
 // Entry is one line of the ledger. Seq and Recorded are given by the ledger; the

@@ -78,7 +78,8 @@ func checkDetail(detail json.RawMessage) error {
 
 func (k Kind) known() bool {
 	switch k {
-	case KindStart, KindStop, KindDoor, KindWindow, KindGather, KindRestore, KindVerify, KindUpkeep, KindAlarm, KindInit:
+	case KindStart, KindStop, KindDoor, KindWindow, KindGather, KindRestore, KindVerify, KindUpkeep, KindAlarm, KindInit,
+		KindTimer, KindLock, KindRelease:
 		return true
 	}
 	return false

@@ -9,6 +9,7 @@ import (
 // doorDetail is the evidence beside a change of a door's state.
 type doorDetail struct {
 	Reading  *readingDetail `json:"reading,omitempty"`
+	By       string         `json:"by,omitempty"`    // the switch's name in the policy file, where the door has several ways
 	Probe    string         `json:"probe,omitempty"` // silent, answers, pending
 	Error    string         `json:"error,omitempty"` // why nothing could be read
 	Exposure float64        `json:"exposure_seconds,omitempty"`
@@ -28,7 +29,7 @@ type readingDetail struct {
 }
 
 func sightDetail(s sighting) doorDetail {
-	d := doorDetail{Probe: s.probe}
+	d := doorDetail{By: s.by, Probe: s.probe}
 	switch {
 	case s.at.IsZero():
 	case s.err != nil:

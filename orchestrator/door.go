@@ -21,6 +21,10 @@ const (
 	readWithin = 8 * time.Second
 
 	compareWithin = time.Second // a port found anew in mid-window, with the one that was opened
+
+	// turnAfter is how long a door with several ways waits for its first, and how long a
+	// command to shut that one of them took has until it is seen to be carried out.
+	turnAfter = 8 * time.Second
 )
 
 // A probe is several connections, begun one after the other, so that one lost packet
@@ -83,11 +87,19 @@ func (w *way) close() error {
 	return w.drop(w.standing())
 }
 
+// approach is one of the ways to a door's port, and what the port is called there.
+type approach struct {
+	name   string // the switch's, in the policy file
+	lookup switchctl.Lookup
+	way    *way
+}
+
 // sighting is one look at a door: what the state machine is told, and the evidence.
 type sighting struct {
 	at      time.Time
 	sight   window.Sight
 	reading switchctl.Reading
+	by      string    // the way that was used, where the door has several
 	probe   string    // "", "silent", "answers", "pending"
 	sent    time.Time // when the door was last told to open, for the first time since it was told to shut
 	loose   time.Time // when the last command to open ended that may still be carried out; zero if none may
@@ -98,49 +110,65 @@ type sighting struct {
 // does both, so that the switch never sees two commands for a port at once. A new
 // command ends a look that is under way, a command to shut ends one to open as well
 // (S2), and the newest command wins.
+//
+// It opens by the first way alone. Reading and shutting take the others in turn as well,
+// whenever the one in use fails, or does not shut the door in time (S12).
 type door struct {
-	name   string
-	lookup switchctl.Lookup
-	probe  string
-	way    *way
-	report func(sighting)
-	failed func(err error, sent bool) // a command to open was refused, or never left; sent if one may yet be carried out
+	name     string
+	by       []approach
+	timer    bool // the switch's own timer is set, where one of the ways has it (S4)
+	probe    string
+	report   func(sighting)
+	failed   func(err error, sent bool) // a command to open was refused, or never left; sent if one may yet be carried out
+	detoured func(to string, why error) // a command to shut takes another way
+	timed    func(timing)
 
-	commands chan bool            // true opens
+	commands chan telling
 	asks     chan chan<- sighting // examine
 	paces    chan time.Duration   // 0: do not look
+	disarms  chan struct{}        // take the switch's timer back
 
 	mu        sync.Mutex
 	interrupt context.CancelFunc // ends the call to the switch that is under way
 	raising   bool               // that call is to open the door
 
 	// Only the goroutine of run uses what follows.
+	at       int // the way in use
 	port     switchctl.Port
 	from     switchctl.Switch  // the session that port belongs to
 	stale    bool              // the port is to be resolved anew
 	opened   switchctl.Reading // of the port when it was seen first after it was told to open; zero at rest
 	shutting bool              // told to shut, and not yet seen shut
+	accepted time.Time         // when the way in use first took the command to shut
+	detour   bool              // another way was taken to shut it, and that was told
 	opening  bool              // told to open, and not since to shut
 	sent     time.Time         // when it was first told so
 	loose    time.Time         // when the last command to open ended that may still be carried out
 	single   bool              // there was but one, and the switch confirmed it
 }
 
-func newDoor(name string, lookup switchctl.Lookup, probe string, w *way) *door {
+// telling is a command to a door.
+type telling struct {
+	open    bool
+	longest time.Duration // for which it may stand open; 0 for a door that rests open
+}
+
+func newDoor(name, probe string, by ...approach) *door {
 	return &door{
-		name: name, lookup: lookup, probe: probe, way: w,
-		commands: make(chan bool, 1),
+		name: name, by: by, probe: probe, timer: true,
+		commands: make(chan telling, 1),
 		asks:     make(chan chan<- sighting),
 		paces:    make(chan time.Duration, 1),
+		disarms:  make(chan struct{}, 1),
 	}
 }
 
 // command has the door opened or shut; it never waits.
-func (d *door) command(open bool) {
-	replace(d.commands, open)
+func (d *door) command(t telling) {
+	replace(d.commands, t)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.interrupt != nil && !(open && d.raising) {
+	if d.interrupt != nil && !(t.open && d.raising) {
 		d.interrupt()
 	}
 }
@@ -175,10 +203,13 @@ func (d *door) run(ctx context.Context) {
 		case <-ctx.Done():
 			d.forget()
 			return
-		case open := <-d.commands:
-			d.carryOut(ctx, open)
+		case t := <-d.commands:
+			d.carryOut(ctx, t)
 			d.tell(ctx, false)
+		case <-d.disarms:
+			d.disarm(ctx)
 		case reply := <-d.asks:
+			d.turnTo(0)
 			d.stale = true // S7: resolved at every use
 			reply <- d.look(ctx, true)
 		case pace := <-d.paces:
@@ -227,31 +258,101 @@ func (d *door) examine(ctx context.Context) (sighting, error) {
 }
 
 // carryOut sends one command. What comes of it is seen by looking.
-func (d *door) carryOut(ctx context.Context, open bool) {
-	d.shutting = !open
-	d.opening = d.opening && open
-	if open {
-		var done func()
-		ctx, done = d.interruptible(ctx, true)
-		defer done()
+func (d *door) carryOut(ctx context.Context, t telling) {
+	again := d.shutting
+	d.shutting = !t.open
+	d.opening = d.opening && t.open
+	if !t.open {
+		if !again {
+			d.accepted, d.detour = time.Time{}, false
+		}
+		d.shut(ctx)
+		return
 	}
-	held := d.port != nil
-	err := d.set(ctx, open)
-	moved := errors.Is(err, switchctl.ErrMoved) // S7: the row is another one now, so look again which it is
-	if moved {
-		d.forget()
-	}
-	if lost := held && d.port == nil; moved || lost && !open && ctx.Err() == nil {
-		err = d.set(ctx, open) // S2: a session that ended since it was used last costs no waiting
+	ctx, done := d.interruptible(ctx, true)
+	defer done()
+	d.turnTo(0)
+	err := d.arm(ctx, t.longest)
+	if err == nil {
+		err = d.send(ctx, true)
 	}
 	switch {
-	case err == nil, !open:
-		// A shut that failed shows in the looks that follow; they repeat it.
-	case errors.Is(err, switchctl.ErrTimeout), ctx.Err() != nil:
+	case err == nil, errors.Is(err, switchctl.ErrTimeout), ctx.Err() != nil:
 		// It may have been carried out, also where a command to shut came in between:
 		// only a look tells.
 	default:
 		d.failed(err, !d.loose.IsZero())
+	}
+}
+
+// shut sends the command by the way in use, and by the next if that one fails or has
+// not shut the door in its time. What failed everywhere shows in the looks that follow;
+// they repeat it.
+func (d *door) shut(ctx context.Context) {
+	if !d.accepted.IsZero() && time.Since(d.accepted) >= turnAfter {
+		d.turn(errors.New("the switch took the command and did not shut the port"))
+	}
+	err := d.anyWay(ctx, func(ctx context.Context) error { return d.send(ctx, false) })
+	if err == nil && d.accepted.IsZero() {
+		d.accepted = time.Now()
+	}
+}
+
+// send sends one command by the way in use. A session that ended since it was used last
+// costs no waiting (S2), and a row that is another one now is looked up again (S7).
+func (d *door) send(ctx context.Context, open bool) error {
+	held := d.port != nil
+	err := d.set(ctx, open)
+	moved := errors.Is(err, switchctl.ErrMoved)
+	if moved {
+		d.forget()
+	}
+	if lost := held && d.port == nil; moved || lost && !open && ctx.Err() == nil {
+		err = d.set(ctx, open)
+	}
+	return err
+}
+
+// anyWay calls f for the way in use, and for the others in turn while it fails. That the
+// port is another one now is no failure of a way, and none of them may get round it (S7).
+func (d *door) anyWay(ctx context.Context, f func(context.Context) error) error {
+	if len(d.by) == 1 {
+		return f(ctx)
+	}
+	var errs []error
+	for range d.by {
+		by, within := d.by[d.at].name, turnAfter
+		if d.at != 0 {
+			within = findWithin + setWithin // the last resort has the time that it needs
+		}
+		once, cancel := context.WithTimeout(ctx, within)
+		err := f(once)
+		cancel()
+		if err == nil || ctx.Err() != nil || errors.Is(err, switchctl.ErrMoved) {
+			return err
+		}
+		errs = append(errs, fmt.Errorf("by %s: %w", by, err))
+		d.turn(err)
+	}
+	return errors.Join(errs...)
+}
+
+// turn takes the next way, and tells of it if the door is to be shut.
+func (d *door) turn(why error) {
+	if len(d.by) == 1 {
+		return
+	}
+	d.turnTo((d.at + 1) % len(d.by))
+	if d.shutting && !d.detour {
+		d.detour = true
+		d.detoured(d.by[d.at].name, why)
+	}
+}
+
+func (d *door) turnTo(at int) {
+	if d.at != at {
+		d.forget()
+		d.at, d.accepted = at, time.Time{}
 	}
 }
 
@@ -290,11 +391,12 @@ func (d *door) find(ctx context.Context, anew bool) (switchctl.Port, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, findWithin)
 	defer cancel()
-	sw, err := d.way.session(ctx)
+	by := d.by[d.at]
+	sw, err := by.way.session(ctx)
 	if err != nil {
 		return nil, err
 	}
-	port, err := sw.Find(ctx, d.lookup)
+	port, err := sw.Find(ctx, by.lookup)
 	if err != nil {
 		return nil, d.judge(ctx, sw, err)
 	}
@@ -316,17 +418,18 @@ func (d *door) find(ctx context.Context, anew bool) (switchctl.Port, error) {
 
 // compare refuses a port that has taken the place of the one that was opened: what the
 // lookup finds now may be shut all along, while the one that was opened is not (S3, S7).
-// Only a switch that restarted may give the port another index.
+// Only a switch that restarted may give the port another index. The other ways may call it
+// by other names, and are asked only where the first gave no answer.
 func (d *door) compare(now switchctl.Reading) error {
 	was := d.opened
 	const drift = time.Minute // of the agent's clock against ours, within one window
 	restarted := now.At.Add(-now.Uptime).Sub(was.At.Add(-was.Uptime)) > drift
-	if was.Row.Index == 0 || now.Row.Name == was.Row.Name && (now.Row.Name != "" || now.Row.Description == was.Row.Description) &&
+	if was.Row.Index == 0 || d.at != 0 || now.Row.Name == was.Row.Name && (now.Row.Name != "" || now.Row.Description == was.Row.Description) &&
 		(now.Row.Index == was.Row.Index || restarted) {
 		return nil
 	}
 	return fmt.Errorf("%w: index %d (%s) was opened, and now port %s is index %d, to which nothing is sent; shut index %d at the switch, or give it its name back",
-		switchctl.ErrMoved, was.Row.Index, was.Row.Name, d.lookup, now.Row.Index, was.Row.Index)
+		switchctl.ErrMoved, was.Row.Index, was.Row.Name, d.by[0].lookup, now.Row.Index, was.Row.Index)
 }
 
 // judge drops a session that an error has made doubtful.
@@ -345,7 +448,7 @@ func (d *door) judge(ctx context.Context, from switchctl.Switch, err error) erro
 	if d.from == from {
 		err = errors.Join(err, d.forget())
 	}
-	return errors.Join(err, d.way.drop(from))
+	return errors.Join(err, d.by[d.at].way.drop(from))
 }
 
 // forget lets go of the port.
@@ -387,18 +490,25 @@ func (d *door) look(ctx context.Context, probe bool) sighting {
 }
 
 func (d *door) read(ctx context.Context) sighting {
-	reading, err := d.readPort(ctx)
+	var reading switchctl.Reading
+	err := d.anyWay(ctx, func(ctx context.Context) (err error) {
+		reading, err = d.readPort(ctx)
+		return err
+	})
 	if err == nil && reading.Row.Admin == switchctl.AdminUp && d.single {
 		d.loose = time.Time{} // this was it
 	}
 	s := sighting{at: time.Now(), reading: reading, sent: d.sent, loose: d.loose, err: err}
+	if len(d.by) > 1 {
+		s.by = d.by[d.at].name
+	}
 	if err == nil {
 		s.sight = window.Sight{
 			Read: true,
 			Up:   reading.Row.Admin != switchctl.AdminDown,
 			Link: !down(reading.Row.Oper),
 		}
-		if d.opening && d.opened.Row.Index == 0 {
+		if d.opening && d.at == 0 && d.opened.Row.Index == 0 {
 			d.opened = reading
 		}
 	}

@@ -180,6 +180,7 @@ func (f *fakeSwitch) connect(ctx context.Context) (switchctl.Switch, error) {
 type fakeSession struct {
 	*fakeSwitch
 	closed bool
+	by     *otherWay // nil for the first way, which has the faults
 }
 
 func (s *fakeSession) Rows(context.Context) ([]switchctl.Row, error) { panic("nobody asks") }
@@ -212,6 +213,56 @@ func (s *fakeSession) Find(ctx context.Context, l switchctl.Lookup) (switchctl.P
 	return &fakePort{s, l, row}, nil
 }
 
+// otherWay is a second way to the same switch, a command line that never fails unless a
+// test says so, and whose switch has a timer of its own.
+type otherWay struct {
+	*fakeSwitch
+	refuses error // to set the timer, or to take it back
+	timer   *time.Timer
+}
+
+func (o *otherWay) connect(context.Context) (switchctl.Switch, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.open++
+	return &otherSession{fakeSession{fakeSwitch: o.fakeSwitch, by: o}}, nil
+}
+
+type otherSession struct{ fakeSession }
+
+func (s *otherSession) Find(_ context.Context, l switchctl.Lookup) (switchctl.Port, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	row, err := l.Match(s.ports)
+	return &timedPort{fakePort{&s.fakeSession, l, row}}, err
+}
+
+type timedPort struct{ fakePort }
+
+func (p *timedPort) Arm(_ context.Context, after time.Duration) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.by.refuses != nil {
+		return p.by.refuses
+	}
+	p.diary.write("timer armed for %s", after)
+	p.by.timer = time.AfterFunc(after, func() { p.move(p.found.Index, false) })
+	return nil
+}
+
+func (p *timedPort) Disarm(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.by.refuses != nil {
+		return p.by.refuses
+	}
+	p.diary.write("timer disarmed")
+	if p.by.timer != nil {
+		p.by.timer.Stop()
+	}
+	return nil
+}
+
 type fakePort struct {
 	*fakeSession
 	asked switchctl.Lookup
@@ -226,6 +277,9 @@ func (p *fakePort) Read(ctx context.Context) (switchctl.Reading, error) {
 	}
 	p.mu.Lock()
 	fault, closed := p.read, p.closed
+	if p.by != nil {
+		fault = nil
+	}
 	p.mu.Unlock()
 	if closed {
 		return switchctl.Reading{}, net.ErrClosed
@@ -253,7 +307,10 @@ func (p *fakePort) Set(ctx context.Context, admin switchctl.Admin) error {
 		return err
 	}
 	p.mu.Lock()
-	fault, row, closed := p.set, p.rowAt(p.found.Index), p.closed
+	fault, row, closed, by := p.set, p.rowAt(p.found.Index), p.closed, ""
+	if p.by != nil {
+		fault, by = nil, " by core-cli"
+	}
 	p.mu.Unlock()
 	if closed {
 		return net.ErrClosed
@@ -262,7 +319,7 @@ func (p *fakePort) Set(ctx context.Context, admin switchctl.Admin) error {
 		return err
 	}
 	o := command{row.Index, admin == switchctl.AdminUp}
-	p.diary.write("SET %s %s", row.Name, word(o.up))
+	p.diary.write("SET %s %s%s", row.Name, word(o.up), by)
 	openings := p.told(o)
 	var c carriedOut
 	var err error
@@ -369,6 +426,7 @@ type night struct {
 	sw      *fakeSwitch
 	journal *fakeJournal
 	way     *way
+	other   *way // nil without a second way
 	claim   innerDoor
 	life    context.Context
 	end     context.CancelFunc
@@ -388,8 +446,13 @@ func inNight(t *testing.T, f func(*night)) {
 		defer func() {
 			n.end()
 			n.hands.Wait()
-			if err := n.way.close(); err != nil {
-				t.Error(err)
+			for _, w := range []*way{n.way, n.other} {
+				if w == nil {
+					continue
+				}
+				if err := w.close(); err != nil {
+					t.Error(err)
+				}
 			}
 			synctest.Wait()
 			if n.sw.open != 0 {
@@ -412,9 +475,9 @@ func (n *night) keeper(vault string, d doors) *keeper {
 		HasInner: d.inner != "", ReadWithin: 12 * time.Second, Repeat: 2 * time.Second, RepeatMax: time.Minute, Lag: 20 * time.Second,
 		Doors: [2]window.Limits{{OpenWithin: 30 * time.Second, ProveWithin: 60 * time.Second}, {OpenWithin: 30 * time.Second, ProveWithin: 60 * time.Second}},
 	}
-	both := [2]*door{newDoor(d.vault+"-door", switchctl.Lookup{Name: d.vault}, d.probe, n.way), nil}
+	both := [2]*door{newDoor(d.vault+"-door", d.probe, approach{"core", switchctl.Lookup{Name: d.vault}, n.way}), nil}
 	if d.inner != "" {
-		both[window.Inner] = newDoor(d.inner+"-door", switchctl.Lookup{Name: d.inner}, "", n.way)
+		both[window.Inner] = newDoor(d.inner+"-door", "", approach{"core", switchctl.Lookup{Name: d.inner}, n.way})
 	}
 	k := newKeeper(n.life, vault, rules, both, func(a Alarm) {
 		n.sw.mu.Lock()
@@ -430,6 +493,15 @@ func (n *night) keeper(vault string, d doors) *keeper {
 		n.claim.join(k)
 	}
 	return k
+}
+
+// second gives the vault's door of a keeper that does not run yet a second way.
+func (n *night) second(k *keeper) *otherWay {
+	o := &otherWay{fakeSwitch: n.sw}
+	n.other = &way{dial: o.connect}
+	d := k.doors[window.Vault]
+	d.by = append(d.by, approach{"core-cli", d.by[0].lookup, n.other})
+	return o
 }
 
 // run starts keepers and their doors.

@@ -167,7 +167,7 @@ type keeper struct {
 	alarm   func(Alarm)
 	clerk   *clerk
 	life    context.Context // outlives every window
-	inbox   chan any        // window.Event, sighted, shown, failed, request, order, answered, leased, renewed, ending, reached
+	inbox   chan any        // window.Event, sighted, shown, failed, request, order, timing, answered, leased, renewed, ending, reached
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and made anew at every step
@@ -177,6 +177,7 @@ type keeper struct {
 	request request // of the window in course, or the last
 	begun   time.Time
 	passage Passage
+	timer   timerState
 	ended   map[string]error // windows that were refused or finished, until somebody fetches them
 
 	// Only the goroutine of run uses what follows.
@@ -239,6 +240,10 @@ func newKeeper(life context.Context, vault string, rules window.Rules, doors [2]
 		if d != nil {
 			d.report = func(s sighting) { k.post(sighted{window.Side(side), s}) }
 			d.failed = func(err error, sent bool) { k.post(failed{window.Side(side), err, sent}) }
+			d.detoured = func(to string, why error) {
+				k.call(Alarm{At: time.Now(), Door: d.name, What: "is shut by another way, " + to, Why: why.Error()})
+			}
+			d.timed = func(t timing) { k.post(t) }
 		}
 	}
 	return k
@@ -296,6 +301,8 @@ func (k *keeper) take(m any) {
 		k.begin(m)
 	case order:
 		k.shutNow(m)
+	case timing:
+		k.timing(m)
 	case answered:
 		k.intended(m)
 	case leased:
@@ -389,7 +396,7 @@ func (k *keeper) step(e window.Event) {
 	k.shared.tell(k, state.Doors[window.Vault].Phase == window.Shut)
 	for _, a := range actions { // S2: what shuts a door goes first
 		if c, ok := a.(window.Command); ok && !c.Open {
-			k.doors[c.Side].command(false)
+			k.doors[c.Side].command(telling{})
 		}
 	}
 	for _, a := range actions {
@@ -468,6 +475,7 @@ func (k *keeper) moved(a window.Moved, at time.Time) {
 	k.mu.Unlock()
 	if a.Side == window.Vault && a.To == window.Shut {
 		k.withdrawLease()
+		k.disarm()
 	}
 	k.intents[a.Side] = nil
 	if a.To == window.Opening {
@@ -489,7 +497,7 @@ func (k *keeper) open(side window.Side) {
 		// Another keeper has it, or a door that is not proven shut (S6): the machine
 		// will ask again.
 	case i == nil:
-		k.doors[side].command(true)
+		k.doors[side].command(telling{open: true, longest: k.longest(side)})
 	case !i.asked:
 		i.asked = true
 		i.entry.Time = time.Now()
@@ -501,6 +509,14 @@ func (k *keeper) open(side window.Side) {
 			k.post(answered{i, err})
 		})
 	}
+}
+
+// longest is for how long the door may stand open from now on; 0 for one that rests open.
+func (k *keeper) longest(side window.Side) time.Duration {
+	if side == window.Inner {
+		return 0
+	}
+	return time.Until(k.state.Hard)
 }
 
 // withdraw takes back what still waits for the ledger: no command was sent, so none has
@@ -665,7 +681,8 @@ func (k *keeper) settle(ctx context.Context) error {
 		return context.Cause(k.life)
 	}
 	return k.await(ctx, func() bool {
-		return k.state.Window == "" && resting(k.state, window.Vault) &&
+		disarming := k.timer.armed && k.timer.vain == 0 && k.state.Doors[window.Vault].Phase == window.Shut
+		return k.state.Window == "" && resting(k.state, window.Vault) && !disarming &&
 			(k.doors[window.Inner] == nil || resting(k.state, window.Inner) || k.state.Doors[window.Inner].Tries > 0)
 	})
 }

@@ -206,14 +206,31 @@ func (s *Site) build() {
 }
 
 func (s *Site) door(name string) *door {
-	d := s.policy.Doors[name]
-	w := s.ways[d.Switch]
-	if w == nil {
-		conf := *s.policy.Switches[d.Switch]
-		w = &way{dial: func(ctx context.Context) (switchctl.Switch, error) { return s.parts.Switch(ctx, conf) }}
-		s.ways[d.Switch] = w
+	conf := s.policy.Doors[name]
+	d := newDoor(name, conf.Probe, approaches(s.policy, conf, s.way)...)
+	d.timer = conf.Timer != policies.TimerNone
+	return d
+}
+
+// way is the one session with a switch, whichever doors lie on it.
+func (s *Site) way(name string) *way {
+	if s.ways[name] == nil {
+		s.ways[name] = wayTo(s.parts, s.policy, name)
 	}
-	return newDoor(name, switchctl.Lookup(d.Port), d.Probe, w)
+	return s.ways[name]
+}
+
+func wayTo(parts Parts, p policies.Policy, name string) *way {
+	return &way{dial: func(ctx context.Context) (switchctl.Switch, error) { return parts.Switch(ctx, *p.Switches[name]) }}
+}
+
+// approaches are the ways to a door's port, its own first.
+func approaches(p policies.Policy, conf *policies.Door, to func(name string) *way) []approach {
+	all := []approach{{conf.Switch, switchctl.Lookup(conf.Port), to(conf.Switch)}}
+	if conf.Fallback != "" {
+		all = append(all, approach{conf.Fallback, switchctl.Lookup(conf.FallbackPort), to(conf.Fallback)})
+	}
+	return all
 }
 
 func (s *Site) rules(outer, inner string) window.Rules {

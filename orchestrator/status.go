@@ -12,7 +12,6 @@ import (
 	"airlock/ledger"
 	"airlock/orchestrator/window"
 	"airlock/policies"
-	"airlock/switchctl"
 )
 
 // Status is what a monitoring center polls. Its form is a contract: fields are added,
@@ -290,10 +289,11 @@ func Observe(ctx context.Context, p policies.Policy, parts Parts, r *ledger.Read
 
 // observeDoor reads one door through a session of its own.
 func observeDoor(ctx context.Context, parts Parts, p policies.Policy, name string, conf *policies.Door) DoorStatus {
-	w := &way{dial: func(ctx context.Context) (switchctl.Switch, error) {
-		return parts.Switch(ctx, *p.Switches[conf.Switch])
-	}}
-	d := newDoor(name, switchctl.Lookup(conf.Port), conf.Probe, w)
+	var ways []*way
+	d := newDoor(name, conf.Probe, approaches(p, conf, func(name string) *way {
+		ways = append(ways, wayTo(parts, p, name))
+		return ways[len(ways)-1]
+	})...)
 	s := d.look(ctx, true)
 	one := DoorStatus{Proof: s.proof(p.Timezone.Location)}
 	switch {
@@ -309,8 +309,10 @@ func observeDoor(ctx context.Context, parts Parts, p policies.Policy, name strin
 	if err := d.forget(); err != nil {
 		one.Proof += "; " + err.Error()
 	}
-	if err := w.close(); err != nil {
-		one.Proof += "; " + err.Error()
+	for _, w := range ways {
+		if err := w.close(); err != nil {
+			one.Proof += "; " + err.Error()
+		}
 	}
 	return one
 }

@@ -118,7 +118,14 @@ type Door struct {
 	// How long the switch may take until a command is seen to be carried out.
 	OpenWithin  Duration `yaml:"open_within" example:"30s"`  // default 30s
 	ProveWithin Duration `yaml:"prove_within" example:"60s"` // default 60s; then the door is stuck
+	// The switch's own timer, which shuts the port when nobody else does: auto sets it at
+	// each opening where one of the door's ways can, and does not open without it. Default
+	// auto.
+	Timer string `yaml:"timer" jsonschema:"enum=auto,enum=none" example:"auto"`
 }
+
+// TimerNone is the Timer of a door that does without the switch's own.
+const TimerNone = "none"
 
 // Port says which port; all that is given must match one row.
 type Port struct {

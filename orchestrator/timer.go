@@ -1,0 +1,158 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"airlock/ledger"
+	"airlock/orchestrator/window"
+	"airlock/switchctl"
+)
+
+// timerMargin is what the switch's own timer has over the time for which a door may stand
+// open: it is there for when nobody else shuts it (S4).
+const timerMargin = 2 * time.Minute
+
+const (
+	armWithin    = 30 * time.Second // a few commands on a slow console
+	disarmWithin = 30 * time.Second
+	disarmAgain  = 30 * time.Second // doubled at each try, up to
+	disarmMost   = 10 * time.Minute
+)
+
+// timing is what became of the switch's own timer.
+type timing struct {
+	at    time.Time
+	armed bool
+	by    string        // the way
+	after time.Duration // of an armed one
+	maybe bool          // nobody knows whether it is
+	err   error         // it could not be taken back
+}
+
+// arm has the switch itself shut the door after longest and a margin (S4), by the first
+// way that can. Where none can, there is nothing to arm. A repeated opening needs it no
+// second time.
+func (d *door) arm(ctx context.Context, longest time.Duration) error {
+	if !d.timer || longest == 0 || d.opening {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, armWithin)
+	defer cancel()
+	t := timing{armed: true, after: longest + timerMargin}
+	by, err := d.withTimer(ctx, func(p switchctl.Timer) error { return p.Arm(ctx, t.after) })
+	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+		return nil
+	case err != nil:
+		d.timed(timing{maybe: true})
+		return fmt.Errorf("the switch's own timer cannot be set (timer: none on the door does without it): %w", err)
+	}
+	t.at, t.by = time.Now(), by
+	d.timed(t)
+	return nil
+}
+
+// disarm takes the timer back, or tells that it could not, and tries again later. The door
+// is shut, so all that is left for the timer to do is to surprise a later window.
+func (d *door) disarm(ctx context.Context) {
+	ctx, done := d.interruptible(ctx, false)
+	defer done()
+	ctx, cancel := context.WithTimeout(ctx, disarmWithin)
+	defer cancel()
+	by, err := d.withTimer(ctx, func(p switchctl.Timer) error { return p.Disarm(ctx) })
+	if errors.Is(err, errors.ErrUnsupported) {
+		err = nil
+	}
+	d.timed(timing{at: time.Now(), by: by, err: err})
+}
+
+// withTimer calls f for the first way whose switch has a timer, and names it. Where none
+// has, the error wraps errors.ErrUnsupported.
+func (d *door) withTimer(ctx context.Context, f func(switchctl.Timer) error) (string, error) {
+	none := fmt.Errorf("no way to door %s has a timer: %w", d.name, errors.ErrUnsupported)
+	for _, by := range d.by {
+		sw, err := by.way.session(ctx)
+		if err != nil {
+			return by.name, err
+		}
+		port, err := sw.Find(ctx, by.lookup)
+		if err != nil {
+			return by.name, err
+		}
+		err = none
+		if timer, ok := port.(switchctl.Timer); ok {
+			err = f(timer)
+		}
+		if err = errors.Join(err, port.Close()); !errors.Is(err, errors.ErrUnsupported) {
+			return by.name, err
+		}
+	}
+	return "", none
+}
+
+// timing follows what becomes of the timer, and notes it.
+func (k *keeper) timing(t timing) {
+	d := k.doors[window.Vault]
+	k.mu.Lock()
+	was := k.timer
+	switch {
+	case t.err != nil:
+		k.timer.vain++
+	case t.maybe:
+		k.timer.armed = true
+	default:
+		k.timer = timerState{armed: t.armed}
+	}
+	now, request, id := k.timer, k.request, k.state.Window
+	k.mu.Unlock()
+	k.broadcast()
+	switch {
+	case t.err != nil:
+		if was.vain == 0 {
+			k.call(Alarm{At: t.at, Door: d.name, What: "is shut, and the switch's own timer could not be taken back", Why: t.err.Error()})
+		}
+		time.AfterFunc(min(disarmAgain<<min(was.vain, 16), disarmMost), func() { k.post(timing{maybe: true}) })
+		return
+	case t.maybe:
+		k.disarm()
+		return
+	case !now.armed && !was.armed:
+		return
+	}
+	e := ledger.Entry{
+		Time: t.at, Kind: ledger.KindTimer, Actor: request.actor, Reason: request.reason,
+		Door: d.name, Vault: k.vault, Window: id, To: timerDisarmed,
+		Detail: detail(timerDetail{By: t.by, After: t.after.Seconds()}),
+	}
+	if now.armed {
+		e.To = timerArmed
+	}
+	k.clerk.hand(func() { k.journal.Note(e) })
+}
+
+// What the ledger says of a switch's own timer.
+const (
+	timerArmed    = "armed"
+	timerDisarmed = "disarmed"
+)
+
+// timerState is what is known of the switch's own timer.
+type timerState struct {
+	armed bool // it may be running
+	vain  int  // tries to take it back
+}
+
+type timerDetail struct {
+	By    string  `json:"by,omitempty"`
+	After float64 `json:"after_seconds,omitempty"`
+}
+
+// disarm has the timer taken back once the door is proven shut.
+func (k *keeper) disarm() {
+	if k.timer.armed && k.state.Doors[window.Vault].Phase == window.Shut {
+		replace(k.doors[window.Vault].disarms, struct{}{})
+	}
+}
