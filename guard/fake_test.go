@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,9 @@ type fakeSwitch struct {
 	commands map[string]int           // SETs that reached it, by port
 	open     int                      // sessions
 
+	way      func(driver, call string) error     // dial, read, set
+	ignores  string                              // the driver by which a SET is accepted and not carried out
+	sentBy   map[string]int                      // SETs, by driver and user
 	dial     error                               // the switch cannot be reached
 	read     func(context.Context, string) error // by port
 	set      func(string) error
@@ -81,17 +85,28 @@ func (f *fakeSwitch) sent(name string) int {
 
 type session struct {
 	*fakeSwitch
+	conf   policies.Switch
 	closed bool
 }
 
-func (f *fakeSwitch) connect(ctx context.Context, _ policies.Switch) (switchctl.Switch, error) {
+func (f *fakeSwitch) connect(ctx context.Context, conf policies.Switch) (switchctl.Switch, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.dial != nil {
 		return nil, f.dial
 	}
+	if err := f.by(conf, "dial"); err != nil {
+		return nil, err
+	}
 	f.open++
-	return &session{fakeSwitch: f}, nil
+	return &session{fakeSwitch: f, conf: conf}, nil
+}
+
+func (f *fakeSwitch) by(conf policies.Switch, call string) error {
+	if f.way == nil {
+		return nil
+	}
+	return f.way(conf.Driver, call)
 }
 
 func (s *session) Rows(context.Context) ([]switchctl.Row, error) {
@@ -131,10 +146,10 @@ func (p *port) Close() error { return nil }
 func (p *port) now(ctx context.Context) (switchctl.Row, error) {
 	time.Sleep(time.Millisecond)
 	p.mu.Lock()
-	read, dial := p.read, p.dial
+	read, fault := p.read, cmp.Or(p.dial, p.by(p.conf, "read"))
 	p.mu.Unlock()
-	if dial != nil {
-		return switchctl.Row{}, dial
+	if fault != nil {
+		return switchctl.Row{}, fault
 	}
 	if read != nil {
 		if err := read(ctx, p.found.Name); err != nil {
@@ -171,8 +186,17 @@ func (p *port) Set(ctx context.Context, admin switchctl.Admin) error {
 	}
 	p.mu.Lock()
 	p.commands[p.found.Name]++
+	user := p.conf.Driver
+	if p.conf.CLI != nil {
+		user += " " + p.conf.CLI.User
+	}
+	p.sentBy[user]++
+	fault, ignored := p.by(p.conf, "set"), p.ignores == p.conf.Driver
 	set, slow := p.set, p.slow
 	p.mu.Unlock()
+	if fault != nil || ignored {
+		return fault
+	}
 	if set != nil {
 		return set(p.found.Name)
 	}
@@ -243,6 +267,7 @@ state: %s
 repository: {url: file:///nas, passphrase: {file: /etc/passphrase}}
 switches:
   core: {driver: snmp, address: "10.0.0.1:161", snmp: {version: 2c, insecure: true, community: {env: C}}}
+  core-cli: {driver: cli, address: "10.0.0.1:22", cli: {platform: frr, user: airlock, key: {env: K}, known_hosts: /h}}
 doors:
   vault-door: {switch: core, port: {name: p3}}
   second-door: {switch: core, port: {name: p4}}
@@ -267,7 +292,7 @@ func guarding(t *testing.T, f func(*site), before ...func(*site)) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		begun := time.Now()
-		sw := &fakeSwitch{t: t, begun: begun, downAt: map[string]time.Duration{}, commands: map[string]int{}}
+		sw := &fakeSwitch{t: t, begun: begun, downAt: map[string]time.Duration{}, commands: map[string]int{}, sentBy: map[string]int{}}
 		for i, name := range []string{"p1", "p3", "p4"} {
 			sw.ports = append(sw.ports, switchctl.Row{Index: i + 1, Name: name, Type: 6, Admin: switchctl.AdminDown, Oper: switchctl.OperDown})
 		}

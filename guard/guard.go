@@ -13,6 +13,10 @@
 // A lease that is renewed for longer than the door's vault has max_open does not help
 // either: the guard measures that by itself.
 //
+// A door with a second way (the policy's fallback) is read and shut by the one that
+// worked last. When a call by it fails, or a command is not seen to be carried out
+// within the guard's interval, the other is next; and so on in turn.
+//
 // The guard opens nothing, ever.
 package guard
 
@@ -100,8 +104,11 @@ func guarded(p policies.Policy) []string {
 func (g *guard) watch(name string) *watch {
 	door := g.Policy.Doors[name]
 	w := &watch{
-		guard: g, name: name, lookup: switchctl.Lookup(door.Port),
-		conf: *g.Policy.Switches[door.Switch], proveWithin: time.Duration(door.ProveWithin),
+		guard: g, name: name, proveWithin: time.Duration(door.ProveWithin),
+		ways: []way{{door.Switch, g.conf(door.Switch), switchctl.Lookup(door.Port)}},
+	}
+	if door.Fallback != "" {
+		w.ways = append(w.ways, way{door.Fallback, g.conf(door.Fallback), switchctl.Lookup(door.FallbackPort)})
 	}
 	for vault, v := range g.Policy.Vaults {
 		if v.Door == name {
@@ -109,6 +116,14 @@ func (g *guard) watch(name string) *watch {
 		}
 	}
 	return w
+}
+
+// conf is how the guard reaches a switch: its own way, if the policy gives it one.
+func (g *guard) conf(name string) policies.Switch {
+	if own := g.Policy.Guard.Switches[name]; own != nil {
+		return *own
+	}
+	return *g.Policy.Switches[name]
 }
 
 // note writes an entry, where there is a ledger.
@@ -132,6 +147,7 @@ func (g *guard) say(level slog.Level, text string, args ...any) {
 type evidence struct {
 	Lease string       `json:"lease,omitempty"` // why none is valid
 	Error string       `json:"error,omitempty"` // why the door could not be read
+	Way   string       `json:"way,omitempty"`   // the policy's name for how it was read
 	Admin int          `json:"admin,omitempty"` // ifAdminStatus
 	Oper  int          `json:"oper,omitempty"`  // ifOperStatus
 	In    uint64       `json:"in_octets,omitempty"`

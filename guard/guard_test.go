@@ -13,6 +13,7 @@ import (
 
 	"airlock/lease"
 	"airlock/ledger"
+	"airlock/policies"
 	"airlock/switchctl"
 )
 
@@ -253,6 +254,103 @@ func TestSwitchThatRefuses(t *testing.T) {
 		s.says("vault-door open → shutting", "vault-door ALARM stands open without a lease",
 			"vault-door shutting → stuck", "vault-door ALARM cannot be shut", "vault-door stuck → shut")
 	})
+}
+
+// S12: a door with a second way is shut by that when the first fails, in whatever
+// manner, and by the first when the second does; the evidence names the way.
+func TestSecondWay(t *testing.T) {
+	broken := func(driver, calls string) func(*fakeSwitch) {
+		return func(f *fakeSwitch) {
+			f.way = func(d, c string) error {
+				if d == driver && strings.Contains(calls, c) {
+					return switchctl.ErrTimeout
+				}
+				return nil
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		fault  func(*fakeSwitch)
+		within time.Duration
+		by     string
+	}{
+		"cannot be reached": {broken("snmp", "dial, read, set"), interval + promptly, "core-cli"},
+		"does not answer":   {broken("snmp", "read"), interval + promptly, "core-cli"},
+		"refuses":           {broken("snmp", "set"), interval + promptly, "core-cli"},
+		"ignores":           {func(f *fakeSwitch) { f.ignores = "snmp" }, 3*interval + promptly, "core-cli"},
+		"second is no help": {broken("cli", "dial, read, set"), interval + promptly, "core"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			guarding(t, func(s *site) {
+				time.Sleep(interval / 2)
+				s.sw.fault(func() { c.fault(s.sw) })
+				s.sw.move("p3", switchctl.AdminUp)
+				time.Sleep(time.Minute)
+				s.down(interval/2, interval/2+c.within)
+				s.says("vault-door open → shutting", "vault-door ALARM stands open without a lease", "vault-door shutting → shut")
+				if last := string(s.entries[len(s.entries)-1].Detail); !strings.Contains(last, fmt.Sprintf(`"way":%q`, c.by)) {
+					s.Errorf("it was not read as shut by %s: %s", c.by, last)
+				}
+			}, withFallback)
+		})
+	}
+}
+
+// Both ways fail in turns: the door is shut as soon as one of them works.
+func TestWaysFailInTurns(t *testing.T) {
+	guarding(t, func(s *site) {
+		down := map[string]bool{"snmp": true, "cli": true}
+		s.sw.fault(func() {
+			s.sw.way = func(d, c string) error {
+				if down[d] {
+					return fmt.Errorf("%s: %w", d, switchctl.ErrTimeout)
+				}
+				return nil
+			}
+		})
+		s.sw.move("p3", switchctl.AdminUp)
+		time.Sleep(time.Hour)
+		if why := string(s.entries[len(s.entries)-1].Detail); !strings.Contains(why, "by core: ") || !strings.Contains(why, "by core-cli: ") {
+			s.Errorf("the evidence does not name both ways: %s", why)
+		}
+		for _, works := range []string{"cli", "snmp", "cli"} {
+			from := s.elapsed()
+			s.sw.fault(func() { down["snmp"], down["cli"] = works != "snmp", works != "cli" })
+			time.Sleep(2 * interval)
+			s.down(from, from+interval+promptly)
+			s.sw.fault(func() { down["snmp"], down["cli"] = true, true })
+			s.sw.move("p3", switchctl.AdminUp)
+			time.Sleep(time.Minute)
+		}
+	}, withFallback)
+}
+
+// The guard has a user of its own at the switch.
+func TestGuardsOwnSwitch(t *testing.T) {
+	guarding(t, func(s *site) {
+		s.sw.fault(func() {
+			s.sw.way = func(d, _ string) error { return map[string]error{"snmp": switchctl.ErrTimeout}[d] }
+		})
+		s.sw.move("p3", switchctl.AdminUp)
+		time.Sleep(interval)
+		s.sw.mu.Lock()
+		defer s.sw.mu.Unlock()
+		if s.sw.sentBy["cli guard"] == 0 || len(s.sw.sentBy) != 1 {
+			s.Errorf("commands were sent by %v", s.sw.sentBy)
+		}
+	}, withFallback, func(s *site) {
+		own := *s.guard.Policy.Switches["core-cli"]
+		cli := *own.CLI
+		cli.User, own.CLI = "guard", &cli
+		s.guard.Policy.Guard.Switches = map[string]*policies.Switch{"core-cli": &own}
+	})
+}
+
+// withFallback leaves the vault's door alone with its guard, and gives it a second way.
+func withFallback(s *site) {
+	delete(s.guard.Policy.Doors, "second-door")
+	door := s.guard.Policy.Doors["vault-door"]
+	door.Fallback, door.FallbackPort = "core-cli", policies.Port{Name: "p3"}
 }
 
 // A switch that takes its time is asked again, and believed when it says so.

@@ -28,13 +28,14 @@ const firstPause = 100 * time.Millisecond
 type watch struct {
 	*guard
 	name, vault string
-	lookup      switchctl.Lookup
-	conf        policies.Switch
 	maxOpen     time.Duration // 0 for a door that is no vault's
 	proveWithin time.Duration
 
-	sw    switchctl.Switch
-	port  switchctl.Port
+	ways []way // the first is the one to use now
+	sw   switchctl.Switch
+	port switchctl.Port
+	told time.Time // when the first command to shut was accepted by this way; zero if none was
+
 	asked chan answer // a lease that is being read
 
 	window  string    // whose opening is measured
@@ -43,6 +44,13 @@ type watch struct {
 	state   string    // "": nothing is wrong; "shutting", "stuck" as in the ledger
 	overdue time.Time // since when it is not ""
 	tries   int
+}
+
+// way is how to reach a door's port.
+type way struct {
+	name   string // of the switch in the policy
+	conf   policies.Switch
+	lookup switchctl.Lookup
 }
 
 // answer is a lease that was read.
@@ -54,6 +62,7 @@ type answer struct {
 // sight is one look at a door.
 type sight struct {
 	reading switchctl.Reading
+	way     string        // by which it was read
 	err     error         // why it could not be read
 	lease   lease.Lease   // valid or not
 	left    time.Duration // for how long it may stand open from now on
@@ -111,7 +120,7 @@ func (w *watch) once(ctx context.Context) time.Duration {
 	case ctx.Err() != nil:
 		return 0
 	case s.left > 0:
-		w.state, w.tries = "", 0
+		w.state, w.tries, w.told = "", 0, time.Time{}
 		return min(interval, s.left)
 	case !s.up() && (w.state == "" || !s.link()):
 		w.shut(s)
@@ -119,6 +128,9 @@ func (w *watch) once(ctx context.Context) time.Duration {
 	}
 	var err error
 	if s.up() {
+		if !w.told.IsZero() && time.Since(w.told) >= interval {
+			w.turn(errors.New("the command was accepted, and is not carried out"))
+		}
 		err = w.set(ctx)
 		w.tries++
 	}
@@ -136,6 +148,7 @@ func (w *watch) look(ctx context.Context) sight {
 	_, before, _ := w.leave()
 	var s sight
 	s.reading, s.err = w.readPort(ctx)
+	s.way = w.ways[0].name
 	s.lease, s.left, s.why = w.leave()
 	if before > 0 && s.left <= 0 {
 		s.left = firstPause
@@ -193,7 +206,7 @@ func (w *watch) readLease() (lease.Lease, error) {
 
 func (w *watch) readPort(ctx context.Context) (switchctl.Reading, error) {
 	var r switchctl.Reading
-	err := w.use(ctx, func(ctx context.Context, p switchctl.Port) (err error) {
+	err := w.byAnyWay(ctx, func(ctx context.Context, p switchctl.Port) (err error) {
 		r, err = p.Read(ctx)
 		return err
 	})
@@ -202,9 +215,43 @@ func (w *watch) readPort(ctx context.Context) (switchctl.Reading, error) {
 
 // set tells the door to shut. What comes of it is seen by looking.
 func (w *watch) set(ctx context.Context) error {
-	return w.use(context.WithoutCancel(ctx), func(ctx context.Context, p switchctl.Port) error {
+	err := w.byAnyWay(context.WithoutCancel(ctx), func(ctx context.Context, p switchctl.Port) error {
 		return p.Set(ctx, switchctl.AdminDown)
 	})
+	if err == nil && w.told.IsZero() {
+		w.told = time.Now()
+	}
+	return err
+}
+
+// byAnyWay has f use the port by the first way by which that does not fail, and stays
+// with it.
+func (w *watch) byAnyWay(ctx context.Context, f func(context.Context, switchctl.Port) error) error {
+	var all []error
+	for range w.ways {
+		err := w.use(ctx, f)
+		if err == nil || len(w.ways) == 1 || ctx.Err() != nil {
+			return err
+		}
+		all = append(all, fmt.Errorf("by %s: %w", w.ways[0].name, err))
+		w.turn(err)
+	}
+	return errors.Join(all...)
+}
+
+// turn makes the next way the one to use.
+func (w *watch) turn(why error) {
+	w.told = time.Time{}
+	if len(w.ways) == 1 {
+		return
+	}
+	if w.tries < 3 { // then it is known
+		w.say(slog.LevelWarn, "trying another way", "door", w.name, "not", w.ways[0].name, "but", w.ways[1].name, "why", why)
+	}
+	if err := w.forget(); err != nil {
+		w.say(slog.LevelWarn, "a session did not end well", "door", w.name, "error", err)
+	}
+	w.ways = append(w.ways[1:len(w.ways):len(w.ways)], w.ways[0])
 }
 
 // use has f use the port. A session that was there before may have ended since, or the
@@ -240,11 +287,11 @@ func (w *watch) find(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, findWithin)
 	defer cancel()
 	var err error
-	if w.sw, err = w.Switch(ctx, w.conf); err != nil {
+	if w.sw, err = w.Switch(ctx, w.ways[0].conf); err != nil {
 		w.sw = nil
 		return err
 	}
-	w.port, err = w.sw.Find(ctx, w.lookup)
+	w.port, err = w.sw.Find(ctx, w.ways[0].lookup)
 	return err
 }
 
@@ -283,7 +330,7 @@ func (w *watch) shut(s sight) {
 		w.move(w.state, "shut", "read back as down", s)
 		w.say(slog.LevelInfo, "read back as down", "door", w.name, "after", time.Since(w.overdue).String())
 	}
-	w.state, w.tries = "", 0
+	w.state, w.tries, w.told = "", 0, time.Time{}
 }
 
 func (w *watch) move(from, to, reason string, s sight) {
@@ -310,7 +357,7 @@ func (w *watch) evidence(s sight) evidence {
 		return e
 	}
 	row := s.reading.Row
-	e.Index, e.Name, e.Admin, e.Oper = row.Index, row.Name, int(row.Admin), int(row.Oper)
+	e.Way, e.Index, e.Name, e.Admin, e.Oper = s.way, row.Index, row.Name, int(row.Admin), int(row.Oper)
 	e.In, e.Out = s.reading.InOctets, s.reading.OutOctets
 	return e
 }
