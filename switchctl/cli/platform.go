@@ -17,9 +17,10 @@ import (
 )
 
 // Platform is what one kind of switch shows and wants typed, as a file says it. In
-// commands {port} stands for the port's name as the switch lists it; {minutes} is for
-// the dead man's switch. Patterns are Go's regular expressions, over text without
-// carriage returns, escape sequences and prompts.
+// commands, and in patterns about one port, {port} stands for the port's name as the
+// switch lists it; the dead man's switch has more such words (see DeadMan). Patterns are
+// Go's regular expressions, over text without carriage returns, escape sequences and
+// prompts.
 type Platform struct {
 	Platform string `yaml:"platform"` // the file's name without .yaml
 	Title    string `yaml:"title"`
@@ -104,14 +105,9 @@ type Saved struct {
 	Command string  `yaml:"command"`
 	Section Pattern `yaml:"section"` // with {port}: the line that begins the port's part; none: all of it is about the port
 	Shut    Pattern `yaml:"shut"`    // with {port}: the line in it that proves the port shut
-	Save    string  `yaml:"save"`    // what a person types to make it so
-}
-
-// DeadMan is the switch's own way to shut the port after a time, whatever became of us.
-type DeadMan struct {
-	Arm    []string `yaml:"arm"`
-	Disarm []string `yaml:"disarm"`
-	Note   string   `yaml:"note"`
+	// Save is what a person types, once the port is shut, to have it saved so; nothing
+	// where every change is.
+	Save []string `yaml:"save"`
 }
 
 // Pattern is a regular expression of a platform file; the zero Pattern was not given.
@@ -127,7 +123,7 @@ func (p *Pattern) UnmarshalYAML(n ast.Node) error {
 	if !ok {
 		return at(n, fmt.Errorf("a pattern must be text in quotes, not %v", text.GetValue()))
 	}
-	compiled, err := regexp.Compile(strings.ReplaceAll(source, "{port}", `\{port\}`))
+	compiled, err := regexp.Compile(placeholder.ReplaceAllString(source, `\{$1\}`))
 	if err != nil {
 		return at(n, err)
 	}
@@ -152,9 +148,16 @@ func (p Pattern) given() bool { return p.Regexp != nil }
 
 func (p Pattern) is(text string) bool { return p.given() && p.MatchString(text) }
 
-// forPort is p with {port} filled in, as text and not as a pattern.
-func (p Pattern) forPort(name string) (Pattern, error) {
-	filled, err := regexp.Compile(strings.ReplaceAll(p.String(), `\{port\}`, regexp.QuoteMeta(name)))
+// with is p with the words in braces filled in, as text and not as patterns.
+func (p Pattern) with(w words) (Pattern, error) {
+	if !p.given() {
+		return p, nil
+	}
+	var pairs []string
+	for word, text := range w {
+		pairs = append(pairs, `\{`+word+`\}`, regexp.QuoteMeta(text))
+	}
+	filled, err := regexp.Compile(strings.NewReplacer(pairs...).Replace(p.String()))
 	return Pattern{filled}, err
 }
 
@@ -251,8 +254,14 @@ func (p *Platform) check(name string) error {
 	for _, d := range p.Dialogs {
 		must(d.When.given() && (d.Answer == "") != (d.Fail == ""), "dialogs: each needs when, and either answer or fail")
 	}
+	for _, template := range slices.Concat(p.Open, p.Shut) {
+		must(knows(template, "port"), fmt.Sprintf("%q: {port} is the only word in braces that open and shut know", template))
+	}
 	if s := p.Saved; s != nil {
 		must(s.Command != "" && s.Shut.given(), "saved: needs command and shut")
+	}
+	if p.DeadMan != nil {
+		wrong = append(wrong, p.DeadMan.check())
 	}
 	return errors.Join(wrong...)
 }

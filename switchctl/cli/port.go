@@ -103,19 +103,15 @@ func understood(e entry) error {
 }
 
 func (p *port) Set(ctx context.Context, admin switchctl.Admin) error {
-	templates := p.session.platform.Open
-	switch admin {
-	case switchctl.AdminUp:
-	case switchctl.AdminDown:
-		templates = p.session.platform.Shut
-	default:
+	if admin != switchctl.AdminUp && admin != switchctl.AdminDown {
 		return fmt.Errorf("set port %s: ifAdminStatus %d is neither up (1) nor down (2); nothing was sent", p.asked, admin)
 	}
 	err := p.do(ctx, func(c *console) error {
-		if _, err := p.now(c); err != nil {
+		e, err := p.now(c)
+		if err != nil {
 			return fmt.Errorf("nothing was set: %w", err)
 		}
-		commands, err := p.fill(templates)
+		commands, err := p.commands(admin, e)
 		if err != nil {
 			return &stillUsable{err}
 		}
@@ -127,46 +123,62 @@ func (p *port) Set(ctx context.Context, admin switchctl.Admin) error {
 	return nil
 }
 
+// commands is what is typed to set the port, which is e now.
+func (p *port) commands(admin switchctl.Admin, e entry) ([]string, error) {
+	w, err := p.session.platform.naming(p.typed)
+	switch {
+	case err != nil:
+		return nil, err
+	case admin == switchctl.AdminDown:
+		return w.fillAll(p.session.platform.Shut), nil
+	}
+	if deadline, ok := p.session.armed[p.typed]; ok && len(p.session.platform.DeadMan.Open) > 0 {
+		return p.armedOpening(w, e, deadline)
+	}
+	return w.fillAll(p.session.platform.Open), nil
+}
+
 // Saved tells what the port will be after the switch restarted, by its saved
-// configuration (S8): AdminDown where that proves it shut, AdminUp where it does not.
-// A platform that gives no way to know is an error that wraps errors.ErrUnsupported.
-func (p *port) Saved(ctx context.Context) (switchctl.Admin, error) {
+// configuration (S8).
+func (p *port) Saved(ctx context.Context) (switchctl.Saved, error) {
 	saved := p.session.platform.Saved
 	if saved == nil {
-		return switchctl.AdminUnknown, fmt.Errorf("port %s: platform %s gives no way to read the saved configuration: %w", p.asked, p.session.platform.Platform, errors.ErrUnsupported)
+		return switchctl.Saved{}, fmt.Errorf("port %s: platform %s gives no way to read the saved configuration: %w", p.asked, p.session.platform.Platform, errors.ErrUnsupported)
 	}
-	admin := switchctl.AdminUnknown
+	var answer switchctl.Saved
 	err := p.do(ctx, func(c *console) error {
-		if _, err := p.now(c); err != nil {
+		e, err := p.now(c)
+		if err != nil {
 			return err
 		}
-		command, err := c.platform.command(saved.Command, p.typed)
+		w, err := c.platform.naming(p.typed)
 		if err != nil {
 			return &stillUsable{err}
 		}
-		output, err := c.ask(command)
+		output, err := c.ask(w.fill(saved.Command))
 		if err != nil {
 			return err
 		}
-		admin, err = saved.admin(output, p.typed)
+		answer.Shut, err = saved.proves(output, w)
+		if err == nil && !answer.Shut {
+			answer.Cure = p.cure(e, w)
+		}
 		return err
 	})
 	if err != nil {
-		return switchctl.AdminUnknown, fmt.Errorf("read the saved configuration of port %s: %w", p.asked, err)
+		return switchctl.Saved{}, fmt.Errorf("read the saved configuration of port %s: %w", p.asked, err)
 	}
-	return admin, nil
+	return answer, nil
 }
 
-func (p *port) fill(templates []string) ([]string, error) {
-	var commands []string
-	for _, t := range templates {
-		command, err := p.session.platform.command(t, p.typed)
-		if err != nil {
-			return nil, err
-		}
-		commands = append(commands, command)
+// cure is what a person types to have the port come up shut: it is shut first, where it
+// is not.
+func (p *port) cure(e entry, w words) []string {
+	templates := p.session.platform.Saved.Save
+	if e.row.Admin != switchctl.AdminDown || len(templates) == 0 {
+		templates = slices.Concat(p.session.platform.Shut, templates)
 	}
-	return commands, nil
+	return w.fillAll(templates)
 }
 
 // Close ends this port's use of the session; the session stays.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -85,9 +86,18 @@ func TestConformance(t *testing.T) {
 				Settle:  10 * time.Second,
 				Rename:  func(to string) error { return sw.RenameDoor(sw.Door + strings.TrimPrefix(to, row.Name)) },
 				Silence: func(on bool) error { sw.Be(cliswitch.Mischief{Silent: on}); return nil },
+				Pass:    pass(sw),
 			})
 		})
 	}
+}
+
+// pass is nil where the platform has no dead man's switch.
+func pass(sw *cliswitch.Switch) func(time.Duration) {
+	if sw.Expect["arm"] == nil {
+		return nil
+	}
+	return sw.Pass
 }
 
 // TestBytesSent: exactly what the file says is typed, and no more.
@@ -225,21 +235,47 @@ func TestPaging(t *testing.T) {
 }
 
 // TestSaved: S8, only a line in the port's own part of the saved configuration proves
-// that it stays shut. Where the platform has no way, that is an error, not a guess.
+// that it stays shut; else it is told what to type, shutting first what is open. Where
+// the platform has no way, that is an error, not a guess.
 func TestSaved(t *testing.T) {
 	_, config := play(t, "awplus")
-	saved := func(name string) (switchctl.Admin, error) {
-		return find(t, dial(t, config), name).(interface {
-			Saved(context.Context) (switchctl.Admin, error)
-		}).Saved(t.Context())
+	saved := func(name string) (switchctl.Saved, error) {
+		return find(t, dial(t, config), name).(switchctl.Keeper).Saved(t.Context())
 	}
-	for name, want := range map[string]switchctl.Admin{"port1.0.3": switchctl.AdminDown, "port1.0.1": switchctl.AdminUp, "port1.0.2": switchctl.AdminUp} {
-		if admin, err := saved(name); err != nil || admin != want {
-			t.Errorf("%s: %v, %v; want %v", name, admin, err, want)
+	save := []string{"copy running-config startup-config"}
+	for name, want := range map[string]switchctl.Saved{
+		"port1.0.3": {Shut: true},
+		"port1.0.1": {Cure: append([]string{"configure terminal", "interface port1.0.1", "shutdown", "end"}, save...)},
+		"port1.0.2": {Cure: save},
+	} {
+		if got, err := saved(name); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %+v, %v; want %+v", name, got, err, want)
 		}
 	}
-	config.PlatformDir = own(t, "saved:\n  command: show startup-config\n  section: '^interface {port}$'\n  shut: '^ shutdown$'\n  save: copy running-config startup-config\n", "")
-	if admin, err := saved("port1.0.3"); !errors.Is(err, errors.ErrUnsupported) {
-		t.Errorf("%v, %v", admin, err)
+	config.PlatformDir = own(t, "saved:\n  command: show startup-config\n  section: '^interface {port}$'\n  shut: '^ shutdown$'\n  save: [copy running-config startup-config]\n", "")
+	if got, err := saved("port1.0.3"); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// TestSavedEverywhere: what the screens save shut is read as that on every platform that
+// has a way, and one that saves every change needs no saving.
+func TestSavedEverywhere(t *testing.T) {
+	for _, platform := range platforms(t) {
+		sw, config := play(t, platform)
+		got, err := find(t, dial(t, config), sw.Door).(switchctl.Keeper).Saved(t.Context())
+		switch {
+		case platform == "extreme_exos":
+			if !errors.Is(err, errors.ErrUnsupported) {
+				t.Errorf("%s: %+v, %v", platform, got, err)
+			}
+		case platform == "mikrotik_routeros", platform == "fortinet_fortiswitch": // every change is saved, and the door is open
+			shut := sw.Expect["shut"]
+			if err != nil || got.Shut || len(got.Cure) == 0 || !slices.Equal(got.Cure, shut[len(shut)-len(got.Cure):]) {
+				t.Errorf("%s: %+v, %v", platform, got, err)
+			}
+		case err != nil || !got.Shut:
+			t.Errorf("%s: %+v, %v", platform, got, err)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -190,30 +191,57 @@ func anyIs(patterns []Pattern, line string) bool {
 	return false
 }
 
-// admin looks into a saved configuration, in which a port that is not shut has no line
-// about it. A section goes on as long as its lines are indented.
-func (s *Saved) admin(output, port string) (switchctl.Admin, error) {
-	shut, err := s.Shut.forPort(port)
+// proves looks into a saved configuration, in which a port that is not shut has no line
+// about it.
+func (s *Saved) proves(output string, w words) (bool, error) {
+	shut, err := s.Shut.with(w)
 	if err != nil {
-		return switchctl.AdminUnknown, err
+		return false, err
 	}
-	section := Pattern{}
-	if s.Section.given() {
-		if section, err = s.Section.forPort(port); err != nil {
-			return switchctl.AdminUnknown, err
-		}
+	lines, err := sections(output, s.Section, w)
+	return slices.ContainsFunc(lines, shut.is), err
+}
+
+// sections is the lines of output that stand in the parts which begin with a line like
+// begin, that line included; all lines where begin is not given. A part goes on as long
+// as its lines are indented.
+func sections(output string, begin Pattern, w words) ([]string, error) {
+	begin, err := begin.with(w)
+	if err != nil {
+		return nil, err
 	}
-	inside := !s.Section.given()
+	var inside []string
+	in := !begin.given()
 	for line := range strings.Lines(output) {
 		line = strings.TrimRight(line, " \r\n")
-		if section.given() && (line == "" || line[0] != ' ') {
-			inside = section.is(line)
+		if begin.given() && (line == "" || line[0] != ' ') {
+			in = begin.is(line)
 		}
-		if inside && shut.is(line) {
-			return switchctl.AdminDown, nil
+		if in {
+			inside = append(inside, line)
 		}
 	}
-	return switchctl.AdminUp, nil
+	return inside, nil
+}
+
+// words are what stands for the words in braces of commands and patterns.
+type words map[string]string
+
+// placeholder is a word in braces that templates may have.
+var placeholder = regexp.MustCompile(`\{(port|plain|slot|seconds|minutes|hh|mm|time)\}`)
+
+// knows tells whether template has no other words in braces than these.
+func knows(template string, these ...string) bool {
+	for _, word := range placeholder.FindAllStringSubmatch(template, -1) {
+		if !slices.Contains(these, word[1]) {
+			return false
+		}
+	}
+	return true
+}
+
+func (w words) fill(template string) string {
+	return placeholder.ReplaceAllStringFunc(template, func(word string) string { return w[word[1:len(word)-1]] })
 }
 
 var (
@@ -221,18 +249,32 @@ var (
 	neverName = regexp.MustCompile("[\\x00-\\x1f\\x7f-\\x{10ffff}\"'`;|&$?!<>\\\\]")
 )
 
-// command fills a port's name into a template, or refuses a name that could be more
-// than one: it came from the switch, but texts there may have been typed by anybody.
-func (p *Platform) command(template, port string) (string, error) {
-	if !strings.Contains(template, "{port}") {
-		return template, nil
+func (w words) fillAll(templates []string) []string {
+	var commands []string
+	for _, t := range templates {
+		commands = append(commands, w.fill(t))
 	}
+	return commands
+}
+
+// naming is the words for a port, or refuses a name that could be more than one: it came
+// from the switch, but texts there may have been typed by anybody.
+func (p *Platform) naming(port string) (words, error) {
 	allowed := oneWord
 	if p.PortName.given() {
 		allowed = p.PortName.Regexp
 	}
 	if !allowed.MatchString(port) || neverName.MatchString(port) {
-		return "", fmt.Errorf("port %q: its name could be taken for more than a name by the command line; nothing was sent; use driver snmp for it, or give the port a plain name", port)
+		return nil, fmt.Errorf("port %q: its name could be taken for more than a name by the command line; nothing was sent; use driver snmp for it, or give the port a plain name", port)
 	}
-	return strings.ReplaceAll(template, "{port}", port), nil
+	return words{"port": port}, nil
+}
+
+// command fills a port's name into a template.
+func (p *Platform) command(template, port string) (string, error) {
+	if !strings.Contains(template, "{port}") {
+		return template, nil
+	}
+	w, err := p.naming(port)
+	return w.fill(template), err
 }

@@ -33,6 +33,9 @@ type Harness struct {
 	// Silence makes the switch take requests and answer none until it is called with
 	// false. nil: this switch cannot.
 	Silence func(bool) error
+	// Pass lets time go by on the switch at once. nil: this switch has no dead man's
+	// switch, or none that can be hurried.
+	Pass func(time.Duration)
 }
 
 // Conformance holds a driver to the contract of switchctl.Switch and switchctl.Port.
@@ -48,6 +51,9 @@ func Conformance(t *testing.T, h Harness) {
 	t.Run("closed switch", h.closedSwitch)
 	if h.Rename != nil {
 		t.Run("moved", h.moved)
+	}
+	if h.Pass != nil {
+		t.Run("the switch shuts by itself", h.deadMan)
 	}
 	if h.Silence != nil {
 		t.Run("a context ends a call", h.cancel)
@@ -393,4 +399,49 @@ func (h Harness) closeUnderWay(t *testing.T) {
 	if took := time.Since(began); took > soon {
 		t.Errorf("the call ended after %s", took)
 	}
+}
+
+// deadMan: S4, once armed the switch shuts the port whatever became of us, not early and
+// not much late; armed again, the newer time counts; disarmed, it does not, and the port
+// stays as it is.
+func (h Harness) deadMan(t *testing.T) {
+	p := h.port(t)
+	timer, ok := p.(switchctl.Timer)
+	if !ok {
+		t.Fatalf("%T is no switchctl.Timer", p)
+	}
+	is := func(when string, want switchctl.Admin) {
+		t.Helper()
+		if admin, err := h.Truth(); err != nil || admin != want {
+			t.Errorf("%s: the port is %v, %v; want %v", when, admin, err, want)
+		}
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(p.Set(t.Context(), switchctl.AdminDown))
+	must(timer.Disarm(t.Context()))
+	must(timer.Arm(t.Context(), 20*time.Minute))
+	must(timer.Arm(t.Context(), 45*time.Minute))
+	is("armed", switchctl.AdminDown)
+	must(p.Set(t.Context(), switchctl.AdminUp))
+	must(p.Set(t.Context(), switchctl.AdminUp))
+	h.Pass(45*time.Minute - time.Second)
+	is("before its time", switchctl.AdminUp)
+	h.Pass(150 * time.Second)
+	is("after its time", switchctl.AdminDown)
+
+	must(timer.Disarm(t.Context()))
+	must(timer.Arm(t.Context(), 45*time.Minute))
+	must(p.Set(t.Context(), switchctl.AdminUp))
+	must(p.Set(t.Context(), switchctl.AdminDown))
+	must(timer.Disarm(t.Context()))
+	is("disarmed", switchctl.AdminDown)
+	must(timer.Disarm(t.Context()))
+	must(p.Set(t.Context(), switchctl.AdminUp))
+	h.Pass(48 * time.Hour)
+	is("disarmed long ago", switchctl.AdminUp)
 }

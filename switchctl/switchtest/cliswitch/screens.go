@@ -13,20 +13,29 @@
 //	pager: --More--                shown after each 22 lines, until @nopager
 //	port: Gi1/0/1 up Gi|1001|…     a port: name, state, and words for the screens
 //	door: Gi1/0/1                  the port that tests shut
+//	clock: 2026-11-22 23:50:10     what its own clock says at first; only Pass moves it
 //	line: 'enter'                  what ends a line; default "\n"
 //
-// Each file is a command and what comes of it: "-- MODE: COMMAND --", where * is any mode
-// and {port} in the command any port, which is then the one that is meant. The text is a
-// Go template over the Switch (.Ports, .Port); its first lines may be
+// Each file is a command and what comes of it: "-- MODE: COMMAND --", where * is any mode,
+// {port} in the command any port, which is then the one that is meant, and {word} any one
+// word. The text is a Go template over the login (.Ports, .Port, .Word, .Clock, .Timers);
+// its first lines may be
 //
 //	@go MODE            another mode from now on
 //	@ask PROMPT         asks for the enable password, and goes on only with the right one
 //	@set up, @set down  the port is it at once
 //	@stage up, …        the port will be it at @commit, unless @discard comes first
+//	@timer [NAME]       a timer is begun, called so or {word}, and what follows is about it:
+//	@shuts              it will shut the port
+//	@at                 at the time of day {word}, hh:mm
+//	@in 1m              after {word} times so long
+//	@arm                it runs
+//	@disarm [NAME]      the timer of that name, or {word}, is no more; with * none is
 //	@nopager            no more paging in this login
 //	@bye                ends the login
 //
-// The files "shut" and "open" hold what a driver is expected to type for it.
+// Files without a mode hold what a driver is expected to type: "shut", "open", and, where
+// the switch has a timer, "arm", "open armed" (none: as open) and "disarm".
 package cliswitch
 
 import (
@@ -37,6 +46,7 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
 )
@@ -73,11 +83,12 @@ type scene struct {
 	pager   string
 	door    string
 	doorAt  int // index of it in ports
+	clock   time.Time
 	banner  []string
 	prompts map[string]string
 	ports   []*Port
 	screens []screen
-	expect  map[string][]string // "shut", "open"
+	expect  map[string][]string
 }
 
 type screen struct {
@@ -101,13 +112,10 @@ func parse(data []byte) (*scene, error) {
 		return nil, fmt.Errorf("door %q is no port", s.door)
 	}
 	for _, f := range archive.Files {
-		if f.Name == "shut" || f.Name == "open" {
-			s.expect[f.Name] = strings.Split(strings.TrimSpace(string(f.Data)), "\n")
-			continue
-		}
 		mode, command, ok := strings.Cut(f.Name, ": ")
 		if !ok {
-			return nil, fmt.Errorf("screen %q: must be MODE: COMMAND", f.Name)
+			s.expect[f.Name] = strings.Split(strings.TrimSpace(string(f.Data)), "\n")
+			continue
 		}
 		one, err := newScreen(mode, command, string(f.Data))
 		if err != nil {
@@ -140,6 +148,10 @@ func (s *scene) set(line string) error {
 		s.pager = value
 	case "door":
 		s.door = value
+	case "clock":
+		var err error
+		s.clock, err = time.Parse(time.DateTime, value)
+		return err
 	case "port":
 		name, rest, _ := strings.Cut(value, " up ")
 		up := rest != ""
@@ -154,7 +166,7 @@ func (s *scene) set(line string) error {
 }
 
 func newScreen(mode, command, text string) (screen, error) {
-	pattern := strings.ReplaceAll(regexp.QuoteMeta(command), `\{port\}`, `(\S+)`)
+	pattern := strings.NewReplacer(`\{port\}`, `(?P<port>[^\s"]+)`, `\{word\}`, `(?P<word>\S+)`).Replace(regexp.QuoteMeta(command))
 	s := screen{mode: mode, command: regexp.MustCompile("^" + pattern + "$")}
 	for strings.HasPrefix(text, "@") {
 		line, rest, _ := strings.Cut(text, "\n")
@@ -167,21 +179,25 @@ func newScreen(mode, command, text string) (screen, error) {
 	return s, err
 }
 
-// find is the screen of a command, and the port that it names.
-func (s *scene) find(mode, command string) (screen, *Port, bool) {
+// find is the screen of a command, and the port and the word that it names.
+func (s *scene) find(mode, command string) (one screen, port *Port, word string, ok bool) {
 	for _, one := range s.screens {
 		groups := one.command.FindStringSubmatch(command)
 		if groups == nil || one.mode != "*" && one.mode != mode {
 			continue
 		}
-		if len(groups) == 1 {
-			return one, nil, true
+		if at := one.command.SubexpIndex("word"); at >= 0 {
+			word = groups[at]
+		}
+		at := one.command.SubexpIndex("port")
+		if at < 0 {
+			return one, nil, word, true
 		}
 		for _, p := range s.ports {
-			if p.Name == groups[1] {
-				return one, p, true
+			if p.Name == groups[at] {
+				return one, p, word, true
 			}
 		}
 	}
-	return screen{}, nil, false
+	return screen{}, nil, "", false
 }

@@ -9,9 +9,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"airlock/switchctl"
 
@@ -28,7 +30,7 @@ type Switch struct {
 	KnownHosts string // file that pins its key
 	User       string
 	Door       string
-	Expect     map[string][]string // what is to be typed for "shut" and "open"
+	Expect     map[string][]string // what is to be typed for "shut", "open", "arm" …
 
 	listener net.Listener
 	config   *ssh.ServerConfig
@@ -36,6 +38,7 @@ type Switch struct {
 
 	mu       sync.Mutex
 	scene    *scene
+	timers   []*Timer
 	sent     []string
 	mischief Mischief
 	conns    map[net.Conn]bool
@@ -176,6 +179,39 @@ func (s *Switch) RenameDoor(to string) error {
 	return nil
 }
 
+// Pass lets so much time pass on the switch at once. Timers that were to fire meanwhile
+// have shut their ports when it returns.
+func (s *Switch) Pass(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.scene.clock = s.scene.clock.Add(d)
+	s.timers = slices.DeleteFunc(s.timers, func(t *Timer) bool {
+		if t.At.After(s.scene.clock) {
+			return false
+		}
+		t.Port.Up = false
+		return true
+	})
+}
+
+// Timers tells when each timer that runs will shut its port.
+func (s *Switch) Timers() map[string]time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := map[string]time.Time{}
+	for _, t := range s.timers {
+		at[t.Port.Name] = t.At
+	}
+	return at
+}
+
+// Now is what the switch's own clock says.
+func (s *Switch) Now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.scene.clock
+}
+
 func (s *Switch) accept() {
 	for {
 		conn, err := s.listener.Accept()
@@ -239,7 +275,9 @@ type login struct {
 	mode   string
 	paging bool
 	port   *Port
-	hidden bool // what is typed is not echoed
+	word   string
+	timer  *Timer // is being made
+	hidden bool   // what is typed is not echoed
 }
 
 // Ports and Port are for the screens.
@@ -247,6 +285,15 @@ func (l *login) Ports() []*Port { return l.scene.ports }
 
 // Port is the one that is meant.
 func (l *login) Port() *Port { return l.port }
+
+// Word is the one that a command named.
+func (l *login) Word() string { return l.word }
+
+// Clock is what the switch's own clock says.
+func (l *login) Clock() time.Time { return l.scene.clock }
+
+// Timers are those that run.
+func (l *login) Timers() []*Timer { return l.timers }
 
 func (l *login) run() {
 	for _, b := range l.scene.banner {
@@ -321,7 +368,7 @@ func (l *login) read() (string, error) {
 // obey does a command, and reports whether the login goes on.
 func (l *login) obey(command string) bool {
 	l.Switch.mu.Lock()
-	screen, port, known := l.scene.find(l.mode, command)
+	screen, port, word, known := l.scene.find(l.mode, command)
 	l.Switch.mu.Unlock()
 	if !known {
 		l.say(l.scene.unknown + "\n")
@@ -330,6 +377,7 @@ func (l *login) obey(command string) bool {
 	if port != nil {
 		l.port = port
 	}
+	l.word = word
 	for _, d := range screen.directives {
 		if done, stay := l.direct(d[0], d[1]); done {
 			return stay
@@ -376,6 +424,8 @@ func (l *login) direct(name, argument string) (done, stay bool) {
 		l.paging = false
 	case "@bye":
 		return true, false
+	default:
+		l.time(name, argument)
 	}
 	return false, true
 }
