@@ -6,6 +6,8 @@
 // setting ifAdminStatus twice to one value is setting it once. A switch that restarted
 // or changed its engine ID is discovered anew, once for a request.
 //
+// Traps and informs are received by a TrapListener.
+//
 // What was sent and not answered may have been carried out: such an error wraps
 // switchctl.ErrTimeout, whatever broke. An answer that is not authentic is no answer.
 // Nothing secret is in any error (S13).
