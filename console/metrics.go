@@ -67,6 +67,7 @@ func gauges() []gauge {
 				emit(float64(v.Generations), name)
 			}
 		}},
+		{"airlock_lockdown", "1 while there is a lockdown.", nil, func(st orchestrator.Status, emit func(float64, ...string)) { emit(truth(st.Lockdown != nil)) }},
 		{"airlock_ledger_entries", "Entries in the ledger.", nil, func(st orchestrator.Status, emit func(float64, ...string)) { emit(float64(st.Ledger.Entries)) }},
 		{"airlock_ledger_pending", "Entries that are not durable yet.", nil, func(st orchestrator.Status, emit func(float64, ...string)) { emit(float64(st.Ledger.Pending)) }},
 		{"airlock_alarms", "Alarms of this run of the executor, the newest fifty at most.", nil, func(st orchestrator.Status, emit func(float64, ...string)) { emit(float64(len(st.Alarms))) }},

@@ -29,7 +29,7 @@ func (p Problem) String() string {
 	return [...]string{"OK", "WARNING", "CRITICAL"}[p.Severity] + ": " + p.Text
 }
 
-// Problems lists what is wrong, worst first. Critical are a door that is not where it
+// Problems lists what is wrong, worst first. Critical are a lockdown, a door that is not where it
 // belongs, a ledger that cannot be written, an RPO that is not met, and a window that
 // failed, since the next one may come too late; an inner door that keeps gatherings
 // out is a warning.
@@ -37,6 +37,9 @@ func Problems(st orchestrator.Status) []Problem {
 	var all []Problem
 	add := func(s Severity, format string, args ...any) {
 		all = append(all, Problem{s, fmt.Sprintf(format, args...)})
+	}
+	if l := st.Lockdown; l != nil {
+		add(Critical, "lockdown since %s, by %s: %s", l.At.In(st.Time.Location()).Format("2006-01-02 15:04"), l.By, l.Reason)
 	}
 	for _, name := range slices.Sorted(maps.Keys(st.Doors)) {
 		if d := st.Doors[name]; Amiss(st, name) {

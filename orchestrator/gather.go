@@ -46,6 +46,7 @@ type Caller struct {
 	Actor  string    `json:"actor"`
 	Reason string    `json:"reason"`
 	Due    time.Time `json:"due,omitzero"` // when the schedule wanted it; zero if a person did
+	UID    int       `json:"uid"`          // the person's number in the operating system; -1 for none
 }
 
 // late reports whether a scheduled run comes later than a schedule's own slack.

@@ -25,6 +25,8 @@ type Made struct {
 	Passphrase bool   `json:"passphrase"` // the repository's, in its file
 	Repository bool   `json:"repository"`
 	PublicKey  string `json:"public_key"` // of the site, in the form of golang.org/x/mod/sumdb/note
+	// ReleaseKey ends a lockdown. It is told once, when it is made, and kept nowhere.
+	ReleaseKey string `json:"release_key,omitempty"`
 }
 
 // Init makes what a site lacks, and keeps what it has: the state folder, the site's
@@ -70,7 +72,11 @@ func Init(ctx context.Context, p policies.Policy, parts Parts, o Options) (made 
 		Time: time.Now(), Kind: ledger.KindInit, Actor: o.Actor, Reason: "airlock init",
 		Detail: detail(made),
 	})
-	return made, errors.Join(err, l.Close())
+	if err = errors.Join(err, l.Close()); err != nil {
+		return made, err
+	}
+	made.ReleaseKey, err = releaseKey(p.State) // last, since it is told but once
+	return made, err
 }
 
 // siteKey gives the public half of the site's Ed25519 key, and makes the key if there

@@ -167,7 +167,7 @@ type keeper struct {
 	alarm   func(Alarm)
 	clerk   *clerk
 	life    context.Context // outlives every window
-	inbox   chan any        // window.Event, sighted, shown, failed, request, order, timing, answered, leased, renewed, ending, reached
+	inbox   chan any        // window.Event, sighted, shown, failed, request, order, lock, timing, answered, leased, renewed, ending, reached
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and made anew at every step
@@ -303,6 +303,8 @@ func (k *keeper) take(m any) {
 		k.shutNow(m)
 	case timing:
 		k.timing(m)
+	case lock:
+		k.lock(m)
 	case answered:
 		k.intended(m)
 	case leased:
@@ -662,10 +664,7 @@ func (k *keeper) shut(ctx context.Context, side window.Side, actor, reason strin
 	case <-k.life.Done():
 		return context.Cause(k.life)
 	}
-	return k.await(ctx, func() bool {
-		p := k.state.Doors[side].Phase
-		return p == window.Shut || p == window.Stuck
-	})
+	return k.await(ctx, func() bool { return shutOrStuck(k.state, side) })
 }
 
 // settle returns once every door was read and is where it belongs, or stuck, which is
@@ -688,8 +687,7 @@ func (k *keeper) settle(ctx context.Context) error {
 }
 
 func resting(s window.State, side window.Side) bool {
-	p := s.Doors[side].Phase
-	return p == window.Shut || p == window.Stuck || side == window.Inner && p == window.Open
+	return shutOrStuck(s, side) || side == window.Inner && s.Doors[side].Phase == window.Open && !s.Locked
 }
 
 // await waits until there holds, which is called with the lock held.

@@ -77,7 +77,7 @@ func TestLedgerThatDoesNotTakeTheIntent(t *testing.T) {
 func TestShutWhileTheIntentIsBeingWritten(t *testing.T) {
 	inNight(t, func(n *night) {
 		k := n.started()
-		n.journal.fault(func(context.Context, ledger.Entry) error { time.Sleep(9 * time.Second); return nil }, nil)
+		n.journal.fault(slowly, nil)
 		over := n.begin(n.life, k, tenMinutes("w1", nothing))
 		time.Sleep(time.Second)
 		began := time.Now()
@@ -93,6 +93,12 @@ func TestShutWhileTheIntentIsBeingWritten(t *testing.T) {
 		time.Sleep(time.Minute)
 		n.never("SET p3 up")
 	})
+}
+
+// slowly is a ledger that takes its time.
+func slowly(context.Context, ledger.Entry) error {
+	time.Sleep(9 * time.Second)
+	return nil
 }
 
 // S2: shutting waits for nothing: not for the ledger, and not for an alert.

@@ -7,11 +7,12 @@ import (
 
 // Order is something that a person, or a program on their behalf, wants done now.
 type Order struct {
-	Verb    string   `json:"verb"`              // gather, window, shut, restore, verify, snapshots, status
+	Verb    string   `json:"verb"`              // gather, window, shut, lockdown, release, restore, verify, snapshots, status
 	Names   []string `json:"names,omitempty"`   // gather, snapshots: systems; shut: doors; none: all
 	Vault   string   `json:"vault,omitempty"`   // window, verify
 	Restore *Restore `json:"restore,omitempty"` // restore
 	Sample  float64  `json:"sample,omitempty"`  // verify: the part to read back, 0 to 1
+	Key     string   `json:"key,omitempty"`     // release: the release key, "" to release as another person
 	Caller
 }
 
@@ -45,6 +46,10 @@ func (s *Site) Do(ctx context.Context, o Order, watch Watch) (Outcome, error) {
 		out.Window = &r
 	case "shut":
 		err = s.Shut(ctx, o.Names, o.Caller)
+	case "lockdown":
+		err = s.Lockdown(ctx, o.Caller)
+	case "release":
+		err = s.Release(ctx, o.Caller, o.Key)
 	case "restore":
 		if o.Restore == nil {
 			return out, fmt.Errorf("restore: what shall be restored is missing")

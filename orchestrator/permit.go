@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 // valid for longer. The files are written by a goroutine of their own: a disk that hangs
 // holds up no shutting (S2).
 type permit struct {
+	state  string // the site's folder
 	folder lease.Folder
 	door   string
 	ttl    time.Duration
@@ -32,7 +34,7 @@ type permit struct {
 
 func newPermit(p policies.Policy, door string) *permit {
 	return &permit{
-		folder: lease.In(p.State), door: door, now: lease.Now, writer: newClerk(),
+		state: p.State, folder: lease.In(p.State), door: door, now: lease.Now, writer: newClerk(),
 		ttl: time.Duration(p.Guard.LeaseTTL), every: p.Guard.Renewal(),
 	}
 }
@@ -89,6 +91,10 @@ func (k *keeper) permit(i *intent) {
 	}
 	id, longest := k.state.Window, time.Until(k.state.Hard)
 	p.writer.hand(func() {
+		if locked, _ := lease.Locked(p.state); locked != nil {
+			k.post(leased{i, lease.Lease{}, fmt.Errorf("there is a lockdown, by %s: %s", locked.By, locked.Reason)})
+			return
+		}
 		l, err := p.folder.Issue(p.door, id, now, p.ttl, longest)
 		k.post(leased{i, l, err})
 	})

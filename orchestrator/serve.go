@@ -34,6 +34,9 @@ func (s *Site) Serve(ctx context.Context) error {
 		})
 	}
 	runs.Go(func() {
+		every(ctx, lockWatch, func() { s.followLock(ctx) })
+	})
+	runs.Go(func() {
 		every(ctx, time.Hour, func() { s.upkeep(ctx) })
 	})
 	runs.Wait()

@@ -79,6 +79,8 @@ type Site struct {
 	hands  sync.WaitGroup // doors and keepers
 	orders sync.WaitGroup // what is being done
 
+	unlocking sync.Mutex // held while a lockdown ends, or is looked for
+
 	opening chan struct{} // has room for one: who is in it uses repo
 	repo    *repository.Repository
 
@@ -148,6 +150,7 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	if err := s.journal.openErr; err != nil {
 		s.alarm(Alarm{At: time.Now(), What: "the ledger cannot be opened, so no door will be", Why: err.Error()})
 	}
+	s.followLock(ctx)
 	s.recover(ctx)
 	for _, k := range s.keepers {
 		k.journal = s.journal
@@ -258,6 +261,9 @@ func (s *Site) recover(ctx context.Context) {
 		if k.vault == "" {
 			continue
 		}
+		if last, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindTimer, Door: k.doors[window.Vault].name}); ok && last.To == timerArmed {
+			k.post(timing{maybe: true})
+		}
 		begun, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindWindow, Vault: k.vault})
 		if ok && (begun.To == copying || begun.To == restoring || begun.To == verifying) {
 			s.journal.Note(ledger.Entry{
@@ -269,14 +275,25 @@ func (s *Site) recover(ctx context.Context) {
 	}
 }
 
-// owed reports whether a window, and no person, shut the inner door last.
+// owed reports whether the inner door was shut since it was open last, and no person
+// wanted it so. That it was proven shut once more changes nothing.
 func (s *Site) owed(ctx context.Context, name string) bool {
-	last, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindDoor, Door: name, To: window.Shutting.String()})
-	if !ok {
+	if s.journal.openErr != nil {
 		return false
 	}
-	open, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindDoor, Door: name, To: window.Open.String()})
-	return (!ok || open.Seq < last.Seq) && !strings.HasPrefix(last.Reason, byHand)
+	f := ledger.Filter{Kind: ledger.KindDoor, Door: name, To: window.Open.String()}
+	if open, ok := s.journal.last(ctx, f); ok {
+		f.AfterSeq = open.Seq
+	}
+	f.To = window.Shutting.String()
+	owed := false
+	for e, err := range s.journal.Entries(ctx, f) {
+		if err != nil || strings.HasPrefix(e.Reason, byHand) {
+			return false
+		}
+		owed = owed || e.From != window.Shut.String()
+	}
+	return owed
 }
 
 // byHand begins the reason of a door's shutting that a person ordered, after which

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"airlock/lease"
 	"airlock/ledger"
 	"airlock/orchestrator/window"
 	"airlock/policies"
@@ -17,16 +18,18 @@ import (
 // Status is what a monitoring center polls. Its form is a contract: fields are added,
 // never renamed.
 type Status struct {
-	Site    string                  `json:"site"`
-	Time    time.Time               `json:"time"`
-	Version string                  `json:"version"`
-	Serving bool                    `json:"serving"` // an executor runs
-	Doors   map[string]DoorStatus   `json:"doors"`
-	Systems map[string]SystemStatus `json:"systems"`
-	Vaults  map[string]VaultStatus  `json:"vaults"`
-	Ledger  LedgerStatus            `json:"ledger"`
-	Running []Progress              `json:"running"` // what is being done
-	Alarms  []Alarm                 `json:"alarms"`  // of this run of the executor, oldest first
+	Site    string    `json:"site"`
+	Time    time.Time `json:"time"`
+	Version string    `json:"version"`
+	Serving bool      `json:"serving"` // an executor runs
+	// Lockdown is the one in force: nothing is opened.
+	Lockdown *lease.Lockdown         `json:"lockdown,omitempty"`
+	Doors    map[string]DoorStatus   `json:"doors"`
+	Systems  map[string]SystemStatus `json:"systems"`
+	Vaults   map[string]VaultStatus  `json:"vaults"`
+	Ledger   LedgerStatus            `json:"ledger"`
+	Running  []Progress              `json:"running"` // what is being done
+	Alarms   []Alarm                 `json:"alarms"`  // of this run of the executor, oldest first
 }
 
 // DoorStatus is one door.
@@ -152,6 +155,7 @@ func observe(ctx context.Context, p policies.Policy, r *ledger.Reader) (Status, 
 		Site: p.Site, Time: now, Doors: map[string]DoorStatus{},
 		Systems: map[string]SystemStatus{}, Vaults: map[string]VaultStatus{}, Running: []Progress{}, Alarms: []Alarm{},
 	}
+	st.Lockdown, _ = lease.Locked(p.State) // one that cannot be read says so itself
 	for name, system := range p.Systems {
 		one := SystemStatus{Title: system.Title, NextRun: system.Schedule.Next(now), RPOMet: system.RPO == 0}
 		if err := one.recall(ctx, r, name, system, now); err != nil {

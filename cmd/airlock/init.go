@@ -84,6 +84,10 @@ func (a *app) recoveryKit(p policies.Policy, made orchestrator.Made, show bool) 
 	for _, name := range keys(p.Vaults) {
 		fmt.Fprintf(&vaults, "  vault        %s: %s\n", name, p.Vaults[name].URL)
 	}
+	release := "told when it was made; if it is lost, remove " + filepath.Join(p.State, "keys", "release.sha256") + " and run init again"
+	if made.ReleaseKey != "" {
+		release = made.ReleaseKey
+	}
 	news := func(b bool) string {
 		if b {
 			return "made now"
@@ -99,6 +103,7 @@ Print this page and keep it in the safe, away from the hospital's machines.
   repository   %s (%s)
   passphrase   %s
 %s  public key   %s (%s)
+  release key  %s
   ledger       %s
 
 Restore with airlock, once it is installed and this policy file is in place:
@@ -111,8 +116,11 @@ Restore with nothing but a vault's disk and the stock kopia program (https://kop
   kopia snapshot list --all
   kopia snapshot restore ID DIR
 
+The release key ends a lockdown without a second person. Only this page has it.
+解除キーがあれば、ひとりでも緊急封鎖を解除できます。この用紙にしかありません。
+
 Without the passphrase nothing can be restored, by anybody.
 パスフレーズがなければ、誰にも復元できません。
-`, p.Site, p.Repository.URL, news(made.Repository), passphrase, vaults.String(), made.PublicKey, news(made.Key), filepath.Join(p.State, "ledger.db"))
+`, p.Site, p.Repository.URL, news(made.Repository), passphrase, vaults.String(), made.PublicKey, news(made.Key), release, filepath.Join(p.State, "ledger.db"))
 	return err
 }

@@ -118,6 +118,7 @@ const (
 	hintBusy         = "Another airlock command is at work on this site; wait for it, or run: airlock status"
 	hintRefused      = "No door was opened. Put right what is named above, and give the command again."
 	hintNoRepository = "If the place is the right one, make the repository with: airlock init"
+	hintLocked       = "Another person than the one who locked ends it: airlock release --reason TEXT; alone, with --key FILE and the key of the recovery kit"
 	hintPermission   = "Run airlock as the user to whom the state folder belongs, as root perhaps: sudo airlock …"
 )
 
@@ -128,6 +129,8 @@ func hint(err error) string {
 		return hintNotShut
 	case errors.Is(err, orchestrator.ErrBusy):
 		return hintBusy
+	case errors.Is(err, orchestrator.ErrNotReleased):
+		return hintLocked
 	case errors.Is(err, orchestrator.ErrRefused):
 		return hintRefused
 	case errors.Is(err, repository.ErrNoRepository):
@@ -198,7 +201,7 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	add("set", a.initCommand(), a.checkCommand(), a.planCommand(), a.portsCommand(), a.demoCommand())
-	add("run", a.serveCommand(), a.guardCommand(), a.gatherCommand(), a.windowCommand(), a.shutCommand())
+	add("run", a.serveCommand(), a.guardCommand(), a.gatherCommand(), a.windowCommand(), a.shutCommand(), a.lockdownCommand(), a.releaseCommand())
 	add("look", a.statusCommand(), a.snapshotsCommand(), a.restoreCommand(), a.verifyCommand(), a.auditCommand())
 	a.words.help(root)
 	return root

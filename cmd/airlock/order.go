@@ -25,7 +25,7 @@ const busyFor = 10 * time.Second
 // order has an order carried out: by the executor that runs, or by this process, which
 // then is the executor for as long as that takes.
 func (a *app) order(ctx context.Context, p policies.Policy, o orchestrator.Order) (orchestrator.Outcome, error) {
-	o.Actor = actor()
+	o.Actor, o.UID = actor(), person()
 	watch, end := a.progress()
 	defer end()
 	for began := time.Now(); ; {

@@ -132,6 +132,9 @@ func (a *app) printStatus(st orchestrator.Status) error {
 		executor = a.text("executor %s runs", st.Version)
 	}
 	fmt.Fprintf(a.out, "%s  %s  (%s)\n\n", st.Site, st.Time.Format(timeLayout), executor)
+	if l := st.Lockdown; l != nil {
+		fmt.Fprintf(a.out, "%s\n\n", a.text("LOCKDOWN since %s, by %s: %s", at(l.At), plain(l.By), plain(l.Reason)))
+	}
 	if err := errors.Join(a.doorTable(st, at), a.systemTable(st, at), a.vaultTable(st, at)); err != nil {
 		return err
 	}

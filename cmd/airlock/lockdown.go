@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"strconv"
+	"strings"
+	"time"
+
+	"airlock/lease"
+	"airlock/orchestrator"
+	"airlock/policies"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) lockdownCommand() *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use:   "lockdown --reason TEXT",
+		Short: "Shut every door now, end every window, and open nothing until it is released",
+		Long: "Shut every door now, the departments' as well, end every window, and open nothing, across restarts, until another person runs release. " +
+			"It stands from the moment when it is written down, even if the executor does not answer: the guard then shuts the vaults' doors.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if strings.TrimSpace(reason) == "" {
+				return fmt.Errorf("%w: say why: --reason TEXT", errUsage)
+			}
+			p, err := a.policy()
+			if err != nil {
+				return err
+			}
+			by := orchestrator.Caller{Actor: actor(), UID: person(), Reason: reason}
+			written := lease.Lock(p.State, lease.Lockdown{At: time.Now(), By: by.Actor, UID: by.UID, Reason: reason})
+			_, err = a.order(c.Context(), p, orchestrator.Order{Verb: "lockdown", Caller: by})
+			if a.json {
+				return errors.Join(err, a.printJSON(map[string]bool{"locked": written == nil, "shut": err == nil}))
+			}
+			if err == nil {
+				a.print("lockdown: proven shut: %s", strings.Join(keys(p.Doors), ", "))
+				a.print("Another person ends it with: airlock release --reason TEXT")
+				return nil
+			}
+			if written == nil {
+				a.print("the lockdown stands, and nothing is opened; what its doors are, this error says")
+			}
+			return errors.Join(err, written)
+		},
+	}
+	a.jsonFlag(c)
+	c.Flags().StringVar(&reason, "reason", "", "why, for the ledger; needed")
+	return c
+}
+
+func (a *app) releaseCommand() *cobra.Command {
+	var reason, keyFile string
+	c := &cobra.Command{
+		Use:   "release --reason TEXT",
+		Short: "End a lockdown that another person began",
+		Long: "End a lockdown. It takes another person than the one who began it, by their login, or the release key of the recovery kit. " +
+			"The doors that it shut of those that rest open are opened again.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if strings.TrimSpace(reason) == "" {
+				return fmt.Errorf("%w: say why: --reason TEXT", errUsage)
+			}
+			p, err := a.policy()
+			if err != nil {
+				return err
+			}
+			key, err := readKey(c.InOrStdin(), keyFile)
+			if err != nil {
+				return err
+			}
+			return a.release(c.Context(), p, key, reason)
+		},
+	}
+	a.jsonFlag(c)
+	c.Flags().StringVar(&reason, "reason", "", "why, for the ledger; needed")
+	c.Flags().StringVar(&keyFile, "key", "", "`file` with the release key, - for the standard input")
+	return c
+}
+
+func (a *app) release(ctx context.Context, p policies.Policy, key, reason string) error {
+	_, err := a.order(ctx, p, orchestrator.Order{Verb: "release", Key: key, Caller: orchestrator.Caller{Reason: reason}})
+	if a.json {
+		return errors.Join(err, a.printJSON(map[string]bool{"released": err == nil}))
+	}
+	if err == nil {
+		a.print("released; doors that rest open are open again")
+	}
+	return err
+}
+
+// readKey reads the release key; it is on no command line, which everybody can see (S13).
+func readKey(in io.Reader, file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return "", fmt.Errorf("%w: the release key: %w", errUsage, err)
+		}
+		defer f.Close() // only read
+		in = f
+	}
+	text, err := io.ReadAll(io.LimitReader(in, 4096))
+	if err != nil {
+		return "", fmt.Errorf("the release key: %w", err)
+	}
+	key := strings.TrimSpace(string(text))
+	if key == "" {
+		return "", fmt.Errorf("%w: there is no release key in %s", errUsage, file)
+	}
+	return key, nil
+}
+
+// person is the number of whoever sits at the keyboard: by the login, which sudo and su
+// leave as it is, else by sudo, else of the process; -1 if there is none.
+func person() int {
+	if text, err := os.ReadFile("/proc/self/loginuid"); err == nil {
+		const unset = 1<<32 - 1
+		if id, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 32); err == nil && id != unset {
+			return int(id)
+		}
+	}
+	if id, err := strconv.Atoi(os.Getenv("SUDO_UID")); err == nil {
+		return id
+	}
+	if name := os.Getenv("SUDO_USER"); name != "" {
+		if u, err := user.Lookup(name); err == nil {
+			if id, err := strconv.Atoi(u.Uid); err == nil {
+				return id
+			}
+		}
+	}
+	return os.Getuid()
+}

@@ -1,0 +1,247 @@
+package orchestrator
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"airlock/lease"
+	"airlock/ledger"
+	"airlock/orchestrator/window"
+)
+
+// ErrNotReleased: whoever asked may not end the lockdown.
+var ErrNotReleased = errors.New("the lockdown stands")
+
+// What the ledger says of lockdowns.
+const (
+	lockedDown  = "locked"
+	released    = "released"
+	notReleased = "refused"
+	byLockdown  = "lockdown:" // begins the reason of what a lockdown does
+)
+
+// lockWatch is how often the executor looks whether somebody locked the site without it,
+// as the command does when the executor does not answer.
+const lockWatch = time.Second
+
+// Lockdown shuts every door, ends every window, and refuses every opening until Release,
+// across restarts. It returns once every door is proven shut, or stuck (ErrNotShut). The
+// doors are told first (S2); an error other than ErrNotShut says that the lockdown would
+// not outlive this executor. In a lockdown it proves every door shut anew.
+func (s *Site) Lockdown(ctx context.Context, by Caller) error {
+	at := time.Now()
+	reason := strings.TrimSpace(byLockdown + " " + by.Reason)
+	for _, k := range s.keepers {
+		k.post(lock{at, by.Actor, reason})
+	}
+	s.journal.Note(ledger.Entry{
+		Time: at, Kind: ledger.KindLock, Actor: by.Actor, Reason: by.Reason, To: lockedDown,
+		Detail: detail(lockDetail{UID: by.UID}),
+	})
+	err := lease.Lock(s.policy.State, lease.Lockdown{At: at, By: by.Actor, UID: by.UID, Reason: by.Reason})
+	if err != nil {
+		s.alarm(Alarm{At: time.Now(), What: "the lockdown would not outlive this executor", Why: err.Error()})
+	}
+	for _, k := range s.keepers {
+		err = errors.Join(err, k.locked(ctx))
+	}
+	return err
+}
+
+type lockDetail struct {
+	UID int `json:"uid"`
+}
+
+// Release ends a lockdown, by another person than the one who began it, or with the key
+// that init made. The doors that it shut of those that rest open are opened again. A
+// release that is refused, or whose entry the ledger does not take, leaves all as it is.
+func (s *Site) Release(ctx context.Context, by Caller, key string) error {
+	standing := s.standing(ctx)
+	if standing == nil {
+		return fmt.Errorf("there is no lockdown")
+	}
+	e := ledger.Entry{
+		Time: time.Now(), Kind: ledger.KindRelease, Actor: by.Actor, Reason: by.Reason, From: lockedDown, To: released,
+		Detail: detail(lockDetail{UID: by.UID}),
+	}
+	if err := s.mayRelease(*standing, by, key); err != nil {
+		e.To = notReleased
+		s.journal.Note(e)
+		s.alarm(Alarm{At: e.Time, What: "somebody tried to end the lockdown", Why: by.Actor + ": " + err.Error()})
+		return err
+	}
+	if err := s.unlock(ctx, e); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotReleased, err)
+	}
+	return s.Settle(ctx)
+}
+
+// unlock ends the lockdown once e is durable, for what it opens is logged before (S1).
+func (s *Site) unlock(ctx context.Context, e ledger.Entry) error {
+	s.unlocking.Lock()
+	defer s.unlocking.Unlock()
+	logging, cancel := context.WithTimeout(ctx, intentWithin)
+	defer cancel()
+	if _, err := s.journal.Append(logging, e); err != nil {
+		return fmt.Errorf("the ledger does not take its end: %w", err)
+	}
+	if err := lease.Unlock(s.policy.State); err != nil {
+		return err
+	}
+	for _, k := range s.keepers {
+		k.post(window.Release{At: time.Now()})
+	}
+	return nil
+}
+
+func (s *Site) mayRelease(standing lease.Lockdown, by Caller, key string) error {
+	if key != "" {
+		return rightKey(s.policy.State, key)
+	}
+	if by.UID == standing.UID || standing.UID < 0 || by.UID < 0 {
+		return fmt.Errorf("%w: it was begun by %s, and another person has to end it; or give the release key of the recovery kit with --key", ErrNotReleased, standing.By)
+	}
+	return nil
+}
+
+// standing is the lockdown in force, nil if there is none: by its file, or by the ledger
+// where the file went away without a release.
+func (s *Site) standing(ctx context.Context) *lease.Lockdown {
+	if l, _ := lease.Locked(s.policy.State); l != nil { // one that cannot be read stands too
+		return l
+	}
+	e, ok := s.lockEntry(ctx)
+	if !ok {
+		return nil
+	}
+	var d lockDetail
+	if err := json.Unmarshal(e.Detail, &d); err != nil {
+		d.UID = -1
+	}
+	return &lease.Lockdown{At: e.Time, By: e.Actor, UID: d.UID, Reason: e.Reason}
+}
+
+// lockEntry is the ledger's entry of a lockdown that no release ended.
+func (s *Site) lockEntry(ctx context.Context) (ledger.Entry, bool) {
+	began, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindLock})
+	if !ok {
+		return began, false
+	}
+	ended, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindRelease, To: released})
+	return began, !ok || ended.Seq < began.Seq
+}
+
+// followLock holds to the lockdown in force, if there is one: its file and its entry are
+// made where they are missing, and keepers are told who do not know.
+func (s *Site) followLock(ctx context.Context) {
+	s.unlocking.Lock()
+	defer s.unlocking.Unlock()
+	l := s.standing(ctx)
+	if l == nil {
+		return
+	}
+	for _, k := range s.keepers {
+		if !k.isLocked() {
+			k.post(lock{time.Now(), l.By, strings.TrimSpace(byLockdown + " " + l.Reason)})
+		}
+	}
+	if _, ok := s.lockEntry(ctx); !ok {
+		s.journal.Note(ledger.Entry{Time: l.At, Kind: ledger.KindLock, Actor: l.By, Reason: l.Reason, To: lockedDown, Detail: detail(lockDetail{l.UID})})
+	}
+	if known, _ := lease.Locked(s.policy.State); known == nil {
+		why := "its file was taken away without a release"
+		if err := lease.Lock(s.policy.State, *l); err != nil {
+			why += ", and cannot be made anew: " + err.Error()
+		}
+		s.alarm(Alarm{At: time.Now(), What: "the lockdown stands", Why: why})
+	}
+}
+
+// lock is a lockdown on its way to a keeper.
+type lock struct {
+	at            time.Time
+	actor, reason string
+}
+
+func (k *keeper) lock(l lock) {
+	k.mu.Lock()
+	if k.state.Window == "" {
+		k.request = request{actor: l.actor, reason: l.reason}
+	}
+	k.mu.Unlock()
+	k.withdraw(l.reason)
+	k.step(window.Lock{At: l.at, Why: l.reason})
+}
+
+func (k *keeper) isLocked() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.state.Locked
+}
+
+// locked returns once both doors are proven shut in a lockdown, or stuck (ErrNotShut).
+func (k *keeper) locked(ctx context.Context) error {
+	r := make(reached)
+	k.post(r)
+	select {
+	case <-r:
+	case <-k.life.Done():
+		return context.Cause(k.life)
+	}
+	return k.await(ctx, func() bool {
+		return shutOrStuck(k.state, window.Vault) && (k.doors[window.Inner] == nil || shutOrStuck(k.state, window.Inner))
+	})
+}
+
+func shutOrStuck(s window.State, side window.Side) bool {
+	p := s.Doors[side].Phase
+	return p == window.Shut || p == window.Stuck
+}
+
+// releaseKey makes the key that ends a lockdown without another person, unless there is
+// one. Only its hash is kept; "" means that it was made before, and cannot be had again.
+func releaseKey(state string) (string, error) {
+	f, err := os.OpenFile(releaseFile(state), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("the release key: %w", err)
+	}
+	key := rand.Text()
+	_, err = f.WriteString(hashOf(key) + "\n")
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return "", fmt.Errorf("the release key: %w", errors.Join(err, os.Remove(f.Name())))
+	}
+	return key, nil
+}
+
+func rightKey(state, key string) error {
+	kept, err := os.ReadFile(releaseFile(state))
+	if err != nil {
+		return fmt.Errorf("%w: the release key cannot be compared: %w", ErrNotReleased, err)
+	}
+	if subtle.ConstantTimeCompare([]byte(strings.TrimSpace(string(kept))), []byte(hashOf(strings.TrimSpace(key)))) != 1 {
+		return fmt.Errorf("%w: this is not the release key; it stands in the recovery kit that init printed", ErrNotReleased)
+	}
+	return nil
+}
+
+// hashOf needs no salt and no time: the key is 128 random bits.
+func hashOf(key string) string {
+	sum := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(sum[:])
+}
+
+func releaseFile(state string) string { return filepath.Join(state, "keys", "release.sha256") }
