@@ -93,6 +93,7 @@ func table(file string) int {
 func (p *Platform) summary(output string) string {
 	var rows, up, down, link, physical int
 	for _, f := range p.List[0].records(output) {
+		f["name"] = rename(p.Long, f["name"])
 		e, err := p.entry(f)
 		if err != nil {
 			return err.Error()
@@ -112,4 +113,42 @@ func (p *Platform) summary(output string) string {
 		}
 	}
 	return fmt.Sprintf("%d: %d up, %d down; %d link; %d physical", rows, up, down, link, physical)
+}
+
+// TestLayouts reads what other series and firmware of a platform print than its screens.
+func TestLayouts(t *testing.T) {
+	for platform, c := range map[string]struct{ output, want string }{
+		"alaxala": {`Switch 1 (Master)
+-----------------
+Date 2026/11/22 23:10:44 JST
+Port Counts: 3
+Port  Name           Status   Speed           Duplex     FCtl FrLen ChGr/Status
+ 0/ 1 tengeth1/0/1   up       10GBASE-SR      full       off   1518   1/up
+ 0/ 2 tengeth1/0/2   inact    -               -          -     -      -/-
+ 0/ 3 geth1/0/3      dis      -               -          -     -      -/-
+`, "3: 2 up, 1 down; 1 link; 3 physical"},
+		"dlink": {` 1 (C)   Enabled     Auto/Disabled          LinkDown                 Enabled     Enabled
+ 1 (F)   Disabled    Auto/Disabled          LinkDown                 Enabled     Enabled
+         Desc:
+ 2       Enabled     100M/Full/Disabled     100M/Full/None           Enabled
+         Auto
+         Description: vault
+ 25      Enabled     Auto/Enabled           Err-Disabled             Enabled
+`, "4: 3 up, 1 down; 1 link; 4 physical"},
+		"yamaha_swx": {`Interface vlan1
+  Link is UP
+Interface po1
+  Link is DOWN
+Interface port1.1
+  Link is UP
+`, "3: 0 up, 0 down; 2 link; 1 physical"},
+	} {
+		p, err := Load("", platform)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.summary(c.output); got != c.want {
+			t.Errorf("%s: %q, want %q", platform, got, c.want)
+		}
+	}
 }

@@ -42,6 +42,7 @@ type Platform struct {
 	PortName Pattern    `yaml:"port-name"` // what {port} may be; default: one word of letters, digits and . _ / : + -
 	List     []Table    `yaml:"list"`      // every interface; the first command says which there are, later ones add to them
 	Types    []TypeRule `yaml:"types"`     // what kind of interface it is; the first that fits counts, none is not physical
+	Long     []Short    `yaml:"long"`      // how the name that commands want is made of the one that a table prints
 	Short    []Short    `yaml:"short"`     // how ifName is made of a name that only the long form was given of
 	Admin    States     `yaml:"admin"`
 	Oper     States     `yaml:"oper"`
@@ -75,7 +76,7 @@ type TypeRule struct {
 	Is   string  `yaml:"is"` // ethernet, lag, vlan, loopback, tunnel, bridge, other
 }
 
-// Short is a long form of a name's beginning and its short one.
+// Short is how a name begins, before its number, and what stands for that.
 type Short struct {
 	From string `yaml:"from"`
 	To   string `yaml:"to"`

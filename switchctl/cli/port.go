@@ -254,7 +254,11 @@ func (c *console) tables(template func(Table) string, name string) ([]entry, err
 		if err != nil {
 			return nil, err
 		}
-		if found := t.records(output); i == 0 {
+		found := t.records(output)
+		for _, f := range found {
+			f["name"] = rename(c.platform.Long, f["name"])
+		}
+		if i == 0 {
 			rows = found
 		} else {
 			merge(rows, found)

@@ -123,25 +123,26 @@ func TestBytesSent(t *testing.T) {
 	}
 }
 
-// TestMischief: log lines spliced onto every prompt, and output that comes byte by byte.
+// logLines are what each platform's switch says unasked.
+var logLines = map[string][]string{
+	"alaxala": {"2026/10/10 21:54:20 01S E3 ACCESS 00030001 0209:000000000000 Local authentication succeeded."},
+	"awplus": {"00:55:19 awplus NSM[742]: port1.0.28 user no shutdown",
+		"switch: port 1(port1.0.27) entered disabled state"},
+	"cisco_iosxe": {"*Mar  1 00:02:11.123: %LINK-5-CHANGED: Interface GigabitEthernet1/0/3, changed state to administratively down"},
+	"arista_eos":  {"Mar  1 00:02:11: %LINEPROTO-5-UPDOWN: Line protocol on Interface Ethernet3, changed state to down"},
+	"cisco_cbs":   {"01-Mar-2024 00:02:11 %LINK-W-Down:  gi1/0/3"},
+	"cisco_nxos":  {"2024 Mar  1 00:02:11 sw1 %ETHPORT-5-IF_DOWN_ADMIN_DOWN: Interface Ethernet1/3 is down (Administratively down)"},
+	"hp_comware":  {"%Mar  1 00:02:11:123 2024 sw1 IFNET/3/PHY_UPDOWN: Physical state on the interface GigabitEthernet1/0/3 changed to down."},
+	"huawei_vrp":  {"Mar  1 2024 00:02:11+09:00 sw1 %%01PHY/1/PHY(l)[0]:    GigabitEthernet0/0/3: change status to down"},
+	"yamaha_swx":  {"2026/11/22 21:54:20: [     IMI]:inf: Login succeeded as airlock for SSH"},
+}
+
+// TestMischief: output that comes byte by byte, and log lines spliced onto every prompt.
 func TestMischief(t *testing.T) {
-	type mischief = cliswitch.Mischief
 	for _, platform := range platforms(t) {
-		var all []mischief
-		switch platform {
-		case "hp_procurve", "juniper_junos":
-			all = append(all, mischief{Bytes: true})
-		case "awplus":
-			all = append(all, mischief{Bytes: true}, mischief{Log: "00:55:19 awplus NSM[742]: port1.0.28 user no shutdown"},
-				mischief{Log: "switch: port 1(port1.0.27) entered disabled state"})
-		case "cisco_iosxe", "arista_eos":
-			all = append(all, mischief{Log: "*Mar  1 00:02:11.123: %LINK-5-CHANGED: Interface GigabitEthernet1/0/3, changed state to administratively down"})
-		case "cisco_nxos":
-			all = append(all, mischief{Log: "2024 Mar  1 00:02:11 sw1 %ETHPORT-5-IF_DOWN_ADMIN_DOWN: Interface Ethernet1/3 is down (Administratively down)"})
-		case "hp_comware":
-			all = append(all, mischief{Log: "%Mar  1 00:02:11:123 2024 sw1 IFNET/3/PHY_UPDOWN: Physical state on the interface GigabitEthernet1/0/3 changed to down."})
-		case "huawei_vrp":
-			all = append(all, mischief{Log: "Mar  1 2024 00:02:11+09:00 sw1 %%01PHY/1/PHY(l)[0]:    GigabitEthernet0/0/3: change status to down"})
+		all := []cliswitch.Mischief{{Bytes: true}}
+		for _, line := range logLines[platform] {
+			all = append(all, cliswitch.Mischief{Log: line})
 		}
 		for _, m := range all {
 			t.Run(platform, func(t *testing.T) {
@@ -265,7 +266,7 @@ func TestSavedEverywhere(t *testing.T) {
 		sw, config := play(t, platform)
 		got, err := find(t, dial(t, config), sw.Door).(switchctl.Keeper).Saved(t.Context())
 		switch {
-		case platform == "extreme_exos":
+		case platform == "extreme_exos", platform == "dlink":
 			if !errors.Is(err, errors.ErrUnsupported) {
 				t.Errorf("%s: %+v, %v", platform, got, err)
 			}

@@ -117,8 +117,10 @@ func (p *Platform) entry(f fields) (entry, error) {
 }
 
 // short makes ifName of a long name: GigabitEthernet1/0/1 is Gi1/0/1.
-func (p *Platform) short(name string) string {
-	for _, s := range p.Short {
+func (p *Platform) short(name string) string { return rename(p.Short, name) }
+
+func rename(beginnings []Short, name string) string {
+	for _, s := range beginnings {
 		rest, ok := strings.CutPrefix(name, s.From)
 		if ok && rest != "" && rest[0] >= '0' && rest[0] <= '9' {
 			return s.To + rest

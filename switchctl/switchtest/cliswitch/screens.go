@@ -17,12 +17,13 @@
 //	line: 'enter'                  what ends a line; default "\n"
 //
 // Each file is a command and what comes of it: "-- MODE: COMMAND --", where * is any mode,
-// {port} in the command any port, which is then the one that is meant, and {word} any one
-// word. The text is a Go template over the login (.Ports, .Port, .Word, .Clock, .Timers);
+// {port} in the command any port, which is then the one that is meant, {tail} how any
+// port's name ends, likewise, and {word} any one word. The text is a Go template over the login (.Ports, .Port, .Word, .Clock, .Timers);
 // its first lines may be
 //
 //	@go MODE            another mode from now on
 //	@ask PROMPT         asks for the enable password, and goes on only with the right one
+//	@confirm QUESTION   asks, and goes on only with "y"
 //	@set up, @set down  the port is it at once
 //	@stage up, …        the port will be it at @commit, unless @discard comes first
 //	@timer [NAME]       a timer is begun, called so or {word}, and what follows is about it:
@@ -166,7 +167,7 @@ func (s *scene) set(line string) error {
 }
 
 func newScreen(mode, command, text string) (screen, error) {
-	pattern := strings.NewReplacer(`\{port\}`, `(?P<port>[^\s"]+)`, `\{word\}`, `(?P<word>\S+)`).Replace(regexp.QuoteMeta(command))
+	pattern := strings.NewReplacer(`\{port\}`, `(?P<port>[^\s"]+)`, `\{tail\}`, `(?P<tail>\d+(?:/\d+)+)`, `\{word\}`, `(?P<word>\S+)`).Replace(regexp.QuoteMeta(command))
 	s := screen{mode: mode, command: regexp.MustCompile("^" + pattern + "$")}
 	for strings.HasPrefix(text, "@") {
 		line, rest, _ := strings.Cut(text, "\n")
@@ -189,15 +190,17 @@ func (s *scene) find(mode, command string) (one screen, port *Port, word string,
 		if at := one.command.SubexpIndex("word"); at >= 0 {
 			word = groups[at]
 		}
-		at := one.command.SubexpIndex("port")
-		if at < 0 {
+		at, tail := one.command.SubexpIndex("port"), one.command.SubexpIndex("tail")
+		if at < 0 && tail < 0 {
 			return one, nil, word, true
 		}
 		for _, p := range s.ports {
-			if p.Name == groups[at] {
+			if at >= 0 && p.Name == groups[at] || tail >= 0 && strings.TrimLeft(p.Name, letters) == groups[tail] {
 				return one, p, word, true
 			}
 		}
 	}
 	return screen{}, nil, "", false
 }
+
+const letters = "abcdefghijklmnopqrstuvwxyz"

@@ -404,6 +404,12 @@ func (l *login) direct(name, argument string) (done, stay bool) {
 		l.say("\n")
 		return err != nil || answer != l.scene.enable, err == nil
 	}
+	if name == "@confirm" {
+		l.say(argument + " ")
+		answer, err := l.read()
+		l.say("\n")
+		return err != nil || answer != "y", err == nil
+	}
 	l.Switch.mu.Lock()
 	defer l.Switch.mu.Unlock()
 	switch up := argument == "up"; name {
@@ -436,8 +442,12 @@ func (l *login) page(text string) error {
 		line, rest, _ := strings.Cut(text, "\n")
 		if l.paging && n > 0 && n%22 == 0 {
 			l.say(l.scene.pager)
-			if _, err := l.to.Read(make([]byte, 1)); err != nil {
+			key := make([]byte, 1)
+			if _, err := l.to.Read(key); err != nil {
 				return err
+			}
+			if key[0] == 'a' {
+				l.paging = false // all that is left, in this login for good
 			}
 			l.say("\r" + strings.Repeat(" ", len(l.scene.pager)) + "\r")
 		}
