@@ -27,9 +27,13 @@ func (r *reader) check(p *Policy) {
 	p.State = r.absolute("state", p.State)
 	r.addressAt("status.listen", &p.Status.Listen, 0)
 	r.checkGuard("guard", &p.Guard, p)
+	r.checkPatrol("patrol", &p.Patrol)
 	r.store("repository", p.Repository.URL, &p.Repository.Access)
 	for _, name := range sorted(p.Switches) {
 		r.checkSwitch("switches."+name, p.Switches[name])
+	}
+	if p.Traps != nil { // their senders' addresses come from the switches
+		r.checkTraps("traps", p.Traps, p)
 	}
 	for _, name := range sorted(p.Doors) {
 		r.checkDoor("doors."+name, p.Doors[name], p)
@@ -189,6 +193,67 @@ func (r *reader) checkLeases(at string, l Leases, p *Policy) {
 	if !r.given("status.listen") {
 		r.add(r.keySpot(at), "the executor serves no leases: status.listen is missing", "write `listen: \"127.0.0.1:9470\"` below status:, with an address that the guard's machine reaches")
 	}
+}
+
+// The bounds of patrol. Below the first, switches with slow processors do little else;
+// above the second, it is none.
+const (
+	shortestPatrol = 5 * time.Second
+	longestPatrol  = time.Hour
+)
+
+func (r *reader) checkPatrol(at string, p *Patrol) {
+	if !r.given(at + ".every") {
+		p.Every = Duration(time.Minute)
+	}
+	if !r.given(at + ".misses") {
+		p.Misses = 3
+	}
+	if every := time.Duration(p.Every); every > 0 && (every < shortestPatrol || every > longestPatrol) {
+		r.add(r.value(at+".every"), "every is not between 5s and 1h", "write 1m, or leave the key out")
+	}
+}
+
+func (r *reader) checkTraps(at string, t *Traps, p *Policy) {
+	r.addressAt(at+".listen", &t.Listen, 162)
+	for _, name := range sorted(t.Switches) {
+		one, sender := join(at+".switches", name), t.Switches[name]
+		if _, known := p.Switches[name]; !known {
+			r.unknownName(r.keySpot(one), "traps.switches", name, sorted(p.Switches), "switch")
+		}
+		if sender.From != "" {
+			host, port, err := splitHost(sender.From, 0)
+			r.refused(one+".from", r.value(one+".from"), err)
+			if err == nil && port != 0 {
+				r.add(r.value(one+".from"), "from takes a host alone", "write "+host+"; traps come from any port")
+			}
+		}
+		if sender.SNMP != nil {
+			r.checkSNMP(one+".snmp", sender.SNMP)
+		}
+	}
+	if len(p.Switches) > 0 && len(p.TrapSenders()) == 0 {
+		r.add(r.keySpot(at), "no switch has credentials by which its traps could be known", "give one below traps.switches: its name, and below that snmp")
+	}
+}
+
+// TrapSenders are the switches whose traps can be known, each with where they come from
+// and by what: what stands under traps.switches, or else under switches.
+func (p *Policy) TrapSenders() map[string]TrapSender {
+	senders := map[string]TrapSender{}
+	for name, s := range p.Switches {
+		sender := TrapSender{SNMP: s.SNMP}
+		if host, _, err := net.SplitHostPort(s.Address); err == nil {
+			sender.From = host
+		}
+		if own := p.Traps.Switches[name]; own != nil {
+			sender.From, sender.SNMP = cmp.Or(own.From, sender.From), cmp.Or(own.SNMP, sender.SNMP)
+		}
+		if sender.SNMP != nil {
+			senders[name] = sender
+		}
+	}
+	return senders
 }
 
 func (r *reader) checkSwitch(at string, s *Switch) {

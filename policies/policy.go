@@ -21,6 +21,8 @@ type Policy struct {
 	State      string             `yaml:"state" jsonschema:"required" example:"/var/lib/airlock"` // absolute folder
 	Status     Status             `yaml:"status" example:"{listen: \"127.0.0.1:9470\"}"`
 	Guard      Guard              `yaml:"guard" example:"{interval: 5s, lease_ttl: 15s}"`
+	Patrol     Patrol             `yaml:"patrol" example:"{every: 1m, misses: 3}"`
+	Traps      *Traps             `yaml:"traps" example:"{listen: \"0.0.0.0:162\"}"`
 	Repository Repository         `yaml:"repository" jsonschema:"required" example:"{url: file:///mnt/nas/airlock, passphrase: {file: /etc/airlock/secrets/repository}}"`
 	Switches   map[string]*Switch `yaml:"switches"`
 	Doors      map[string]*Door   `yaml:"doors"`
@@ -58,6 +60,27 @@ type Leases struct {
 
 // Renewal is the time between two renewals of a lease.
 func (g Guard) Renewal() time.Duration { return time.Duration(g.LeaseTTL) / 3 }
+
+// Patrol is how closely serve watches the doors that must be shut.
+type Patrol struct {
+	Every Duration `yaml:"every" example:"1m"` // between two looks at a door; default 1m, 5s to 1h
+	// A door that could not be read so many times in a row is unknown: an alarm, and no
+	// window is held. Default 3.
+	Misses int `yaml:"misses" jsonschema:"minimum=1,maximum=100" example:"3"`
+}
+
+// Traps is where serve awaits what switches tell of their own accord. A switch with
+// driver snmp is believed by the credentials that stand under switches.
+type Traps struct {
+	Listen   string                 `yaml:"listen" jsonschema:"required" example:"\"0.0.0.0:162\""` // host:port; port 162 if none is given
+	Switches map[string]*TrapSender `yaml:"switches"`                                               // where traps come from elsewhere, or with other credentials
+}
+
+// TrapSender is how the traps of one of the switches are known.
+type TrapSender struct {
+	From string `yaml:"from" example:"10.78.0.1"` // the host that they come from; default that of the switch's address
+	SNMP *SNMP  `yaml:"snmp" example:"{user: traps, auth: SHA-256, auth_password: {file: /etc/airlock/secrets/traps_auth}, privacy: AES, privacy_password: {file: /etc/airlock/secrets/traps_priv}}"`
+}
 
 // Repository is the primary.
 type Repository struct {
