@@ -272,7 +272,10 @@ func (d *door) carryOut(ctx context.Context, t telling) {
 	ctx, done := d.interruptible(ctx, true)
 	defer done()
 	d.turnTo(0)
-	err := d.arm(ctx, t.longest)
+	_, err := d.find(ctx, true) // S7: resolved at every use
+	if err == nil {
+		err = d.arm(ctx, t.longest)
+	}
 	if err == nil {
 		err = d.send(ctx, true)
 	}
@@ -357,7 +360,7 @@ func (d *door) turnTo(at int) {
 }
 
 func (d *door) set(ctx context.Context, open bool) error {
-	port, err := d.find(ctx, open)
+	port, err := d.find(ctx, false)
 	if err != nil {
 		return err
 	}
@@ -382,8 +385,7 @@ func (d *door) set(ctx context.Context, open bool) error {
 	return d.judge(ctx, d.from, err)
 }
 
-// find gives the port of the door; anew if asked, since S7 wants every opening to
-// resolve it. A port that was found before is compared by the driver at every use, so
+// find gives the port of the door; anew if asked, as every opening does (S7). A port that was found before is compared by the driver at every use, so
 // it stays good for shutting until another is found.
 func (d *door) find(ctx context.Context, anew bool) (switchctl.Port, error) {
 	if d.port != nil && !anew {

@@ -401,7 +401,11 @@ func (j *fakeJournal) take(e ledger.Entry) ledger.Entry {
 	defer j.mu.Unlock()
 	e.Seq = int64(len(j.entries) + 1)
 	j.entries = append(j.entries, e)
-	j.diary.write("entry %s: %s → %s", e.Door, e.From, e.To)
+	if e.Kind == ledger.KindDoor {
+		j.diary.write("entry %s: %s → %s", e.Door, e.From, e.To)
+	} else {
+		j.diary.write("%s entry %s: %s", e.Kind, e.Door, e.To)
+	}
 	return e
 }
 
@@ -498,7 +502,7 @@ func (n *night) keeper(vault string, d doors) *keeper {
 // second gives the vault's door of a keeper that does not run yet a second way.
 func (n *night) second(k *keeper) *otherWay {
 	o := &otherWay{fakeSwitch: n.sw}
-	n.other = &way{dial: o.connect}
+	n.other = &way{dial: o.connect} // one in a night
 	d := k.doors[window.Vault]
 	d.by = append(d.by, approach{"core-cli", d.by[0].lookup, n.other})
 	return o

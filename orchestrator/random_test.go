@@ -134,6 +134,7 @@ var wellAgain = spell{0, "obeys", "works", "works", "works", "works"}
 func TestAnyNight(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		two, inner := rapid.Bool().Draw(r, "two vaults"), rapid.Bool().Draw(r, "inner door")
+		second := rapid.Bool().Draw(r, "second way")
 		foundOpen := rapid.IntRange(0, 3).Draw(r, "found open") == 0
 		names := []string{"p3", "p4"}[:1]
 		if two {
@@ -150,6 +151,9 @@ func TestAnyNight(t *testing.T) {
 					d.inner = "p1"
 				}
 				keepers = append(keepers, n.keeper(port, d))
+			}
+			if second {
+				n.second(keepers[0])
 			}
 			if foundOpen {
 				n.sw.move(1, false) // S6 was not broken by us

@@ -42,12 +42,14 @@ func (d *door) arm(ctx context.Context, longest time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, armWithin)
 	defer cancel()
 	t := timing{armed: true, after: longest + timerMargin}
-	by, err := d.withTimer(ctx, func(p switchctl.Timer) error { return p.Arm(ctx, t.after) })
+	by, asked, err := d.withTimer(ctx, func(p switchctl.Timer) error { return p.Arm(ctx, t.after) })
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
 		return nil
 	case err != nil:
-		d.timed(timing{maybe: true})
+		if asked {
+			d.timed(timing{maybe: true})
+		}
 		return fmt.Errorf("the switch's own timer cannot be set (timer: none on the door does without it): %w", err)
 	}
 	t.at, t.by = time.Now(), by
@@ -62,35 +64,49 @@ func (d *door) disarm(ctx context.Context) {
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, disarmWithin)
 	defer cancel()
-	by, err := d.withTimer(ctx, func(p switchctl.Timer) error { return p.Disarm(ctx) })
+	by, _, err := d.withTimer(ctx, func(p switchctl.Timer) error { return p.Disarm(ctx) })
 	if errors.Is(err, errors.ErrUnsupported) {
 		err = nil
 	}
 	d.timed(timing{at: time.Now(), by: by, err: err})
 }
 
-// withTimer calls f for the first way whose switch has a timer, and names it. Where none
-// has, the error wraps errors.ErrUnsupported.
-func (d *door) withTimer(ctx context.Context, f func(switchctl.Timer) error) (string, error) {
-	none := fmt.Errorf("no way to door %s has a timer: %w", d.name, errors.ErrUnsupported)
-	for _, by := range d.by {
-		sw, err := by.way.session(ctx)
+// withTimer calls f for the first way whose switch has a timer, names it, and says whether
+// f was called. Where none has one, the error wraps errors.ErrUnsupported.
+func (d *door) withTimer(ctx context.Context, f func(switchctl.Timer) error) (by string, asked bool, err error) {
+	for i := range d.by {
+		port, err := d.portBy(ctx, i)
 		if err != nil {
-			return by.name, err
+			return d.by[i].name, false, err
 		}
-		port, err := sw.Find(ctx, by.lookup)
-		if err != nil {
-			return by.name, err
-		}
-		err = none
-		if timer, ok := port.(switchctl.Timer); ok {
+		timer, ok := port.(switchctl.Timer)
+		if ok {
 			err = f(timer)
 		}
-		if err = errors.Join(err, port.Close()); !errors.Is(err, errors.ErrUnsupported) {
-			return by.name, err
+		if port != d.port {
+			err = errors.Join(err, port.Close())
+		}
+		if ok && !errors.Is(err, errors.ErrUnsupported) || err != nil {
+			return d.by[i].name, ok, err
 		}
 	}
-	return "", none
+	return "", false, fmt.Errorf("no way to door %s has a timer: %w", d.name, errors.ErrUnsupported)
+}
+
+// portBy is the port by one of the ways: the one in use has it already, or resolves it.
+func (d *door) portBy(ctx context.Context, i int) (switchctl.Port, error) {
+	if i == d.at {
+		return d.find(ctx, false)
+	}
+	sw, err := d.by[i].way.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	port, err := sw.Find(ctx, d.by[i].lookup)
+	if err != nil {
+		return nil, errors.Join(err, d.by[i].way.drop(sw))
+	}
+	return port, nil
 }
 
 // timing follows what becomes of the timer, and notes it.

@@ -140,14 +140,14 @@ func TestSwitchTimer(t *testing.T) {
 			n.Fatal(err)
 		}
 		n.rest(k)
-		n.first("entry p3-door:  → disarmed")
-		for i, what := range []string{"timer armed for 12m0s", "SET p3 up", "p3 is down", "timer disarmed", "entry p3-door:  → disarmed"} {
-			before := []string{"shutting → shut", "timer armed", "SET p3 up", "p3 is down", "timer disarmed"}
+		n.first("timer entry p3-door: disarmed")
+		for i, what := range []string{"timer armed for 12m0s", "SET p3 up", "p3 is down", "timer disarmed", "timer entry p3-door: disarmed"} {
+			before := []string{"shutting → shut", "timer armed for", "SET p3 up", "p3 is down", "timer disarmed"}
 			if i > 0 && n.index(what) < n.index(before[i]) || n.index(what) < 0 {
 				n.Errorf("%q is event %d, and %q event %d", what, n.index(what), before[i], n.index(before[i]))
 			}
 		}
-		n.first("entry p3-door:  → armed")
+		n.first("timer entry p3-door: armed")
 
 		// The executor hangs, and so does every other: nobody shuts the door but the switch.
 		over := n.begin(n.life, k, tenMinutes("w2", func(ctx context.Context) error { return hang(ctx) }))
