@@ -273,7 +273,25 @@ func (r *reader) checkSwitch(at string, s *Switch) {
 		r.checkSNMP(at+".snmp", s.SNMP)
 	}
 	if s.CLI != nil && s.Driver == "cli" {
-		r.access(at+".cli", "sftp", &s.CLI.Access)
+		r.checkCLI(at+".cli", s.CLI)
+	}
+}
+
+// The bounds of the time that one command may take: below the first, a switch that is
+// only busy would be given up; above the second, nothing would be shut within its time.
+const (
+	shortestCommand = time.Second
+	longestCommand  = 5 * time.Minute
+)
+
+func (r *reader) checkCLI(at string, c *CLI) {
+	r.access(at, "sftp", &c.Access)
+	c.PlatformDir = r.absolute(at+".platform_dir", c.PlatformDir)
+	switch d := time.Duration(c.Timeout); {
+	case !r.given(at + ".timeout"):
+		c.Timeout = Duration(30 * time.Second)
+	case d < shortestCommand || d > longestCommand:
+		r.add(r.value(at+".timeout"), fmt.Sprintf("timeout takes %s to %s", Duration(shortestCommand), Duration(longestCommand)), "write, for example, `timeout: 30s`")
 	}
 }
 

@@ -125,6 +125,11 @@ type CLI struct {
 	User     string `yaml:"user" jsonschema:"required" example:"airlock"`
 	Access   `yaml:",inline"`
 	Enable   Secret `yaml:"enable" example:"{file: /etc/airlock/secrets/switch_enable}"` // the enable password, where the platform asks for one
+	// Absolute folder of platform files of one's own, which go before those built in.
+	PlatformDir string   `yaml:"platform_dir" example:"/etc/airlock/platforms"`
+	Timeout     Duration `yaml:"timeout" example:"30s"` // how long one command may take; default 30s
+	// Old SSH algorithms that are spoken nevertheless, for switches without newer ones.
+	Legacy []string `yaml:"legacy" jsonschema:"enum=diffie-hellman-group14-sha1,enum=diffie-hellman-group-exchange-sha1,enum=diffie-hellman-group1-sha1,enum=aes128-cbc,enum=3des-cbc,enum=hmac-sha1-96,enum=ssh-rsa" example:"[diffie-hellman-group14-sha1, ssh-rsa]"`
 }
 
 // Door is one switch port.

@@ -1,6 +1,10 @@
 // Package sshconn opens SSH connections the way airlock needs them: the host key is
 // pinned, every step up to the finished handshake is bounded by a context, and a
 // connection that has died is found out by keep-alives instead of hanging for ever.
+//
+// Only algorithms without known weakness are spoken. What an old switch has instead
+// (SHA-1 signatures and key exchanges, CBC ciphers) is spoken where it is named one by
+// one, and then after all others.
 package sshconn
 
 import (
@@ -8,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +31,8 @@ type Config struct {
 	Password   string // also answers keyboard-interactive questions
 	Key        []byte // an OpenSSH private key, without passphrase
 	KnownHosts string // file in OpenSSH's known_hosts form
+	// Legacy are old algorithms that are spoken nevertheless: some of LegacyAlgorithms.
+	Legacy []string
 	// KeepAlive is the time between probes; one that stays unanswered for three times
 	// as long closes the connection. Default 15 s.
 	KeepAlive time.Duration
@@ -60,7 +67,12 @@ func (c Config) login(ctx context.Context, conn net.Conn, conf *ssh.ClientConfig
 }
 
 func (c Config) client() (*ssh.ClientConfig, error) {
-	conf := &ssh.ClientConfig{User: c.User}
+	conf := &ssh.ClientConfig{User: c.User, Config: c.algorithms()}
+	for _, name := range c.Legacy {
+		if !slices.Contains(LegacyAlgorithms(), name) {
+			return nil, fmt.Errorf("%w: legacy algorithm %q is not known; there are %s", ErrAuth, name, strings.Join(LegacyAlgorithms(), ", "))
+		}
+	}
 	if len(c.Key) == 0 && c.Password == "" {
 		return nil, fmt.Errorf("%w: neither key nor password is given for %s", ErrAuth, c.Address)
 	}
@@ -71,6 +83,9 @@ func (c Config) client() (*ssh.ClientConfig, error) {
 		case errors.As(err, &locked):
 			return nil, fmt.Errorf("%w: the private key for %s has a passphrase; take it off with ssh-keygen -p, and let file permissions guard the key", ErrAuth, c.Address)
 		case err != nil:
+			return nil, fmt.Errorf("%w: the private key for %s: %w", ErrAuth, c.Address, err)
+		}
+		if signer, err = c.modern(signer); err != nil {
 			return nil, fmt.Errorf("%w: the private key for %s: %w", ErrAuth, c.Address, err)
 		}
 		conf.Auth = append(conf.Auth, ssh.PublicKeys(signer))
@@ -90,24 +105,29 @@ func (c Config) client() (*ssh.ClientConfig, error) {
 		return nil, fmt.Errorf("%w: known_hosts for %s: %w", ErrAuth, c.Address, err)
 	}
 	conf.HostKeyCallback = check
-	conf.HostKeyAlgorithms = pinned(check, c.Address)
+	conf.HostKeyAlgorithms = c.pinned(check)
 	return conf, nil
 }
 
-// pinned lists the algorithms of the keys that known_hosts has for address, so that
+// pinned lists the algorithms of the keys that known_hosts has for the address, so that
 // a server with several host keys shows the one that is pinned.
-func pinned(check ssh.HostKeyCallback, address string) []string {
+func (c Config) pinned(check ssh.HostKeyCallback) []string {
 	var unknown *knownhosts.KeyError
-	if err := check(address, &net.TCPAddr{}, noKey{}); !errors.As(err, &unknown) {
-		return nil
+	if err := check(c.Address, &net.TCPAddr{}, noKey{}); !errors.As(err, &unknown) || len(unknown.Want) == 0 {
+		return c.allowed(ssh.SupportedAlgorithms().HostKeys, ssh.InsecureAlgorithms().HostKeys)
 	}
 	var algorithms []string
 	for _, k := range unknown.Want {
-		if t := k.Key.Type(); t == ssh.KeyAlgoRSA {
-			algorithms = append(algorithms, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256, t)
-		} else {
+		t := k.Key.Type()
+		if t == ssh.KeyAlgoRSA {
+			algorithms = append(algorithms, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256)
+		}
+		if !slices.Contains(LegacyAlgorithms(), t) || slices.Contains(c.Legacy, t) {
 			algorithms = append(algorithms, t)
 		}
+	}
+	if algorithms == nil { // the empty list would stand for all
+		algorithms = []string{"none"}
 	}
 	return algorithms
 }
@@ -129,6 +149,11 @@ func (c Config) explain(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %s is not in %s; compare its key by hand and add it", ErrAuth, c.Address, c.KnownHosts)
 	case errors.As(err, &key):
 		return fmt.Errorf("%w: %s shows another host key than %s pins; it was reinstalled, or somebody stands between", ErrAuth, c.Address, key.Want[0].String())
+	case errors.As(err, &kind) && len(wanted(c.Legacy, kind.RequestedAlgorithms)) > 0 && c.cures(kind):
+		return fmt.Errorf("%w: %s knows only old ways for its %s (%s); newer firmware cures it; where there is none, and the way there is safe, write legacy: [%s]",
+			ErrAuth, c.Address, kind.What, strings.Join(kind.RequestedAlgorithms, ", "), strings.Join(wanted(c.Legacy, kind.RequestedAlgorithms), ", "))
+	case err != nil && strings.Contains(err.Error(), "no common public key signature algorithm"):
+		return fmt.Errorf("%w: %s takes RSA keys only with SHA-1; use an ed25519 or ecdsa key; where it knows none, write legacy: [ssh-rsa]", ErrAuth, c.Address)
 	case errors.As(err, &kind) && kind.What == "host key":
 		return fmt.Errorf("%w: %s has no host key of a kind that %s pins: it shows %s; it was reinstalled, or somebody stands between",
 			ErrAuth, c.Address, c.KnownHosts, strings.Join(kind.RequestedAlgorithms, ", "))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"airlock/collectors"
 	"airlock/collectors/local"
@@ -59,7 +60,7 @@ func openCLI(ctx context.Context, s policies.Switch) (switchctl.Switch, error) {
 	c := cli.Config{
 		Address: s.Address, Platform: s.CLI.Platform, User: s.CLI.User,
 		Password: r.text(s.CLI.Password), Key: []byte(r.text(s.CLI.Key)), KnownHosts: s.CLI.KnownHosts,
-		Enable: r.text(s.CLI.Enable),
+		Enable: r.text(s.CLI.Enable), PlatformDir: s.CLI.PlatformDir, Timeout: time.Duration(s.CLI.Timeout), Legacy: s.CLI.Legacy,
 	}
 	if r.err != nil {
 		return nil, fmt.Errorf("switch %s: %w", s.Address, r.err)

@@ -36,10 +36,11 @@ type Config struct {
 	Platform    string // the name of a platform file, without .yaml
 	PlatformDir string // the user's own platform files, which go before those built in; may be empty
 	User        string
-	Password    string // this or Key; it answers keyboard-interactive questions too
-	Key         []byte // an OpenSSH private key, without passphrase
-	KnownHosts  string // file that pins the switch's host key; there is no way without
-	Enable      string // the password of the platform's enable command, where it asks for one
+	Password    string   // this or Key; it answers keyboard-interactive questions too
+	Key         []byte   // an OpenSSH private key, without passphrase
+	KnownHosts  string   // file that pins the switch's host key; there is no way without
+	Legacy      []string // SSH algorithms of old switches that are spoken nevertheless: see sshconn
+	Enable      string   // the password of the platform's enable command, where it asks for one
 	// Timeout bounds one command. Default 30 s: consoles are slow while a stack elects.
 	Timeout time.Duration
 	// Record makes the file of one login's recording (asciicast v2, without secrets),
@@ -71,7 +72,7 @@ func Dial(ctx context.Context, c Config) (switchctl.Switch, error) {
 }
 
 func (c Config) ssh(loginSuffix string) sshconn.Config {
-	return sshconn.Config{Address: c.Address, User: c.User + loginSuffix, Password: c.Password, Key: c.Key, KnownHosts: c.KnownHosts}
+	return sshconn.Config{Address: c.Address, User: c.User + loginSuffix, Password: c.Password, Key: c.Key, KnownHosts: c.KnownHosts, Legacy: c.Legacy}
 }
 
 // trust makes switchctl.ErrAuth of what no second try can mend.
