@@ -35,6 +35,20 @@ lab-down: ## take the real hospital down, whatever state it is in
 	go build -trimpath -o bin/lab ./lab/cmd/lab
 	$(SUDO) bin/lab down
 
+# How many faults, drawn by which seed (0 draws one), in how many hospitals at once.
+N      ?= 30
+SEED   ?= 0
+BESIDE ?= 2
+
+chaos: build ## attack it in the lab with N=30 faults drawn by SEED=…, and hold it to its rules (Linux, root)
+	go build -trimpath -o bin/chaos ./lab/cmd/chaos
+	cd tools && go build -o ../bin/kopia github.com/kopia/kopia
+	$(SUDO) bin/chaos -n $(N) -seed $(SEED) -beside $(BESIDE) -airlock bin/airlock -kopia bin/kopia
+
+figures: build ## measure in the lab how soon a door opens, shuts, and is shut by the guard (Linux, root)
+	go build -trimpath -o bin/chaos ./lab/cmd/chaos
+	$(SUDO) bin/chaos -figures 50 -beside $(BESIDE) -airlock bin/airlock
+
 bench: ## benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
@@ -46,4 +60,4 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 schema: ## write the JSON Schema of the policy file anew
 	go generate ./policies
 
-.PHONY: help build demo test check lab lab-down bench fuzz schema
+.PHONY: help build demo test check lab lab-down chaos figures bench fuzz schema

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,6 +19,10 @@ const (
 	SNMPAuth    = "authpass123" // SHA-256
 	SNMPPrivacy = "privpass123" // AES
 )
+
+// AgentMemory is for how long the agent tells how a port was, after somebody changed it
+// otherwise than by SNMP.
+const AgentMemory = 3 * time.Second
 
 // Agent is what the switch's SNMP agent does with a command.
 type Agent string

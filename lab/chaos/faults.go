@@ -1,0 +1,206 @@
+//go:build linux
+
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"airlock/lab"
+)
+
+// stage is what goes on when a fault strikes.
+type stage string
+
+const (
+	gathering stage = "gathering"
+	window    stage = "window"
+	rest      stage = "rest"
+)
+
+// fault is one kind of what may happen to a hospital.
+type fault struct {
+	kind   string
+	stages []stage
+	// lasts is for how long at the least and at the most, before it is mended.
+	lasts [2]time.Duration
+	// strike does it, and returns once it is done; what it did is noted in the round.
+	strike func(context.Context, *round) error
+	// mend undoes it; nil where there is nothing to undo. Programs that ended are
+	// started again by the round.
+	mend func(context.Context, *round) error
+}
+
+// faults are all kinds.
+func faults() []fault {
+	always := []stage{gathering, window, rest}
+	short, long := [2]time.Duration{0, time.Second}, [2]time.Duration{500 * time.Millisecond, 6 * time.Second}
+	return []fault{
+		{"executor killed", always, long, killExecutor, nil},
+		{"executor stopped", always, long, stopExecutor, resumeExecutor},
+		{"executor terminated", always, short, func(_ context.Context, r *round) error {
+			r.mayEnd = true
+			r.executor().signal(syscall.SIGTERM)
+			return nil
+		}, nil},
+		{"second orchestrator", always, short, secondOrchestrator, nil},
+		{"guard killed", []stage{window}, long, func(_ context.Context, r *round) error {
+			r.site.guard.signal(syscall.SIGKILL)
+			return nil
+		}, nil},
+		{"agent killed", always, long,
+			deafening(func(ctx context.Context, r *round) error { return r.site.Stop(ctx, lab.SNMP) }),
+			hearing(func(ctx context.Context, r *round) error { return r.site.Start(ctx, lab.SNMP) })},
+		{"agent restarted", always, short, func(ctx context.Context, r *round) error {
+			from := time.Now()
+			err := r.site.Restart(ctx, lab.SNMP)
+			r.deaf = append(r.deaf, span{from, time.Now()})
+			return err
+		}, nil},
+		{"agent read-only", always, long, agent(lab.ReadOnly), obey},
+		{"agent ignoring", always, long, agent(lab.Ignoring), obey},
+		{"agent deceitful", always, long, agent(lab.Deceitful), obey},
+		{"agent slow", always, long,
+			func(ctx context.Context, r *round) error { return r.site.SlowManagement(ctx, 12+r.draw.IntN(20)) },
+			func(ctx context.Context, r *round) error { return r.site.SlowManagement(ctx, 0) }},
+		{"management link cut", always, long,
+			deafening(func(ctx context.Context, r *round) error { return r.site.SetCable(ctx, lab.Switch, false) }),
+			hearing(func(ctx context.Context, r *round) error { return r.site.SetCable(ctx, lab.Switch, true) })},
+		{"vault killed", []stage{window}, long,
+			func(ctx context.Context, r *round) error { return r.site.Stop(ctx, lab.VaultSSH) },
+			func(ctx context.Context, r *round) error { return r.site.Start(ctx, lab.VaultSSH) }},
+		{"vault link cut", []stage{window}, long,
+			func(ctx context.Context, r *round) error { return r.site.SetCable(ctx, lab.Vault, false) },
+			func(ctx context.Context, r *round) error { return r.site.SetCable(ctx, lab.Vault, true) }},
+		{"vault disk full", []stage{window}, long, fill(lab.VaultDisk), free(lab.VaultDisk)},
+		{"ledger disk full", always, long, fill(lab.StateDisk), free(lab.StateDisk)},
+		{"repository disk full", []stage{gathering, window}, long, fill(lab.RepositoryDisk), free(lab.RepositoryDisk)},
+		{"port opened by hand", []stage{rest, window}, long, openByHand, nil},
+		{"port renamed", []stage{rest, window}, long, renamePort, nameBack},
+		{"clock stepped", always, long, stepClock, func(_ context.Context, r *round) error { return r.site.clock.set(0) }},
+	}
+}
+
+func killExecutor(_ context.Context, r *round) error {
+	r.mayEnd = true
+	r.died = append(r.died, time.Now())
+	r.executor().signal(syscall.SIGKILL)
+	return nil
+}
+
+func stopExecutor(_ context.Context, r *round) error {
+	r.died = append(r.died, time.Now())
+	r.stopped = r.executor()
+	r.stopped.signal(syscall.SIGSTOP)
+	return nil
+}
+
+// resumeExecutor lets the executor go on where it was, or never.
+func resumeExecutor(_ context.Context, r *round) error {
+	if r.draw.IntN(2) == 0 {
+		r.mayEnd = true
+		r.stopped.signal(syscall.SIGKILL)
+	}
+	r.stopped.signal(syscall.SIGCONT)
+	return nil
+}
+
+// secondOrchestrator starts one on the same site, which must be refused while another
+// is there.
+func secondOrchestrator(ctx context.Context, r *round) error {
+	first := r.executor()
+	second, err := r.site.start("serve")
+	if err != nil {
+		return err
+	}
+	if !first.running() { // so that it has the site to itself: then it is the orchestrator
+		r.site.serve = second
+		return nil
+	}
+	if err := second.wait(ctx, hang); err != nil {
+		return err
+	}
+	if code := second.cmd.ProcessState.ExitCode(); code != 1 {
+		return fmt.Errorf("a second orchestrator ended with exit code %d: %s", code, r.site.lastWords(second))
+	}
+	return nil
+}
+
+// deafening notes since when no command can reach the switch.
+func deafening(strike func(context.Context, *round) error) func(context.Context, *round) error {
+	return func(ctx context.Context, r *round) error {
+		r.deafSince = time.Now()
+		return strike(ctx, r)
+	}
+}
+
+// hearing notes that commands reach the switch again.
+func hearing(mend func(context.Context, *round) error) func(context.Context, *round) error {
+	return func(ctx context.Context, r *round) error {
+		err := mend(ctx, r)
+		r.deaf = append(r.deaf, span{r.deafSince, time.Now()})
+		return err
+	}
+}
+
+func agent(a lab.Agent) func(context.Context, *round) error {
+	return deafening(func(ctx context.Context, r *round) error { return r.site.SetAgent(ctx, a) })
+}
+
+func obey(ctx context.Context, r *round) error {
+	return hearing(func(ctx context.Context, r *round) error { return r.site.SetAgent(ctx, lab.Obedient) })(ctx, r)
+}
+
+func fill(d lab.Disk) func(context.Context, *round) error {
+	return func(_ context.Context, r *round) error { return r.site.Fill(d) }
+}
+
+func free(d lab.Disk) func(context.Context, *round) error {
+	return func(_ context.Context, r *round) error { return r.site.Free(d) }
+}
+
+// openByHand opens the vault's port as another administrator would, and leaves it so.
+func openByHand(ctx context.Context, r *round) error {
+	from := time.Now()
+	err := r.site.SetPort(ctx, lab.VaultPort, true)
+	r.hands = append(r.hands, span{from, time.Now()})
+	return err
+}
+
+const otherName = "uplink9"
+
+// renamePort takes the port's name away. The agent, which tells old names for some
+// seconds, is restarted in every second round.
+func renamePort(ctx context.Context, r *round) error {
+	r.deafSince = time.Now()
+	return r.rename(ctx, lab.VaultPort, otherName)
+}
+
+func nameBack(ctx context.Context, r *round) error {
+	err := r.rename(ctx, otherName, lab.VaultPort)
+	err = errors.Join(err, r.site.Restart(ctx, lab.SNMP))
+	r.deaf = append(r.deaf, span{r.deafSince, time.Now()})
+	return err
+}
+
+func (r *round) rename(ctx context.Context, from, to string) error {
+	began := time.Now()
+	err := r.site.RenamePort(ctx, from, to)
+	r.renamed = append(r.renamed, span{began, time.Now()})
+	if r.draw.IntN(2) == 0 {
+		err = errors.Join(err, r.site.Restart(ctx, lab.SNMP))
+	}
+	return err
+}
+
+// stepClock sets the wall clock of everything on the NAS, by minutes or by years.
+func stepClock(_ context.Context, r *round) error {
+	steps := []time.Duration{-10 * 365 * 24 * time.Hour, -73 * time.Hour, -70 * time.Minute, -10 * time.Minute,
+		10 * time.Minute, 70 * time.Minute, 73 * time.Hour, 10 * 365 * 24 * time.Hour}
+	step := steps[r.draw.IntN(len(steps))]
+	r.notes = append(r.notes, fmt.Sprintf("by %s", step))
+	return r.site.clock.set(step)
+}

@@ -1,0 +1,301 @@
+//go:build linux
+
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"airlock/lab"
+)
+
+// moment is what a fault waits for.
+type moment string
+
+const (
+	before  moment = "before the window"   // and the window begins with it
+	begun   moment = "after the beginning" // of the window or gathering
+	opened  moment = "after the opening"   // of the vault's port
+	closed  moment = "after the shutting"  // while it is being proven, and the inner door opened
+	resting moment = "at rest"
+)
+
+// round is one fault, from the drawing to the judgement.
+type round struct {
+	site   *site
+	number int
+	fault  fault
+	draw   *rand.Rand // what else is drawn comes from here
+	// What was drawn: the programs that run, and when the fault strikes, and for how
+	// long.
+	serving bool
+	stage   stage
+	moment  moment
+	delay   time.Duration
+	lasts   time.Duration
+
+	began      time.Time
+	foreground *program // the window or gathering; nil at rest
+	stopped    *program
+	mayEnd     bool // the executor may have ended by the fault
+	notes      []string
+
+	hands, renamed, deaf []span
+	deafSince            time.Time
+	died                 []time.Time
+}
+
+// Result is what came of one fault.
+type Result struct {
+	Number     int
+	Kind       string
+	What       string // what was drawn, in words
+	Verdict    verdict
+	Recovered  time.Duration // from the mending to the end of the next good window
+	Violations []string
+}
+
+// drawn is the round of a number, which depends on that and the seed alone.
+func drawn(seed uint64, number int, f fault) *round {
+	r := &round{number: number, fault: f, draw: rand.New(rand.NewPCG(seed, uint64(number)))}
+	between := func(a, b time.Duration) time.Duration { return a + time.Duration(r.draw.Float64()*float64(b-a)) }
+	r.stage = f.stages[r.draw.IntN(len(f.stages))]
+	if w := r.draw.IntN(10); w < 5 {
+		for _, s := range f.stages {
+			if s == window { // where a port is open there is more to be spoilt
+				r.stage = s
+			}
+		}
+	}
+	r.serving = r.stage == rest || r.draw.IntN(4) > 0
+	r.lasts = between(f.lasts[0], f.lasts[1])
+	switch m := r.draw.IntN(10); {
+	case r.stage == rest:
+		r.moment, r.delay = resting, between(0, time.Second)
+	case r.stage == gathering:
+		r.moment, r.delay = begun, between(0, 1200*time.Millisecond)
+	case m < 1:
+		r.moment = before
+	case m < 3:
+		r.moment, r.delay = begun, between(0, 1500*time.Millisecond)
+	case m < 8:
+		r.moment, r.delay = opened, between(0, 1800*time.Millisecond)
+	default:
+		r.moment, r.delay = closed, between(0, 800*time.Millisecond)
+	}
+	return r
+}
+
+func (r *round) String() string {
+	who := "one command"
+	if r.serving {
+		who = "serve"
+	}
+	text := fmt.Sprintf("%s, %.3f s %s", r.fault.kind, r.delay.Seconds(), r.moment)
+	if r.stage == gathering {
+		text += " of a gathering"
+	}
+	text += fmt.Sprintf(" (%s), for %.3f s", who, r.lasts.Seconds())
+	if len(r.notes) > 0 {
+		text += ", " + strings.Join(r.notes, ", ")
+	}
+	return text
+}
+
+// executor is the program that has the site.
+func (r *round) executor() *program {
+	if r.site.serve != nil {
+		return r.site.serve
+	}
+	return r.foreground
+}
+
+// run has the fault strike, and judges. An error says that the hospital is not fit for
+// another round.
+func (r *round) run(ctx context.Context) Result {
+	res := Result{Number: r.number, Kind: r.fault.kind}
+	fail := func(err error) {
+		if err != nil {
+			res.Violations = append(res.Violations, err.Error())
+		}
+	}
+	if err := r.prepare(ctx); err != nil {
+		fail(fmt.Errorf("before the fault: %w", err))
+		res.What = r.String()
+		return res
+	}
+	fail(r.attack(ctx))
+	mended := time.Now()
+	fail(r.settle(ctx))
+	recovering := r.recover(ctx)
+	fail(recovering)
+	res.Recovered = time.Since(mended)
+	res.What = r.String()
+	verdict, err := r.judge(ctx)
+	fail(err)
+	res.Verdict = verdict
+	for what, d := range map[string]time.Duration{
+		"the vault's port was up without a word in a ledger for": verdict.unlogged,
+		"the vault's port was up too long by":                    verdict.overdue,
+		"both doors were open for":                               verdict.both,
+	} {
+		if d > 0 {
+			fail(fmt.Errorf("%s %s", what, d))
+		}
+	}
+	if recovering == nil { // else it is not known what the vault should hold
+		fail(r.vaultSound(ctx))
+	}
+	return res
+}
+
+// prepare has everything run that shall, and gives the window something to carry.
+func (r *round) prepare(ctx context.Context) error {
+	if err := r.site.ensure(ctx, r.serving); err != nil {
+		return err
+	}
+	if err := r.site.study(r.draw, r.number, (5+r.draw.IntN(5))<<20); err != nil {
+		return err
+	}
+	if r.stage == window {
+		if err := r.site.do(ctx, "gather", "imaging"); err != nil {
+			return err
+		}
+	}
+	r.began = time.Now()
+	return nil
+}
+
+// attack begins what the fault shall strike, waits for its moment, and strikes and
+// mends.
+func (r *round) attack(ctx context.Context) (err error) {
+	start := func() (err error) {
+		switch r.stage {
+		case window:
+			r.foreground, err = r.site.start("window", vaultName, "--reason", "chaos")
+		case gathering:
+			r.foreground, err = r.site.start("gather", "imaging")
+		}
+		return err
+	}
+	if r.moment == before {
+		if !r.serving {
+			// There is no executor yet; the fault strikes as it begins.
+			r.moment = begun
+		} else if err := r.fault.strike(ctx, r); err != nil {
+			return fmt.Errorf("strike: %w", err)
+		}
+	}
+	if err := start(); err != nil {
+		return err
+	}
+	if r.moment != before {
+		r.await(ctx)
+		if err := r.fault.strike(ctx, r); err != nil {
+			return fmt.Errorf("strike: %w", err)
+		}
+	}
+	sleep(ctx, r.lasts)
+	if r.fault.mend != nil {
+		if err := r.fault.mend(ctx, r); err != nil {
+			return fmt.Errorf("mend: %w", err)
+		}
+	}
+	return nil
+}
+
+// await waits for the fault's moment; one that does not come within some seconds is
+// not waited for.
+func (r *round) await(ctx context.Context) {
+	const patience = 10 * time.Second
+	wanted := func(up bool) func() bool {
+		return func() bool {
+			is, since := r.site.isUp(lab.VaultPort)
+			return is == up && since.After(r.began) || !r.foreground.running()
+		}
+	}
+	switch r.moment {
+	case opened:
+		r.site.poll(ctx, patience, "the port to go up", wanted(true)) // or else it strikes late
+	case closed:
+		r.site.poll(ctx, patience, "the port to go up", wanted(true))
+		r.site.poll(ctx, patience, "the port to go down", wanted(false))
+	}
+	sleep(ctx, r.delay)
+}
+
+// settle waits until what was begun has ended and the vault's port is down, and has the
+// programs run again that ended.
+func (r *round) settle(ctx context.Context) error {
+	var errs []error
+	if r.site.serve != nil && !r.site.serve.running() && !r.mayEnd {
+		errs = append(errs, fmt.Errorf("airlock serve ended by itself: %s", r.site.lastWords(r.site.serve)))
+	}
+	if r.mayEnd && r.site.serve != nil {
+		// The orchestrator ends, and is started again as by systemd, at once.
+		errs = append(errs, r.site.serve.wait(ctx, hang))
+	}
+	errs = append(errs, r.site.ensure(ctx, r.serving))
+	if r.foreground != nil {
+		errs = append(errs, r.foreground.wait(ctx, hang))
+	}
+	errs = append(errs, r.site.poll(ctx, hang, "the vault's port to go down", func() bool {
+		up, _ := r.site.isUp(lab.VaultPort)
+		return !up
+	}))
+	return errors.Join(errs...)
+}
+
+// recover wants a window to come to a good end, as soon as nothing hinders it.
+func (r *round) recover(ctx context.Context) error {
+	until := time.Now().Add(hang)
+	for {
+		err := r.site.do(ctx, "window", vaultName, "--reason", "after "+r.fault.kind)
+		if err == nil || ctx.Err() != nil || time.Now().After(until) {
+			return err
+		}
+		sleep(ctx, 300*time.Millisecond)
+	}
+}
+
+// judge holds what was seen against what is written.
+func (r *round) judge(ctx context.Context) (verdict, error) {
+	said, err := r.site.sayings(ctx)
+	if err != nil {
+		return verdict{}, err
+	}
+	now := time.Now()
+	seen := r.site.ports.Transitions()
+	return evidence{
+		limits: limits{maxOpen: r.site.maxOpen, grace: r.site.leaseTTL + r.site.interval, look: r.site.look()},
+		now:    now,
+		vault:  ups(seen, lab.VaultPort, r.began, now),
+		inner:  ups(seen, lab.DepartmentsPort, r.began, now),
+		said:   said, hands: r.hands, renamed: r.renamed, deaf: r.deaf, died: r.died,
+	}.judge(), nil
+}
+
+// vaultSound looks at every generation, and now and then restores from an earlier one.
+func (r *round) vaultSound(ctx context.Context) error {
+	errs := []error{r.site.generationsSound(ctx)}
+	if r.number%5 == 0 {
+		errs = append(errs, r.site.restores(ctx, "accounting"))
+	}
+	if r.number%5 == 2 && r.site.kopia != "" {
+		errs = append(errs, r.site.stockRestores(ctx, "accounting"))
+	}
+	return errors.Join(errs...)
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

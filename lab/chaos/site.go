@@ -1,0 +1,422 @@
+//go:build linux
+
+package chaos
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"airlock/lab"
+	"airlock/lab/departments"
+	"airlock/ledger"
+	"airlock/vault"
+)
+
+// rules is what the policy file says.
+type rules struct{ maxOpen, leaseTTL, interval time.Duration }
+
+// brisk makes of the minutes of a night seconds.
+var brisk = rules{maxOpen: 8 * time.Second, leaseTTL: 3 * time.Second, interval: time.Second}
+
+// look is after which time the guard has found a port that was opened by hand: it looks
+// every interval, at what the agent remembers, and shuts.
+func (r rules) look() time.Duration { return r.interval + lab.AgentMemory + time.Second/2 }
+
+// The doors, as the lab's policy file calls them.
+const (
+	vaultDoor = "vault-door"
+	vaultName = "secondary"
+)
+
+// portMbits is what the vault's port carries, slow enough for a small window to be hit.
+const portMbits = 40
+
+// hang is how long a program may take that was not hindered.
+const hang = 90 * time.Second
+
+// site is a hospital with the program in it, as a hospital runs it: a guard, and most of
+// the time an orchestrator, each a process of its own.
+type site struct {
+	*lab.Hospital
+	airlock, kopia string // the programs; kopia may be ""
+	clock          *clock
+	ports          *lab.Sampler
+	serve, guard   *program // nil: not running
+	programs       []*program
+	rules
+	laden       bool                // the vault lacks more than it can get soon
+	generations map[int64]vault.Sum // the hash of each generation, when it was seen first
+}
+
+// program is a process that runs.
+type program struct {
+	name  string
+	cmd   *exec.Cmd
+	ended chan struct{}
+	said  int64 // where its words begin in the log
+}
+
+// newSite brings a hospital up, in place of one of the same name, and gathers for the first time.
+func newSite(ctx context.Context, o Options, r rules, name string) (_ *site, err error) {
+	hospital, err := lab.Up(ctx, lab.Options{
+		Name: name, Dir: filepath.Join("/tmp", "al-"+name),
+		VaultDisk: 2 << 30, StateDisk: 256 << 20, RepositoryDisk: 2 << 30,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := &site{Hospital: hospital, airlock: o.Airlock, kopia: o.Kopia, rules: r, generations: map[int64]vault.Sum{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Down())
+		}
+	}()
+	if err := s.SetVaultRate(ctx, portMbits); err != nil {
+		return nil, err
+	}
+	if err := s.edit(); err != nil {
+		return nil, err
+	}
+	if s.clock, err = newClock(s.Dir); err != nil {
+		return nil, err
+	}
+	if s.ports, err = s.Sampler(lab.VaultPort, lab.DepartmentsPort); err != nil {
+		return nil, err
+	}
+	for _, args := range [][]string{{"init"}, {"gather"}, {"window", vaultName, "--reason", "the first"}} {
+		if err := s.do(ctx, args...); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// edit has the policy file say the rules, and bounds what a door may take. The guard
+// keeps its ledger on another disk than the executor.
+func (s *site) edit() error {
+	text, err := os.ReadFile(s.PolicyFile())
+	if err != nil {
+		return err
+	}
+	for _, pair := range [][2]string{
+		{"timezone: Asia/Tokyo\n", fmt.Sprintf("timezone: Asia/Tokyo\nguard: {interval: %s, lease_ttl: %s, ledger: %s}\n", s.interval, s.leaseTTL, s.guardLedger())},
+		{"max_open: 45m", fmt.Sprintf("max_open: %s, answer_within: 3s", s.maxOpen)},
+		{"port: {name: p3}\n", "port: {name: p3}\n    open_within: 4s\n    prove_within: 4s\n"},
+		{"port: {name: p1}\n", "port: {name: p1}\n    open_within: 4s\n    prove_within: 4s\n"},
+		{"limits: {concurrency: 4}", "limits: {concurrency: 4, retries: 2}"},
+	} {
+		if !bytes.Contains(text, []byte(pair[0])) {
+			return fmt.Errorf("the lab's policy file has no %q", pair[0])
+		}
+		text = bytes.ReplaceAll(text, []byte(pair[0]), []byte(pair[1]))
+	}
+	return os.WriteFile(s.PolicyFile(), text, 0o600)
+}
+
+func (s *site) guardLedger() string { return filepath.Join(s.Dir, "guard", "ledger.db") }
+
+// Down ends everything.
+func (s *site) Down() error {
+	for _, p := range s.programs {
+		p.signal(syscall.SIGKILL)
+	}
+	return s.Hospital.Down()
+}
+
+// command is airlock on the NAS, by the hospital's clock.
+func (s *site) command(ctx context.Context, args ...string) *exec.Cmd {
+	c := s.Command(ctx, lab.NAS, s.airlock, append([]string{"-c", s.PolicyFile()}, args...)...)
+	c.Env = append(os.Environ(), s.clock.environment()...)
+	return c
+}
+
+// start starts airlock in the background; what it says stands in the folder of logs.
+func (s *site) start(args ...string) (*program, error) {
+	p := &program{name: args[0], cmd: s.command(context.Background(), args...), ended: make(chan struct{})}
+	log, err := os.OpenFile(s.log(p), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if p.said, err = log.Seek(0, 2); err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	fmt.Fprintf(log, "--- %s airlock %s\n", time.Now().Format(time.RFC3339Nano), strings.Join(args, " "))
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	err = p.cmd.Start()
+	if err = errors.Join(err, log.Close()); err != nil {
+		return nil, err
+	}
+	s.programs = append(s.programs, p)
+	go func() {
+		p.cmd.Wait() // its exit code is what it has to say
+		close(p.ended)
+	}()
+	return p, nil
+}
+
+func (s *site) log(p *program) string {
+	return filepath.Join(s.Dir, "log", "airlock-"+p.name)
+}
+
+// words are what a program said so far.
+func (s *site) words(p *program) string {
+	text, err := os.ReadFile(s.log(p))
+	if err != nil {
+		return err.Error()
+	}
+	return string(text[min(p.said, int64(len(text))):])
+}
+
+// lastWords are the end of it, for an error.
+func (s *site) lastWords(p *program) string {
+	text := s.words(p)
+	return text[max(0, len(text)-600):]
+}
+
+func (p *program) signal(signal syscall.Signal) { p.cmd.Process.Signal(signal) } // one that ended needs none
+
+func (p *program) running() bool {
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
+	}
+}
+
+// wait returns once the program ended. One that does not is asked what it does, and
+// killed.
+func (p *program) wait(ctx context.Context, patience time.Duration) error {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	select {
+	case <-p.ended:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-late.C:
+	}
+	p.signal(syscall.SIGCONT)
+	p.signal(syscall.SIGQUIT) // what it does is in its log then
+	select {
+	case <-p.ended:
+	case <-time.After(5 * time.Second):
+		p.signal(syscall.SIGKILL)
+		<-p.ended
+	}
+	return fmt.Errorf("airlock %s did not end within %s; what it did stands in its log", p.name, patience)
+}
+
+// do runs airlock to its end, which must be a good one.
+func (s *site) do(ctx context.Context, args ...string) error {
+	p, err := s.start(args...)
+	if err != nil {
+		return err
+	}
+	if err := p.wait(ctx, hang); err != nil {
+		return err
+	}
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
+		return fmt.Errorf("airlock %s: exit code %d: %s", strings.Join(args, " "), code, s.lastWords(p))
+	}
+	return nil
+}
+
+// ensure has the guard run, and the orchestrator if it shall.
+func (s *site) ensure(ctx context.Context, serving bool) error {
+	if s.guard == nil || !s.guard.running() {
+		p, err := s.start("guard")
+		if err != nil {
+			return err
+		}
+		s.guard = p
+		if err := s.until(ctx, p, "msg=guarding"); err != nil {
+			return err
+		}
+	}
+	if s.serve != nil && !s.serve.running() {
+		s.serve = nil
+	}
+	switch {
+	case serving && s.serve == nil:
+		p, err := s.start("serve")
+		if err != nil {
+			return err
+		}
+		s.serve = p
+		return s.until(ctx, p, "msg=serving")
+	case !serving && s.serve != nil:
+		s.serve.signal(syscall.SIGTERM)
+		if err := s.serve.wait(ctx, hang); err != nil {
+			return err
+		}
+		if code := s.serve.cmd.ProcessState.ExitCode(); code != 0 {
+			return fmt.Errorf("airlock serve: exit code %d after SIGTERM: %s", code, s.lastWords(s.serve))
+		}
+		s.serve = nil
+	}
+	return nil
+}
+
+// until waits for words of a program.
+func (s *site) until(ctx context.Context, p *program, words string) error {
+	return s.poll(ctx, hang, fmt.Sprintf("airlock %s to say %q", p.name, words), func() bool {
+		said := s.words(p)
+		_, said, _ = strings.Cut(said, "\n") // after its own command line
+		return strings.Contains(said, words) || !p.running()
+	})
+}
+
+// poll waits until there holds.
+func (s *site) poll(ctx context.Context, patience time.Duration, what string, there func() bool) error {
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !there() {
+		select {
+		case <-tick.C:
+		case <-late.C:
+			return fmt.Errorf("waited %s in vain for %s", patience, what)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// isUp is whether a port is up, by the sampler, and since when it is as it is.
+func (s *site) isUp(port string) (bool, time.Time) {
+	var last lab.Transition
+	for _, t := range s.ports.Transitions() {
+		if t.Port == port {
+			last = t
+		}
+	}
+	return last.Up, last.By
+}
+
+// study leaves a new study of so many bytes with the imaging department, which no
+// compressor makes smaller.
+func (s *site) study(r *rand.Rand, number, size int) error {
+	data := make([]byte, size)
+	for i := 0; i+8 <= size; i += 8 {
+		x := r.Uint64()
+		for j := range 8 {
+			data[i+j] = byte(x >> (8 * j))
+		}
+	}
+	return os.WriteFile(filepath.Join(s.SystemDir("imaging"), fmt.Sprintf("検査_%06d.dcm", number)), data, 0o644)
+}
+
+// sayings are what both ledgers say of the vault's door; an error says how one of them
+// is not sound.
+func (s *site) sayings(ctx context.Context) ([]saying, error) {
+	ctx, cancel := context.WithTimeout(ctx, hang)
+	defer cancel()
+	entries, err := s.entries(ctx)
+	if err != nil {
+		return nil, err
+	}
+	said, err := s.take(nil, entries)
+	if err == nil {
+		_, err = readLedger(ctx, filepath.Join(s.StateDir(), "ledger.db"))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the executor's ledger: %w", err)
+	}
+	if entries, err = readLedger(ctx, s.guardLedger()); err == nil {
+		said, err = s.take(said, entries)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the guard's ledger: %w", err)
+	}
+	order(said)
+	return said, nil
+}
+
+// entries is the executor's ledger, as airlock lists it.
+func (s *site) entries(ctx context.Context) ([]ledger.Entry, error) {
+	c := s.command(ctx, "audit", "list", "--json")
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
+	out, err := c.Output()
+	if err != nil {
+		return nil, fmt.Errorf("airlock audit list: %w: %s", err, stderr.Bytes())
+	}
+	var entries []ledger.Entry
+	for line := range bytes.Lines(out) {
+		var e ledger.Entry
+		if err := json.Unmarshal(line, &e); err != nil {
+			return nil, fmt.Errorf("airlock audit list: %w: %s", err, line)
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+// take adds what entries say of the vault's door, and wants them without a gap.
+func (s *site) take(said []saying, entries []ledger.Entry) ([]saying, error) {
+	for i, e := range entries {
+		if e.Seq != int64(i+1) {
+			return nil, fmt.Errorf("entry %d stands where %d should", e.Seq, i+1)
+		}
+		if e.Kind == ledger.KindDoor && e.Door == vaultDoor {
+			said = append(said, saying{s.clock.truly(e.Time), e.To})
+		}
+	}
+	return said, nil
+}
+
+// readLedger reads a ledger, and checks its file.
+func readLedger(ctx context.Context, path string) (all []ledger.Entry, err error) {
+	r, err := ledger.OpenReader(ctx, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	for e, err := range r.Entries(ctx, ledger.Filter{}) {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
+	}
+	return all, r.Check(ctx)
+}
+
+// restores wants the department's files back from the vault through its door.
+func (s *site) restores(ctx context.Context, system string) error {
+	to, err := os.MkdirTemp(s.Dir, "restored-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(to)
+	if err := s.do(ctx, "restore", system, "--from", vaultName, "--to", to, "--reason", "chaos"); err != nil {
+		return err
+	}
+	return s.same(system, to)
+}
+
+// same compares a restored folder with a department's, where nothing changes but
+// imaging.
+func (s *site) same(system, restored string) error {
+	files, difference, err := departments.Same(s.SystemDir(system), restored, []string{"*.tmp"})
+	if err == nil && (difference != "" || files == 0) {
+		err = fmt.Errorf("%s came back otherwise: %d files, %s", system, files, difference)
+	}
+	return err
+}
