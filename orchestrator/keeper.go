@@ -413,7 +413,9 @@ func (k *keeper) step(e window.Event) {
 			d.pace(pace(k.state, window.Side(side)))
 		}
 	}
-	if state.Window == "" && state.Doors[window.Inner].Phase != window.Opening {
+	// A command to open it that was not confirmed may still come: until the door is proven
+	// shut, no other keeper may believe what it reads.
+	if inner := state.Doors[window.Inner].Phase; state.Window == "" && inner != window.Opening && inner != window.Shutting {
 		k.shared.release(k)
 	}
 	k.broadcast()
