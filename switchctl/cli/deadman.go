@@ -19,16 +19,17 @@ import (
 // for all but letters and digits; {slot}, a number of Slots; and when it fires: {seconds},
 // {minutes} or {hh}:{mm} from now, or, where there is a Clock, {time}, hh:mm of the
 // switch's own day. Times are rounded up.
+//
+// Arming is an act of its own, so that it holds whichever way the port is opened then. A
+// platform that can only take back the opening itself (a confirmed commit) has none.
 type DeadMan struct {
 	Needs []Check `yaml:"needs"` // what must hold before anything is armed
 	Clock *Clock  `yaml:"clock"`
-	Most  int     `yaml:"most"` // minutes that it can count to; 0: any number
+	Least int     `yaml:"least"` // minutes that it counts at the least
+	Most  int     `yaml:"most"`  // minutes that it can count to; 0: any number
 	Slots Slots   `yaml:"slots"`
 
-	Arm []string `yaml:"arm"`
-	// Open is typed in place of the platform's open where arming and opening are one act,
-	// because the switch takes the opening back. Then there is no Arm.
-	Open   []string `yaml:"open"`
+	Arm    []string `yaml:"arm"`
 	Armed  *Check   `yaml:"armed"` // holds while it is armed; none: the switch's word is taken
 	Disarm []string `yaml:"disarm"`
 }
@@ -66,13 +67,13 @@ func (d *DeadMan) check() error {
 		known = append(known[:2:2], append(known[6:], "time")...)
 	}
 	var wrong []error
-	for _, template := range slices.Concat(d.Arm, d.Open, d.Disarm) {
+	for _, template := range slices.Concat(d.Arm, d.Disarm) {
 		if !knows(template, known...) {
 			wrong = append(wrong, fmt.Errorf("dead-man: %q: has a word in braces without its slots or clock, or one that clocks make meaningless", template))
 		}
 	}
-	if (len(d.Arm) == 0) == (len(d.Open) == 0) || len(d.Open) > 0 && d.Clock != nil || len(d.Disarm) == 0 {
-		wrong = append(wrong, errors.New("dead-man: needs disarm, and either arm or, without a clock, open"))
+	if len(d.Arm) == 0 || len(d.Disarm) == 0 {
+		wrong = append(wrong, errors.New("dead-man: needs arm and disarm"))
 	}
 	if c := d.Clock; c != nil && (c.Command == "" || !hasGroup(c.Match, "hour") || !hasGroup(c.Match, "minute") || !hasGroup(c.Match, "second")) {
 		wrong = append(wrong, errors.New("dead-man: clock: needs a command, and a match with groups hour, minute and second"))
@@ -91,13 +92,12 @@ const arming = 30 * time.Second
 
 const day = 24 * time.Hour
 
-// Arm has the switch shut the port by itself. Where that is part of opening, nothing is
-// sent before Set opens the port, and the time counts from here nevertheless.
+// Arm has the switch shut the port by itself.
 func (p *port) Arm(ctx context.Context, after time.Duration) error {
 	d := p.session.platform.DeadMan
 	switch {
 	case d == nil:
-		return fmt.Errorf("port %s: platform %s has no dead man's switch: %w", p.asked, p.session.platform.Platform, errors.ErrUnsupported)
+		return p.noDeadMan()
 	case after <= 0:
 		return fmt.Errorf("port %s: a dead man's switch cannot fire after %s", p.asked, after)
 	}
@@ -115,18 +115,11 @@ func (p *port) Arm(ctx context.Context, after time.Duration) error {
 				return err
 			}
 		}
-		switch {
-		case len(d.Open) == 0:
-			err = p.arm(c, w, after)
-		case e.row.Admin != switchctl.AdminDown:
-			err = &stillUsable{fmt.Errorf("it is not shut, and platform %s can only arm while opening: %w", c.platform.Platform, errors.ErrUnsupported)}
-		default:
-			err = d.timing(w, after, nil)
+		if err := p.arm(c, w, after); err != nil {
+			return err
 		}
-		if err == nil {
-			p.session.armed[p.typed] = time.Now().Add(after)
-		}
-		return err
+		p.session.armed[p.typed] = true
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("arm the dead man's switch of port %s: %w", p.asked, err)
@@ -173,29 +166,11 @@ func (c *console) takeBack(err error, w words) error {
 	return errors.Join(err, undo)
 }
 
-// armedOpening is the commands that open the port and arm in one. A port that is open is
-// left alone: a second confirmed commit would confirm the first.
-func (p *port) armedOpening(w words, e entry, deadline time.Time) ([]string, error) {
-	if e.row.Admin == switchctl.AdminUp {
-		return nil, nil
-	}
-	left := time.Until(deadline)
-	if left <= 0 {
-		return nil, fmt.Errorf("its dead man's switch would have fired %s ago: it was opened too late; nothing was sent", -left)
-	}
-	d := p.session.platform.DeadMan
-	if err := d.timing(w, left, nil); err != nil {
-		return nil, err
-	}
-	return w.fillAll(d.Open), nil
-}
-
 // Disarm takes it back and leaves the port as it is. Where neither this session armed
 // it nor the switch shows it, a switch that refuses has nothing to take back.
 func (p *port) Disarm(ctx context.Context) error {
-	d := p.session.platform.DeadMan
-	if d == nil {
-		return nil
+	if p.session.platform.DeadMan == nil {
+		return p.noDeadMan()
 	}
 	err := p.do(ctx, func(c *console) error {
 		e, err := p.now(c)
@@ -218,13 +193,17 @@ func (p *port) Disarm(ctx context.Context) error {
 	return nil
 }
 
+func (p *port) noDeadMan() error {
+	return fmt.Errorf("port %s: platform %s has no dead man's switch: %w", p.asked, p.session.platform.Platform, errors.ErrUnsupported)
+}
+
 func (p *port) disarm(c *console, w words) error {
 	d := c.platform.DeadMan
 	if held, err := c.armed(w); err != nil || d.Armed != nil && !held {
 		return err
 	}
 	err := c.order(w.fillAll(d.Disarm))
-	if _, ours := p.session.armed[p.typed]; d.Armed == nil && !ours && errors.Is(err, switchctl.ErrRefused) {
+	if d.Armed == nil && !p.session.armed[p.typed] && errors.Is(err, switchctl.ErrRefused) {
 		return nil
 	}
 	return err
@@ -262,6 +241,7 @@ func (p *port) deadManWords(e entry) (words, error) {
 // timing adds the words of time to w. now is the switch's time of day, where that is
 // what counts.
 func (d *DeadMan) timing(w words, after time.Duration, now *time.Duration) error {
+	after = max(after, time.Duration(d.Least)*time.Minute)
 	most := time.Duration(d.Most) * time.Minute
 	if now != nil {
 		after += arming

@@ -106,36 +106,24 @@ func (p *port) Set(ctx context.Context, admin switchctl.Admin) error {
 	if admin != switchctl.AdminUp && admin != switchctl.AdminDown {
 		return fmt.Errorf("set port %s: ifAdminStatus %d is neither up (1) nor down (2); nothing was sent", p.asked, admin)
 	}
+	templates := p.session.platform.Open
+	if admin == switchctl.AdminDown {
+		templates = p.session.platform.Shut
+	}
 	err := p.do(ctx, func(c *console) error {
-		e, err := p.now(c)
-		if err != nil {
+		if _, err := p.now(c); err != nil {
 			return fmt.Errorf("nothing was set: %w", err)
 		}
-		commands, err := p.commands(admin, e)
+		w, err := c.platform.naming(p.typed)
 		if err != nil {
 			return &stillUsable{err}
 		}
-		return c.order(commands)
+		return c.order(w.fillAll(templates))
 	})
 	if err != nil {
 		return fmt.Errorf("set port %s to %d: %w", p.asked, admin, err)
 	}
 	return nil
-}
-
-// commands is what is typed to set the port, which is e now.
-func (p *port) commands(admin switchctl.Admin, e entry) ([]string, error) {
-	w, err := p.session.platform.naming(p.typed)
-	switch {
-	case err != nil:
-		return nil, err
-	case admin == switchctl.AdminDown:
-		return w.fillAll(p.session.platform.Shut), nil
-	}
-	if deadline, ok := p.session.armed[p.typed]; ok && len(p.session.platform.DeadMan.Open) > 0 {
-		return p.armedOpening(w, e, deadline)
-	}
-	return w.fillAll(p.session.platform.Open), nil
 }
 
 // Saved tells what the port will be after the switch restarted, by its saved

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"time"
 
 	"airlock/switchctl"
 
@@ -22,12 +21,12 @@ type session struct {
 	life     context.Context
 	end      context.CancelFunc
 	closing  func() error
-	armed    map[string]time.Time // ports whose dead man's switch was armed here, and when each fires; for whoever has the turn
-	lost     error                // what ended logins could not write of their recording
+	armed    map[string]bool // ports whose dead man's switch was armed here; for whoever has the turn
+	lost     error           // what ended logins could not write of their recording
 }
 
 func newSession(c Config, p *Platform) *session {
-	s := &session{config: c, platform: p, turn: make(chan struct{}, 1), armed: map[string]time.Time{}}
+	s := &session{config: c, platform: p, turn: make(chan struct{}, 1), armed: map[string]bool{}}
 	s.life, s.end = context.WithCancel(context.Background())
 	s.closing = sync.OnceValue(s.shutDown)
 	return s

@@ -31,12 +31,12 @@
 //	@at                 at the time of day {word}, hh:mm
 //	@in 1m              after {word} times so long
 //	@arm                it runs
-//	@disarm [NAME]      the timer of that name, or {word}, is no more; with * none is
+//	@disarm [NAME]      the timer of that name, or {word}, is no more
 //	@nopager            no more paging in this login
 //	@bye                ends the login
 //
 // Files without a mode hold what a driver is expected to type: "shut", "open", and, where
-// the switch has a timer, "arm", "open armed" (none: as open) and "disarm".
+// the switch has a timer, "arm" and "disarm".
 package cliswitch
 
 import (

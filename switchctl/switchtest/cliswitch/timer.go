@@ -37,7 +37,7 @@ func (l *login) time(name, argument string) {
 }
 
 func (l *login) without(name string) []*Timer {
-	return slices.DeleteFunc(l.Switch.timers, func(t *Timer) bool { return name == "*" || t.Name == name })
+	return slices.DeleteFunc(l.Switch.timers, func(t *Timer) bool { return t.Name == name })
 }
 
 // next is when it will be hh:mm the next time.
