@@ -189,7 +189,7 @@ func japaneseHeard() []phrase {
 		{"%s is no time; write %s", "{1} は日時ではありません。書き方: {2}"},
 		{"there is no snapshot of %s", "{1} のスナップショットはありません"},
 		{"%s has no snapshot as old as %s; the oldest is of %s", "{1} には {2} 以前のスナップショットがありません。最古は {3}"},
-		{"%s of %s cannot be reached or found", "{2} 件のうち {1} 件に接続できないか、見つかりません"},
+		{"%s of %s are not as they must be", "{2} 件のうち {1} 件に問題があります"},
 		{"help for %s", "{1} の説明を表示する"},
 		{"version for %s", "{1} のバージョンを表示する"},
 	}
