@@ -201,7 +201,7 @@ func (s *site) keep(dir string, r Result) error {
 	if err := os.WriteFile(filepath.Join(dir, "result.txt"), []byte(text.String()), 0o600); err != nil {
 		return err
 	}
-	for _, from := range []string{"log", "state/ledger.db", "state/ledger.db-wal", "state/ledger.late.jsonl", "state/leases", "guard", "airlock.yaml"} {
+	for _, from := range []string{"log", "state/ledger.db", "state/ledger.db-wal", "state/ledger.late.jsonl", "state/leases", "state/lockdown", "guard", "airlock.yaml"} {
 		if _, err := os.Stat(filepath.Join(s.Dir, from)); err != nil {
 			continue // not every hospital has it
 		}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 	"time"
 
@@ -47,6 +48,12 @@ func faults() []fault {
 			return nil
 		}, nil},
 		{"second orchestrator", always, short, secondOrchestrator, nil},
+		{"machine cut", always, long, cutMachine, hearing(func(ctx context.Context, r *round) error {
+			err := errors.Join(r.ended(ctx), r.site.ensure(ctx, r.serving))
+			r.mayEnd = false // what runs now is another
+			return err
+		})},
+		{"lockdown", always, long, lockdown, release},
 		{"guard killed", []stage{window}, long, func(_ context.Context, r *round) error {
 			r.site.guard.signal(syscall.SIGKILL)
 			return nil
@@ -127,6 +134,46 @@ func secondOrchestrator(ctx context.Context, r *round) error {
 		return fmt.Errorf("a second orchestrator ended with exit code %d: %s", code, r.site.lastWords(second))
 	}
 	return nil
+}
+
+// cutMachine ends all of airlock at one stroke, guard and all, so that nobody is left who
+// could shut a door before it starts again.
+func cutMachine(ctx context.Context, r *round) error {
+	r.site.guard.signal(syscall.SIGKILL)
+	r.deafSince = time.Now()
+	return killExecutor(ctx, r)
+}
+
+// lockdown has every door shut, and nothing opened before the release.
+func lockdown(ctx context.Context, r *round) error {
+	r.died = append(r.died, time.Now()) // no leave to stand open is left either
+	p, err := r.site.start("lockdown", "--reason", "chaos")
+	if err != nil {
+		return err
+	}
+	// Where the executor does not answer, the command says so; the lockdown stands.
+	if err := p.wait(ctx, hang); err != nil {
+		return err
+	}
+	r.locked.from = time.Now()
+	if code := p.cmd.ProcessState.ExitCode(); code != 0 && !strings.Contains(r.site.words(p), "the lockdown stands") {
+		return fmt.Errorf("airlock lockdown: exit code %d: %s", code, r.site.lastWords(p))
+	}
+	return nil
+}
+
+// release ends the lockdown with the key that init printed; it takes its turn after a
+// command that has the site.
+func release(ctx context.Context, r *round) error {
+	r.locked.to = time.Now()
+	until := time.Now().Add(hang)
+	for {
+		err := r.site.do(ctx, "release", "--key", r.site.releaseKey(), "--reason", "chaos")
+		if err == nil || time.Now().After(until) || ctx.Err() != nil {
+			return err
+		}
+		sleep(ctx, 200*time.Millisecond)
+	}
 }
 
 // deafening notes since when no command can reach the switch.

@@ -57,7 +57,8 @@ type evidence struct {
 	hands        []span      // somebody opened the vault's port then
 	renamed      []span      // somebody took the port down and up again to give it another name
 	deaf         []span      // no command could reach the vault's port
-	died         []time.Time // the executor was killed, or hung
+	died         []time.Time // the executor was killed, or hung, or told to shut
+	locked       span        // no door was to be opened; zero for never
 }
 
 // verdict is how long, in all, something was as it may not be; open is the longest
@@ -67,11 +68,12 @@ type verdict struct {
 	unlogged time.Duration // up, and no ledger says so
 	overdue  time.Duration // up after its time and the guard's
 	both     time.Duration // up together with the inner door's port, and not by hand
+	locked   time.Duration // opened in a lockdown, and not by hand
 }
 
 // worst of each.
 func (v verdict) worst(w verdict) verdict {
-	return verdict{max(v.open, w.open), max(v.unlogged, w.unlogged), max(v.overdue, w.overdue), max(v.both, w.both)}
+	return verdict{max(v.open, w.open), max(v.unlogged, w.unlogged), max(v.overdue, w.overdue), max(v.both, w.both), max(v.locked, w.locked)}
 }
 
 func (e evidence) judge() verdict {
@@ -82,6 +84,9 @@ func (e evidence) judge() verdict {
 		if !e.byHand(up) {
 			for _, inner := range e.inner {
 				v.both += up.meets(inner).length()
+			}
+			if e.locked.holds(up.from) {
+				v.locked += up.length()
 			}
 		}
 	}

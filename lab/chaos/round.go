@@ -46,6 +46,7 @@ type round struct {
 
 	hands, renamed, deaf []span
 	deafSince            time.Time
+	locked               span
 	died                 []time.Time
 }
 
@@ -142,6 +143,7 @@ func (r *round) run(ctx context.Context) Result {
 		"the vault's port was up without a word in a ledger for": verdict.unlogged,
 		"the vault's port was up too long by":                    verdict.overdue,
 		"both doors were open for":                               verdict.both,
+		"in a lockdown the vault's port was up for":              verdict.locked,
 	} {
 		if d > 0 {
 			fail(fmt.Errorf("%s %s", what, d))
@@ -235,11 +237,7 @@ func (r *round) settle(ctx context.Context) error {
 	if r.site.serve != nil && !r.site.serve.running() && !r.mayEnd {
 		errs = append(errs, fmt.Errorf("airlock serve ended by itself: %s", r.site.lastWords(r.site.serve)))
 	}
-	if r.mayEnd && r.site.serve != nil {
-		// The orchestrator ends, and is started again as by systemd, at once.
-		errs = append(errs, r.site.serve.wait(ctx, hang))
-	}
-	errs = append(errs, r.site.ensure(ctx, r.serving))
+	errs = append(errs, r.ended(ctx), r.site.ensure(ctx, r.serving))
 	if r.foreground != nil {
 		errs = append(errs, r.foreground.wait(ctx, hang))
 	}
@@ -248,6 +246,15 @@ func (r *round) settle(ctx context.Context) error {
 		return !up
 	}))
 	return errors.Join(errs...)
+}
+
+// ended waits for an orchestrator that was made to end, to be started again as by
+// systemd.
+func (r *round) ended(ctx context.Context) error {
+	if !r.mayEnd || r.site.serve == nil {
+		return nil
+	}
+	return r.site.serve.wait(ctx, hang)
 }
 
 // recover wants a window to come to a good end, as soon as nothing hinders it.
@@ -275,7 +282,7 @@ func (r *round) judge(ctx context.Context) (verdict, error) {
 		now:    now,
 		vault:  ups(seen, lab.VaultPort, r.began, now),
 		inner:  ups(seen, lab.DepartmentsPort, r.began, now),
-		said:   said, hands: r.hands, renamed: r.renamed, deaf: r.deaf, died: r.died,
+		said:   said, hands: r.hands, renamed: r.renamed, deaf: r.deaf, died: r.died, locked: r.locked,
 	}.judge(), nil
 }
 

@@ -99,7 +99,20 @@ func newSite(ctx context.Context, o Options, r rules, name string) (_ *site, err
 			return nil, err
 		}
 	}
-	return s, nil
+	return s, s.takeReleaseKey()
+}
+
+// releaseKey is the file of the key that ends a lockdown.
+func (s *site) releaseKey() string { return filepath.Join(s.Dir, "secrets", "release") }
+
+// takeReleaseKey keeps the key that init printed.
+func (s *site) takeReleaseKey() error {
+	_, after, _ := strings.Cut(s.words(s.programs[0]), "release key")
+	fields := strings.Fields(after)
+	if len(fields) == 0 {
+		return errors.New("airlock init printed no release key")
+	}
+	return os.WriteFile(s.releaseKey(), []byte(fields[0]), 0o600)
 }
 
 // edit has the policy file say the rules, and bounds what a door may take. The guard
@@ -110,7 +123,7 @@ func (s *site) edit() error {
 		return err
 	}
 	for _, pair := range [][2]string{
-		{"timezone: Asia/Tokyo\n", fmt.Sprintf("timezone: Asia/Tokyo\nguard: {interval: %s, lease_ttl: %s, ledger: %s}\n", s.interval, s.leaseTTL, s.guardLedger())},
+		{"timezone: Asia/Tokyo\n", fmt.Sprintf("timezone: Asia/Tokyo\npatrol: {every: 5s, misses: 2}\nguard: {interval: %s, lease_ttl: %s, ledger: %s}\n", s.interval, s.leaseTTL, s.guardLedger())},
 		{"max_open: 45m", fmt.Sprintf("max_open: %s, answer_within: 3s", s.maxOpen)},
 		{"port: {name: p3}\n", "port: {name: p3}\n    open_within: 4s\n    prove_within: 4s\n"},
 		{"port: {name: p1}\n", "port: {name: p1}\n    open_within: 4s\n    prove_within: 4s\n"},
