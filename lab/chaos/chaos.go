@@ -17,6 +17,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"airlock/lab"
+
 	"golang.org/x/sync/errgroup"
 )
 
@@ -78,7 +80,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	run := &run{Options: o, kinds: kinds}
 	lanes, ctx := errgroup.WithContext(ctx)
 	for i := range min(o.Beside, o.Faults) {
-		lanes.Go(func() error { return run.lane(ctx, fmt.Sprintf("%s-%d", o.Name, i+1), numbers) })
+		lanes.Go(func() error { return run.lane(ctx, i, numbers) })
 	}
 	err = lanes.Wait()
 	slices.SortFunc(run.report, func(a, b Result) int { return a.Number - b.Number })
@@ -99,8 +101,11 @@ type run struct {
 }
 
 // lane has the faults of some numbers strike one after the other, in one hospital after
-// the other.
-func (c *run) lane(ctx context.Context, name string, numbers <-chan int) (err error) {
+// the other. Where FRR is installed, every second hospital has a second way to its vault's
+// port.
+func (c *run) lane(ctx context.Context, lane int, numbers <-chan int) (err error) {
+	rules, both := brisk, lab.Missing(true) == nil
+	rules.secondWay = both && lane%2 == 1
 	var s *site
 	defer func() {
 		if s != nil {
@@ -110,9 +115,10 @@ func (c *run) lane(ctx context.Context, name string, numbers <-chan int) (err er
 	used := 0
 	for number := range numbers {
 		if s == nil {
-			if s, err = newSite(ctx, c.Options, brisk, name); err != nil {
+			if s, err = newSite(ctx, c.Options, rules, fmt.Sprintf("%s-%d", c.Name, lane+1)); err != nil {
 				return fmt.Errorf("a new hospital: %w", err)
 			}
+			rules.secondWay = both && !rules.secondWay
 			used = 0
 		}
 		r := drawn(c.Seed, number, pick(c.kinds, c.Seed, number))

@@ -96,6 +96,9 @@ func (r *round) String() string {
 	if r.serving {
 		who = "serve"
 	}
+	if r.site != nil && r.site.secondWay {
+		who += ", two ways"
+	}
 	text := fmt.Sprintf("%s, %.3f s %s", r.fault.kind, r.delay.Seconds(), r.moment)
 	if r.stage == gathering {
 		text += " of a gathering"

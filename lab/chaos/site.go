@@ -24,7 +24,10 @@ import (
 )
 
 // rules is what the policy file says.
-type rules struct{ maxOpen, leaseTTL, interval time.Duration }
+type rules struct {
+	maxOpen, leaseTTL, interval time.Duration
+	secondWay                   bool // to the vault's port: the switch's command line
+}
 
 // brisk makes of the minutes of a night seconds.
 var brisk = rules{maxOpen: 8 * time.Second, leaseTTL: 3 * time.Second, interval: time.Second}
@@ -70,7 +73,7 @@ type program struct {
 // newSite brings a hospital up, in place of one of the same name, and gathers for the first time.
 func newSite(ctx context.Context, o Options, r rules, name string) (_ *site, err error) {
 	hospital, err := lab.Up(ctx, lab.Options{
-		Name: name, Dir: filepath.Join("/tmp", "al-"+name),
+		Name: name, Dir: filepath.Join("/tmp", "al-"+name), CLI: r.secondWay,
 		VaultDisk: 2 << 30, StateDisk: 256 << 20, RepositoryDisk: 2 << 30,
 	})
 	if err != nil {
@@ -115,6 +118,19 @@ func (s *site) takeReleaseKey() error {
 	return os.WriteFile(s.releaseKey(), []byte(fields[0]), 0o600)
 }
 
+// commandLine is the second way.
+const commandLine = `  core-cli:
+    driver: cli
+    address: 10.78.0.1:22
+    cli:
+      platform: frr
+      user: root
+      key: {file: %[1]s/secrets/key}
+      known_hosts: %[1]s/known_hosts
+
+doors:
+`
+
 // edit has the policy file say the rules, and bounds what a door may take. The guard
 // keeps its ledger on another disk than the executor.
 func (s *site) edit() error {
@@ -122,10 +138,16 @@ func (s *site) edit() error {
 	if err != nil {
 		return err
 	}
+	vaultsPort, switches := "port: {name: p3}\n    open_within: 4s\n    prove_within: 4s\n", "doors:\n"
+	if s.secondWay {
+		vaultsPort += "    fallback: core-cli\n"
+		switches = fmt.Sprintf(commandLine, s.Dir)
+	}
 	for _, pair := range [][2]string{
 		{"timezone: Asia/Tokyo\n", fmt.Sprintf("timezone: Asia/Tokyo\npatrol: {every: 5s, misses: 2}\nguard: {interval: %s, lease_ttl: %s, ledger: %s}\n", s.interval, s.leaseTTL, s.guardLedger())},
 		{"max_open: 45m", fmt.Sprintf("max_open: %s, answer_within: 3s", s.maxOpen)},
-		{"port: {name: p3}\n", "port: {name: p3}\n    open_within: 4s\n    prove_within: 4s\n"},
+		{"port: {name: p3}\n", vaultsPort},
+		{"\ndoors:\n", "\n" + switches},
 		{"port: {name: p1}\n", "port: {name: p1}\n    open_within: 4s\n    prove_within: 4s\n"},
 		{"limits: {concurrency: 4}", "limits: {concurrency: 4, retries: 2}"},
 	} {
