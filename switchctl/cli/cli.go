@@ -22,7 +22,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"time"
 
@@ -43,10 +42,9 @@ type Config struct {
 	Enable      string   // the password of the platform's enable command, where it asks for one
 	// Timeout bounds one command. Default 30 s: consoles are slow while a stack elects.
 	Timeout time.Duration
-	// Record makes the file of one login's recording (asciicast v2, without secrets),
-	// which is closed with the login. nil records nothing. A recording that fails keeps
-	// no command from being sent (S2); Switch.Close tells of it.
-	Record func() (io.WriteCloser, error)
+	// Sessions is where logins are recorded, without secrets. A recording that fails keeps
+	// no command from being sent (S2); Recording.Broken and Switch.Close tell of it.
+	Sessions Sessions
 }
 
 const defaultTimeout = 30 * time.Second

@@ -121,6 +121,7 @@ func (c *console) ask(command string) (string, error) {
 // that is sent; then what was begun is left.
 func (c *console) order(commands []string) error {
 	c.changing = true
+	c.line.record.changes()
 	for _, command := range commands {
 		output, err := c.send(command)
 		if err != nil {

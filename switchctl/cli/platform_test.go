@@ -1,10 +1,7 @@
 package cli_test
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,7 +9,6 @@ import (
 
 	"airlock/switchctl"
 	"airlock/switchctl/cli"
-	"airlock/switchctl/switchtest/cliswitch"
 )
 
 // own writes a changed awplus as the user's own platform.
@@ -106,74 +102,5 @@ func TestStateThatIsNotUnderstood(t *testing.T) {
 	p := find(t, dial(t, config), sw.Door)
 	if r, err := p.Read(t.Context()); err == nil || !strings.Contains(err.Error(), `"UP"`) {
 		t.Errorf("read %+v, %v", r, err)
-	}
-}
-
-type file struct {
-	bytes.Buffer
-	closed int
-}
-
-func (f *file) Close() error { f.closed++; return nil }
-
-// TestRecording: a login is an asciicast that ends with it, and holds no secret (S13).
-func TestRecording(t *testing.T) {
-	sw, config := play(t, "awplus")
-	var casts []*file
-	config.Record = func() (io.WriteCloser, error) {
-		casts = append(casts, &file{})
-		return casts[len(casts)-1], nil
-	}
-	d, err := cli.Dial(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := find(t, d, sw.Door)
-	if err := errors.Join(p.Set(t.Context(), switchctl.AdminDown), d.Close()); err != nil {
-		t.Fatal(err)
-	}
-	if len(casts) != 1 || casts[0].closed != 1 {
-		t.Fatalf("%d recordings", len(casts))
-	}
-	text := casts[0].String()
-	for _, secret := range []string{"secret", cliswitch.Password + "\""} {
-		if strings.Contains(text, secret) {
-			t.Errorf("the recording holds %q", secret)
-		}
-	}
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	var header struct{ Version, Width, Height int }
-	if err := json.Unmarshal([]byte(lines[0]), &header); err != nil || header.Version != 2 || header.Width == 0 || header.Height == 0 {
-		t.Errorf("header %s: %v", lines[0], err)
-	}
-	typed := ""
-	for _, line := range lines[1:] {
-		var event []any
-		if err := json.Unmarshal([]byte(line), &event); err != nil || len(event) != 3 {
-			t.Fatalf("event %s: %v", line, err)
-		}
-		if event[1] == "i" {
-			typed += event[2].(string)
-		}
-	}
-	if !strings.Contains(typed, "configure terminal\ninterface port1.0.3\nshutdown\nend\n") {
-		t.Errorf("typed %q", typed)
-	}
-}
-
-// TestRecordingThatFails keeps no port from being shut (S2), and is told in the end.
-func TestRecordingThatFails(t *testing.T) {
-	sw, config := play(t, "awplus")
-	full := errors.New("disk full")
-	config.Record = func() (io.WriteCloser, error) { return nil, full }
-	d, err := cli.Dial(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := find(t, d, sw.Door).Set(t.Context(), switchctl.AdminDown); err != nil {
-		t.Fatal(err)
-	}
-	if err := d.Close(); !errors.Is(err, full) {
-		t.Errorf("close: %v", err)
 	}
 }

@@ -18,7 +18,7 @@ type agent struct{ *session }
 
 func (a *agent) Rows(ctx context.Context) ([]switchctl.Row, error) {
 	var rows []switchctl.Row
-	err := a.do(ctx, func(c *console) error {
+	err := a.read(ctx, func(c *console) error {
 		entries, err := c.list()
 		rows = rowsOf(entries)
 		return err
@@ -32,7 +32,7 @@ func (a *agent) Rows(ctx context.Context) ([]switchctl.Row, error) {
 func (a *agent) Find(ctx context.Context, l switchctl.Lookup) (switchctl.Port, error) {
 	p := &port{session: a.session, asked: l}
 	var unfound error
-	err := a.do(ctx, func(c *console) error {
+	err := a.read(ctx, func(c *console) error {
 		entries, err := c.list()
 		if err != nil {
 			return err
@@ -77,7 +77,7 @@ type port struct {
 
 func (p *port) Read(ctx context.Context) (switchctl.Reading, error) {
 	var reading switchctl.Reading
-	err := p.do(ctx, func(c *console) error {
+	err := p.read(ctx, func(c *console) error {
 		e, err := p.now(c)
 		if err != nil {
 			return err
@@ -134,7 +134,7 @@ func (p *port) Saved(ctx context.Context) (switchctl.Saved, error) {
 		return switchctl.Saved{}, fmt.Errorf("port %s: platform %s gives no way to read the saved configuration: %w", p.asked, p.session.platform.Platform, errors.ErrUnsupported)
 	}
 	var answer switchctl.Saved
-	err := p.do(ctx, func(c *console) error {
+	err := p.read(ctx, func(c *console) error {
 		e, err := p.now(c)
 		if err != nil {
 			return err
@@ -176,10 +176,18 @@ func (p *port) Close() error {
 }
 
 func (p *port) do(ctx context.Context, work func(*console) error) error {
+	return p.use(ctx, p.session.do, work)
+}
+
+func (p *port) read(ctx context.Context, work func(*console) error) error {
+	return p.use(ctx, p.session.read, work)
+}
+
+func (p *port) use(ctx context.Context, how func(context.Context, func(*console) error) error, work func(*console) error) error {
 	if p.closed.Load() {
 		return fmt.Errorf("it is closed: %w", net.ErrClosed)
 	}
-	return p.session.do(ctx, work)
+	return how(ctx, work)
 }
 
 // now reads the port's row and compares its identity with the one that was found (S7).

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"airlock/switchctl"
 
@@ -56,9 +57,19 @@ func (s *session) errClosed() error {
 	return fmt.Errorf("switch %s: the session is closed: %w", s.config.Address, net.ErrClosed)
 }
 
+// read is do for work that changes nothing, and may therefore wait for a new login if the
+// recording of the last one had better end.
+func (s *session) read(ctx context.Context, work func(*console) error) error {
+	return s.use(ctx, true, work)
+}
+
 // do gives work the console. Where a login that had been idle turns out to be dead, and
 // work had only read so far, it is done again on a new one.
 func (s *session) do(ctx context.Context, work func(*console) error) error {
+	return s.use(ctx, false, work)
+}
+
+func (s *session) use(ctx context.Context, reading bool, work func(*console) error) error {
 	if err := s.take(ctx); err != nil {
 		return err
 	}
@@ -66,6 +77,9 @@ func (s *session) do(ctx context.Context, work func(*console) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.life, cancel)()
+	if reading && s.console != nil && s.console.line.record.due(time.Now()) {
+		s.ended(s.console.leave())
+	}
 	for idle := s.console != nil; ; idle = false {
 		err := s.attempt(ctx, work)
 		if err == nil {
@@ -123,9 +137,15 @@ func (s *session) attempt(ctx context.Context, work func(*console) error) error 
 	return err
 }
 
-func (s *session) drop() {
-	s.lost = errors.Join(s.lost, s.console.close())
+func (s *session) drop() { s.ended(s.console.close()) }
+
+// ended forgets the console, which ended with err. The first such error is told in the
+// end; a full disk says the same every hour.
+func (s *session) ended(err error) {
 	s.console = nil
+	if s.lost == nil {
+		s.lost = err
+	}
 }
 
 // errChanging marks a failure that no second try may follow.
