@@ -117,7 +117,7 @@ Restore with nothing but a vault's disk and the stock kopia program (https://kop
   kopia snapshot restore ID DIR
 
 The release key ends a lockdown without a second person. Only this page has it.
-解除キーがあれば、ひとりでも緊急封鎖を解除できます。この用紙にしかありません。
+解除キーがあれば、ひとりでも封鎖を解除できます。この用紙にしかありません。
 
 Without the passphrase nothing can be restored, by anybody.
 パスフレーズがなければ、誰にも復元できません。
