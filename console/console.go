@@ -2,7 +2,8 @@
 // those who may give them.
 //
 // Everybody who reaches the address that the policy names may read: GET /v1/status
-// (JSON), /healthz and /metrics (Prometheus). Orders are taken on a socket in the state
+// (JSON), /healthz and /metrics (Prometheus), and /v1/leases?nonce=…, by which a guard
+// on another machine learns what the executor allows. Orders are taken on a socket in the state
 // folder, which only its owner can open. Reading waits for nothing that is being done.
 package console
 
@@ -14,6 +15,7 @@ import (
 	"net/http"
 	"time"
 
+	"airlock/lease"
 	"airlock/orchestrator"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,6 +25,12 @@ import (
 // Source tells how things stand.
 type Source interface {
 	Status(context.Context) (orchestrator.Status, error)
+}
+
+// Lessor is a Source that tells a guard on another machine what the executor allows.
+type Lessor interface {
+	// Leases answers nonce with a signed lease.Statement. Who asks is for people.
+	Leases(nonce, from, program string) ([]byte, error)
 }
 
 // Handler answers polls. It changes nothing.
@@ -53,8 +61,32 @@ func Handler(source Source) http.Handler {
 		}
 		w.Write([]byte("ok\n"))
 	})
+	if lessor, ok := source.(Lessor); ok {
+		mux.HandleFunc("GET /v1/leases", func(w http.ResponseWriter, r *http.Request) { leases(w, r, lessor) })
+	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.HTTPErrorOnError}))
 	return mux
+}
+
+func leases(w http.ResponseWriter, r *http.Request, lessor Lessor) {
+	from, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil { // by the socket
+		from = ""
+	}
+	program := r.UserAgent()
+	program = program[:min(len(program), 80)]
+	answer, err := lessor.Leases(r.URL.Query().Get("nonce"), from, program)
+	switch {
+	case errors.Is(err, lease.ErrNonce):
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	case err != nil:
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Write(answer) // the guard is gone if this fails
 }
 
 func reply(w http.ResponseWriter, v any) {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"airlock/lease"
 	"airlock/orchestrator"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
@@ -44,7 +45,10 @@ func night() orchestrator.Status {
 				Exposure: 1.5, Wire: 0.25, Blobs: 7, Bytes: 9000,
 			}, NextWindow: at.AddDate(0, 0, 1), Generations: 12},
 		},
-		Ledger:  orchestrator.LedgerStatus{Entries: 42},
+		Ledger: orchestrator.LedgerStatus{Entries: 42},
+		Guard: &orchestrator.GuardStatus{HeardAt: at, Age: 2.5, PID: 7, Doors: map[string]lease.Look{
+			"vault-door": {At: at, State: "shut", Way: "core", Lease: "door vault-door has no lease"},
+		}},
 		Running: []orchestrator.Progress{}, Alarms: []orchestrator.Alarm{},
 	}
 }
@@ -74,7 +78,7 @@ func keysOf(prefix string, v any, named bool) []string {
 		} else {
 			all = append(all, path)
 		}
-		all = append(all, keysOf(path, object[key], path == ".doors" || path == ".systems" || path == ".vaults")...)
+		all = append(all, keysOf(path, object[key], path == ".doors" || path == ".guard.doors" || path == ".systems" || path == ".vaults")...)
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
@@ -97,6 +101,7 @@ func TestStatusKeepsItsContract(t *testing.T) {
 		.vaults .vaults.*.last_window .vaults.*.last_window.id .vaults.*.last_window.result .vaults.*.last_window.opened_at
 		.vaults.*.last_window.shut_at .vaults.*.last_window.exposure_seconds .vaults.*.last_window.blobs .vaults.*.last_window.bytes
 		.vaults.*.next_window .vaults.*.generations
+		.guard .guard.heard_at .guard.age_seconds .guard.doors .guard.doors.*.at .guard.doors.*.state
 		.ledger .ledger.entries .ledger.root .ledger.verified_at`) {
 		if !slices.Contains(got, want) {
 			t.Errorf("the status lacks %s; it has %s", want, strings.Join(got, " "))
@@ -114,15 +119,20 @@ func TestHealthz(t *testing.T) {
 		code   int
 		says   string
 	}{
-		"well":            {func(*told) {}, 200, "ok"},
-		"window open":     {func(s *told) { s.door("vault-door", "open"); s.pass("window secondary") }, 200, "ok"},
-		"window shutting": {func(s *told) { s.door("vault-door", "shutting"); s.pass("window secondary") }, 200, "ok"},
-		"found open":      {func(s *told) { s.door("vault-door", "open") }, 503, "CRITICAL: door vault-door is open"},
-		"another window":  {func(s *told) { s.door("vault-door", "open"); s.pass("window tertiary") }, 503, "vault-door is open"},
-		"stuck in window": {func(s *told) { s.door("vault-door", "stuck"); s.pass("window secondary") }, 503, "vault-door is stuck"},
-		"unknown":         {func(s *told) { s.door("departments-door", "unknown") }, 503, "departments-door is unknown"},
-		"nobody shuts it": {func(s *told) { s.door("vault-door", "shutting"); s.status.Serving = false }, 503, "vault-door is shutting"},
-		"ledger":          {func(s *told) { s.status.Ledger.Error = "disk full" }, 503, "CRITICAL: ledger: disk full"},
+		"well":             {func(*told) {}, 200, "ok"},
+		"window open":      {func(s *told) { s.door("vault-door", "open"); s.pass("window secondary") }, 200, "ok"},
+		"window shutting":  {func(s *told) { s.door("vault-door", "shutting"); s.pass("window secondary") }, 200, "ok"},
+		"found open":       {func(s *told) { s.door("vault-door", "open") }, 503, "CRITICAL: door vault-door is open"},
+		"another window":   {func(s *told) { s.door("vault-door", "open"); s.pass("window tertiary") }, 503, "vault-door is open"},
+		"stuck in window":  {func(s *told) { s.door("vault-door", "stuck"); s.pass("window secondary") }, 503, "vault-door is stuck"},
+		"unknown":          {func(s *told) { s.door("departments-door", "unknown") }, 503, "departments-door is unknown"},
+		"nobody shuts it":  {func(s *told) { s.door("vault-door", "shutting"); s.status.Serving = false }, 503, "vault-door is shutting"},
+		"ledger":           {func(s *told) { s.status.Ledger.Error = "disk full" }, 503, "CRITICAL: ledger: disk full"},
+		"no guard":         {func(s *told) { s.status.Guard.Missing = "no guard was heard of for 1m0s" }, 503, "CRITICAL: no guard was heard of for 1m0s"},
+		"no executor":      {func(s *told) { s.status.Guard.Missing, s.status.Serving = "no guard was heard of", false }, 200, "ok"},
+		"overdue":          {func(s *told) { s.overdue("") }, 503, "CRITICAL: the guard reads door vault-door as open, without leave (stuck)"},
+		"overdue long ago": {func(s *told) { s.overdue("no guard was heard of for 1m0s") }, 503, "CRITICAL: no guard was heard of for 1m0s\n"},
+		"nothing to guard": {func(s *told) { s.status.Guard = nil }, 200, "ok"},
 		"RPO": {func(s *told) {
 			s.status.Systems["accounting"] = orchestrator.SystemStatus{LastSuccess: &long}
 		}, 503, "its RPO is not met (last gathered whole 2026-11-01 22:15)"},
@@ -150,6 +160,10 @@ func (s *told) door(name, state string) {
 	d := s.status.Doors[name]
 	d.State = state
 	s.status.Doors[name] = d
+}
+
+func (s *told) overdue(missing string) {
+	s.status.Guard = &orchestrator.GuardStatus{Missing: missing, Doors: map[string]lease.Look{"vault-door": {State: "open", Overdue: "stuck"}}}
 }
 
 func (s *told) pass(task string) {
@@ -189,6 +203,9 @@ func TestMetrics(t *testing.T) {
 		`airlock_door_amiss{door="vault-door"} 0`,
 		`airlock_door_state{door="vault-door",state="shut"} 1`,
 		`airlock_door_state{door="vault-door",state="open"} 0`,
+		"airlock_guard_up 1",
+		"airlock_guard_age_seconds 2.5",
+		`airlock_guard_door_overdue{door="vault-door"} 0`,
 		"airlock_ledger_entries 42",
 		`airlock_system_last_success_timestamp_seconds{system="accounting"} 1.7951958e+09`, // 2026-11-20T17:30Z
 		`airlock_system_rpo_met{system="accounting"} 1`,
@@ -208,6 +225,44 @@ func TestMetrics(t *testing.T) {
 	s.err = errors.New("no ledger")
 	if code, _ := get(t, Handler(s), "GET", "/metrics"); code != http.StatusInternalServerError {
 		t.Errorf("without a status, /metrics answers %d", code)
+	}
+}
+
+// lessor is told, and answers guards.
+type lessor struct {
+	told
+	nonce, from, program string
+	err                  error
+}
+
+func (l *lessor) Leases(nonce, from, program string) ([]byte, error) {
+	l.nonce, l.from, l.program = nonce, from, program
+	return []byte("signed"), l.err
+}
+
+func TestLeases(t *testing.T) {
+	if code, _ := get(t, Handler(&told{status: night()}), "GET", "/v1/leases?nonce=x"); code != http.StatusNotFound {
+		t.Errorf("who has no leases answers %d", code)
+	}
+	l := &lessor{}
+	q := httptest.NewRequest("GET", "/v1/leases?nonce=0123456789abcdef", nil)
+	q.Header.Set("User-Agent", "airlock-guard/v1"+strings.Repeat("x", 1000))
+	w := httptest.NewRecorder()
+	Handler(l).ServeHTTP(w, q)
+	if w.Code != http.StatusOK || w.Body.String() != "signed" || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("%d %q", w.Code, w.Body)
+	}
+	if l.nonce != "0123456789abcdef" || l.from != "192.0.2.1" || len(l.program) > 80 {
+		t.Errorf("it was told of %+v", l)
+	}
+	for _, c := range []struct {
+		err  error
+		code int
+	}{{lease.ErrNonce, http.StatusBadRequest}, {errors.New("the site's key is damaged"), http.StatusInternalServerError}} {
+		l.err = c.err
+		if code, body := get(t, Handler(l), "GET", "/v1/leases"); code != c.code || !strings.Contains(body, c.err.Error()) {
+			t.Errorf("%v: it answers %d %q", c.err, code, body)
+		}
 	}
 }
 

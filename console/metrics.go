@@ -68,6 +68,24 @@ func gauges() []gauge {
 			}
 		}},
 		{"airlock_lockdown", "1 while there is a lockdown.", nil, func(st orchestrator.Status, emit func(float64, ...string)) { emit(truth(st.Lockdown != nil)) }},
+		{"airlock_guard_up", "1 if the guard is heard of, and looks at every door.", nil, func(st orchestrator.Status, emit func(float64, ...string)) {
+			if st.Guard != nil {
+				emit(truth(st.Guard.Missing == "" && !st.Guard.HeardAt.IsZero()))
+			}
+		}},
+		{"airlock_guard_age_seconds", "Time since the guard was heard of last.", nil, func(st orchestrator.Status, emit func(float64, ...string)) {
+			if st.Guard != nil && !st.Guard.HeardAt.IsZero() {
+				emit(st.Guard.Age)
+			}
+		}},
+		{"airlock_guard_door_overdue", "1 if the guard on this machine finds the door open without leave.", []string{"door"}, func(st orchestrator.Status, emit func(float64, ...string)) {
+			if st.Guard == nil {
+				return
+			}
+			for name, d := range st.Guard.Doors {
+				emit(truth(d.Overdue != ""), name)
+			}
+		}},
 		{"airlock_ledger_entries", "Entries in the ledger.", nil, func(st orchestrator.Status, emit func(float64, ...string)) { emit(float64(st.Ledger.Entries)) }},
 		{"airlock_ledger_pending", "Entries that are not durable yet.", nil, func(st orchestrator.Status, emit func(float64, ...string)) { emit(float64(st.Ledger.Pending)) }},
 		{"airlock_alarms", "Alarms of this run of the executor, the newest fifty at most.", nil, func(st orchestrator.Status, emit func(float64, ...string)) { emit(float64(len(st.Alarms))) }},

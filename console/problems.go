@@ -29,8 +29,9 @@ func (p Problem) String() string {
 	return [...]string{"OK", "WARNING", "CRITICAL"}[p.Severity] + ": " + p.Text
 }
 
-// Problems lists what is wrong, worst first. Critical are a lockdown, a door that is not where it
-// belongs, a ledger that cannot be written, an RPO that is not met, and a window that
+// Problems lists what is wrong, worst first. Critical are a lockdown, a door that is not
+// where it belongs, a guard that is not heard of or that finds a door overdue, a ledger
+// that cannot be written, an RPO that is not met, and a window that
 // failed, since the next one may come too late; an inner door that keeps gatherings
 // out is a warning.
 func Problems(st orchestrator.Status) []Problem {
@@ -44,6 +45,16 @@ func Problems(st orchestrator.Status) []Problem {
 	for _, name := range slices.Sorted(maps.Keys(st.Doors)) {
 		if d := st.Doors[name]; Amiss(st, name) {
 			add(Critical, "door %s is %s (%s)", name, d.State, d.Proof)
+		}
+	}
+	if g := st.Guard; g != nil {
+		if g.Missing != "" && st.Serving {
+			add(Critical, "%s", g.Missing)
+		}
+		for _, name := range slices.Sorted(maps.Keys(g.Doors)) {
+			if d := g.Doors[name]; d.Overdue != "" && g.Missing == "" {
+				add(Critical, "the guard reads door %s as %s, without leave (%s)", name, d.State, d.Overdue)
+			}
 		}
 	}
 	if st.Ledger.Error != "" {

@@ -250,6 +250,7 @@ type site struct {
 	state  string
 	boot   time.Duration // of the clock by which leases run, when the test began
 	held   lease.Lease
+	window string
 	end    context.CancelFunc
 	ended  chan error
 	twist  func(*lease.Lease) error // of each lease that is read
@@ -297,7 +298,7 @@ func guarding(t *testing.T, f func(*site), before ...func(*site)) {
 			sw.ports = append(sw.ports, switchctl.Row{Index: i + 1, Name: name, Type: 6, Admin: switchctl.AdminDown, Oper: switchctl.OperDown})
 		}
 		sw.move("p1", switchctl.AdminUp)
-		s := &site{T: t, diary: &diary{begun: begun}, sw: sw, folder: lease.In(state), state: state, boot: time.Hour, ended: make(chan error, 1)}
+		s := &site{T: t, diary: &diary{begun: begun}, sw: sw, folder: lease.In(state), state: state, boot: time.Hour, window: "w1", ended: make(chan error, 1)}
 		s.guard = newGuard(Config{Policy: *p, Switch: sw.connect, Journal: s.diary, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 		s.guard.now = s.clock
 		read := s.guard.read
@@ -349,7 +350,7 @@ func (s *site) issue(longest time.Duration) {
 	s.Helper()
 	now, _ := s.clock()
 	var err error
-	if s.held, err = s.folder.Issue("vault-door", "w1", now, ttl, longest); err != nil {
+	if s.held, err = s.folder.Issue("vault-door", s.window, now, ttl, longest); err != nil {
 		s.Fatal(err)
 	}
 	s.sw.move("p3", switchctl.AdminUp)

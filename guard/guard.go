@@ -17,15 +17,20 @@
 // worked last. When a call by it fails, or a command is not seen to be carried out
 // within the guard's interval, the other is next; and so on in turn.
 //
+// On another machine than the executor's, the guard asks for the leases over HTTP, each
+// time anew (lease.Statement); an executor that does not answer has given none.
+//
 // The guard opens nothing, ever.
 package guard
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -44,6 +49,7 @@ type Config struct {
 	// Journal is the guard's own ledger; with nil, only the log tells what happened.
 	Journal Journal
 	Log     *slog.Logger
+	Version string // of airlock, for people
 }
 
 // Journal takes entries without ever waiting (S2), as a ledger's Note does.
@@ -52,7 +58,21 @@ type Journal interface{ Note(ledger.Entry) }
 // Run guards until ctx ends. A command to shut that is on its way is not called back.
 // Its error says that there is nothing to guard.
 func Run(ctx context.Context, c Config) error {
-	return newGuard(c).run(ctx)
+	g := newGuard(c)
+	if l := c.Policy.Guard.Leases; l != nil {
+		far, err := newRemote(*l, c.Version)
+		if err != nil {
+			return err
+		}
+		defer far.client.CloseIdleConnections()
+		g.read = far.read
+		here := g.beat
+		g.beat = func(sign lease.Guard) error {
+			_, err := far.ask(rand.Text()) // it is the question that counts
+			return errors.Join(err, here(sign))
+		}
+	}
+	return g.run(ctx)
 }
 
 // guard is what the watches over the single doors share.
@@ -60,11 +80,17 @@ type guard struct {
 	Config
 	now   func() (lease.Instant, error)
 	read  func(door string) (lease.Lease, error) // errLockdown: nobody has leave
+	beat  func(lease.Guard) error                // says that the guard lives
 	lines chan func()                            // to the log, which may be slower than a door has time (S2)
+
+	mu    sync.Mutex
+	looks map[string]lease.Look // the last at each door
 }
 
 func newGuard(c Config) *guard {
-	return &guard{Config: c, now: lease.Now, read: folder(c.Policy.State).read, lines: make(chan func(), 256)}
+	g := &guard{Config: c, now: lease.Now, read: folder(c.Policy.State).read, lines: make(chan func(), 256), looks: map[string]lease.Look{}}
+	g.beat = func(sign lease.Guard) error { return sign.Write(lease.GuardFile(c.Policy.Guard.Ledger)) }
+	return g
 }
 
 func (g *guard) run(ctx context.Context) error {
@@ -84,11 +110,43 @@ func (g *guard) run(ctx context.Context) error {
 	for _, name := range names {
 		doors.Go(func() { g.watch(name).run(ctx) })
 	}
+	doors.Go(func() { g.live(ctx) })
 	doors.Wait()
 	g.note(ledger.Entry{Kind: ledger.KindStop, Reason: "airlock guard"})
 	close(g.lines)
 	writer.Wait()
 	return nil
+}
+
+// live says at each interval that the guard lives, and what it saw. Nothing waits for
+// it, and it is heard of no more when the guard's disk or the network is gone.
+func (g *guard) live(ctx context.Context) {
+	tick := time.NewTicker(time.Duration(g.Policy.Guard.Interval))
+	defer tick.Stop()
+	var failing bool
+	for {
+		err := g.sign()
+		if err != nil && !failing {
+			g.say(slog.LevelWarn, "nobody hears that the guard lives", "error", err)
+		}
+		failing = err != nil
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (g *guard) sign() error {
+	now, err := g.now()
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	looks := maps.Clone(g.looks)
+	g.mu.Unlock()
+	return g.beat(lease.Guard{PID: os.Getpid(), Version: g.Version, At: time.Now(), Clock: now, Doors: looks})
 }
 
 // guarded are the doors that must not rest open: all but those that are only an inner

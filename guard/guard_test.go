@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,6 +77,32 @@ func TestDeadlineIsNotMoved(t *testing.T) {
 					}
 				}
 				s.down(c.max, c.max+interval+promptly)
+			})
+		})
+	}
+}
+
+// S4: a door that stays open from one window to the next has stood open for max_open
+// when both together have; ifLastChange tells.
+func TestWindowsOnEndIsOneOpening(t *testing.T) {
+	for name, reopened := range map[string]bool{"left open": false, "shut between two looks": true} {
+		t.Run(name, func(t *testing.T) {
+			guarding(t, func(s *site) {
+				s.issue(45 * time.Minute)
+				s.sw.fault(func() { s.sw.row("p3").LastChange = time.Hour })
+				s.renew(30 * time.Minute)
+				s.window = "w2"
+				s.issue(45 * time.Minute)
+				if reopened {
+					s.sw.fault(func() { s.sw.row("p3").LastChange += time.Minute })
+				}
+				s.renew(20 * time.Minute)
+				if s.sw.up("p3") != reopened {
+					s.Errorf("it stands open: %t", s.sw.up("p3"))
+				}
+				if !reopened {
+					s.down(45*time.Minute, 45*time.Minute+interval+promptly)
+				}
 			})
 		})
 	}
@@ -407,11 +434,10 @@ func TestRenamedPort(t *testing.T) {
 func TestSessionThatEnded(t *testing.T) {
 	guarding(t, func(s *site) {
 		time.Sleep(time.Second)
-		lost := true
+		var again atomic.Bool
 		s.sw.fault(func() {
 			s.sw.read = func(context.Context, string) error {
-				defer func() { lost = false }()
-				if lost {
+				if !again.Swap(true) {
 					return errors.New("connection lost")
 				}
 				return nil

@@ -38,8 +38,9 @@ type watch struct {
 
 	asked chan answer // a lease that is being read
 
-	window  string    // whose opening is measured
-	upSince time.Time // when it was first seen in that window; zero while the door is down
+	window  string        // whose opening is measured
+	upSince time.Time     // when it was first seen in that window; zero while the door is down
+	changed time.Duration // ifLastChange when it was read last; 0 where nobody tells
 
 	state   string    // "": nothing is wrong; "shutting", "stuck" as in the ledger
 	overdue time.Time // since when it is not ""
@@ -78,10 +79,13 @@ func (s sight) link() bool {
 }
 
 func (s sight) state() string {
-	if s.err != nil {
+	switch {
+	case s.err != nil:
 		return "unknown"
+	case s.up():
+		return "open"
 	}
-	return "open"
+	return "shut"
 }
 
 // overdue says what is wrong with a door that nobody has leave to leave open.
@@ -116,9 +120,11 @@ func (w *watch) run(ctx context.Context) {
 func (w *watch) once(ctx context.Context) time.Duration {
 	interval := time.Duration(w.Policy.Guard.Interval)
 	s := w.look(ctx)
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return 0
+	}
+	defer func() { w.saw(s) }()
+	switch {
 	case s.left > 0:
 		w.state, w.tries, w.told = "", 0, time.Time{}
 		return min(interval, s.left)
@@ -141,6 +147,23 @@ func (w *watch) once(ctx context.Context) time.Duration {
 	return interval
 }
 
+// saw keeps the look for whoever asks whether the guard lives.
+func (w *watch) saw(s sight) {
+	l := lease.Look{At: time.Now(), State: s.state(), Way: s.way, Overdue: w.state}
+	if now, err := w.now(); err == nil {
+		l.Since = now.Since
+	}
+	if s.left <= 0 && s.why != nil {
+		l.Lease = s.why.Error()
+	}
+	if s.err != nil {
+		l.Way, l.Error = "", s.err.Error()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.looks[w.name] = l
+}
+
 // look reads the door, and whether it may stand open. Its lease is read before and
 // after: one that ended in between leaves open what the door was read as, so it is
 // looked at again at once.
@@ -156,8 +179,12 @@ func (w *watch) look(ctx context.Context) sight {
 	switch {
 	case s.err == nil && !s.up():
 		w.upSince = time.Time{}
-	case s.err == nil && (w.upSince.IsZero() || w.window != s.lease.Window):
-		w.upSince, w.window = time.Now(), s.lease.Window
+	case s.err == nil:
+		// Another window counts anew, unless the port was up all the time.
+		if w.upSince.IsZero() || w.window != s.lease.Window && (w.changed == 0 || w.changed != s.reading.Row.LastChange) {
+			w.upSince = time.Now()
+		}
+		w.window, w.changed = s.lease.Window, s.reading.Row.LastChange
 	}
 	if s.left > 0 && w.maxOpen > 0 && !w.upSince.IsZero() && w.window == s.lease.Window {
 		open := time.Since(w.upSince)
@@ -200,7 +227,7 @@ func (w *watch) readLease() (lease.Lease, error) {
 		w.asked = nil
 		return a.Lease, a.err
 	case <-late.C:
-		return lease.Lease{}, errors.New("the folder of leases does not answer")
+		return lease.Lease{}, errors.New("the leases are not there in time")
 	}
 }
 

@@ -40,7 +40,7 @@ var rooms = map[string][]string{
 	"repository":          {"collectors", "sshconn"},
 	"orchestrator/window": {},
 	"orchestrator":        {"orchestrator/window", "vault", "repository", "collectors", "switchctl", "ledger", "policies", "lease"},
-	"console":             {"orchestrator", "ledger", "policies"},
+	"console":             {"orchestrator", "ledger", "policies", "lease"},
 	"guard":               {"switchctl", "ledger", "policies", "lease"}, // not orchestrator, whose mistakes it is there to catch
 	"house":               {},
 

@@ -38,8 +38,8 @@ func In(state string) Folder { return Folder(filepath.Join(state, "leases")) }
 
 // Instant is a moment on the clock by which leases run.
 type Instant struct {
-	Boot  string        // identifies the boot; instants of two boots cannot be compared
-	Since time.Duration // since that boot
+	Boot  string        `json:"boot"`     // identifies the boot; instants of two boots cannot be compared
+	Since time.Duration `json:"since_ns"` // since that boot
 }
 
 // Lease is what a file says. The zero Lease is valid for nothing.

@@ -39,6 +39,7 @@ func (s *Site) Serve(ctx context.Context) error {
 	runs.Go(func() {
 		every(ctx, time.Hour, func() { s.upkeep(ctx) })
 	})
+	runs.Go(func() { s.listen(ctx) })
 	runs.Wait()
 	return context.Cause(ctx)
 }

@@ -73,6 +73,8 @@ type Site struct {
 	ways    map[string]*way
 	gate    collectors.Gate // shut while a window keeps the departments' door shut
 	slots   chan struct{}   // systems that are gathered at once
+	guards  guards
+	begun   time.Time
 
 	life   context.Context // of the doors
 	end    context.CancelFunc
@@ -131,7 +133,7 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	s := &Site{
 		policy: p, parts: parts, options: o, lock: lock, life: life, end: end,
 		ways: map[string]*way{}, gathering: map[string]Progress{}, windows: map[string]bool{},
-		slots: make(chan struct{}, max(2, runtime.NumCPU())), opening: make(chan struct{}, 1),
+		begun: time.Now(), slots: make(chan struct{}, max(2, runtime.NumCPU())), opening: make(chan struct{}, 1),
 	}
 	s.build()
 	for _, k := range s.keepers { // S2, S5: the doors do not wait for the ledger

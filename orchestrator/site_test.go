@@ -717,6 +717,7 @@ func TestInnerDoorShutByHand(t *testing.T) {
 // what happened lies in the emergency file until there is one again.
 func TestNoLedger(t *testing.T) {
 	h := newHospital(t)
+	h.within(func(*Site) {}) // makes the ledger
 	if err := h.sw.Edit(3, func(p *snmpswitch.Port) { p.Up = true }); err != nil {
 		t.Fatal(err)
 	}
@@ -822,7 +823,9 @@ func TestObserve(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
+	if r != nil { // it has no ledger yet
+		defer r.Close()
+	}
 	st, err := Observe(t.Context(), h.policy, h.parts, r)
 	if d := st.Doors["vault-door"]; err != nil || st.Serving || d.State != "open" || !d.Amiss() || st.Doors["departments-door"].Amiss() {
 		t.Errorf("status %+v: %v", st, err)

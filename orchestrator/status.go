@@ -28,8 +28,9 @@ type Status struct {
 	Systems  map[string]SystemStatus `json:"systems"`
 	Vaults   map[string]VaultStatus  `json:"vaults"`
 	Ledger   LedgerStatus            `json:"ledger"`
-	Running  []Progress              `json:"running"` // what is being done
-	Alarms   []Alarm                 `json:"alarms"`  // of this run of the executor, oldest first
+	Guard    *GuardStatus            `json:"guard,omitempty"` // none where there is nothing to guard
+	Running  []Progress              `json:"running"`         // what is being done
+	Alarms   []Alarm                 `json:"alarms"`          // of this run of the executor, oldest first
 }
 
 // DoorStatus is one door.
@@ -83,6 +84,7 @@ func (s *Site) Status(ctx context.Context) (Status, error) {
 	}
 	st, err := observe(ctx, s.policy, reader)
 	st.Version, st.Serving = s.options.Version, true
+	st.Guard = guardStatus(s.policy, s.guards.latest(), s.begun)
 	for _, k := range s.keepers {
 		k.describe(st.Doors, st.Time.Location())
 	}
@@ -264,6 +266,7 @@ func Observe(ctx context.Context, p policies.Policy, parts Parts, r *ledger.Read
 			vaults[v.InnerDoor] = name
 		}
 	}
+	st.Guard = guardStatus(p, poll{}, time.Time{})
 	var mu sync.Mutex
 	var looks sync.WaitGroup
 	for name, conf := range p.Doors {

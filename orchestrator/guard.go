@@ -1,0 +1,170 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"airlock/lease"
+	"airlock/policies"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// Leases is the signed answer to a guard on another machine that asks with nonce: the
+// leases and the lockdown as they stand in the state folder. It waits for nothing that
+// is being done. A nonce that is none is lease.ErrNonce.
+//
+// That somebody asks is how the executor knows that such a guard lives: from and program
+// are for people.
+func (s *Site) Leases(nonce, from, program string) ([]byte, error) {
+	now, err := lease.Now()
+	if err != nil {
+		return nil, err
+	}
+	statement, err := lease.State(s.policy.State, nonce, now)
+	if err != nil {
+		return nil, err
+	}
+	key, err := siteSigner(s.policy.State)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := statement.Sign(key)
+	if err == nil {
+		s.guards.heard(poll{time.Now(), from, program})
+	}
+	return answer, err
+}
+
+func siteSigner(state string) (note.Signer, error) {
+	text, err := os.ReadFile(filepath.Join(state, "keys", "site.key"))
+	if err != nil {
+		return nil, fmt.Errorf("the site's key: %w", err)
+	}
+	key, err := note.NewSigner(strings.TrimSpace(string(text)))
+	if err != nil {
+		return nil, fmt.Errorf("the site's key: the file site.key is damaged: %w", err) // S13: note quotes no key
+	}
+	return key, nil
+}
+
+// GuardStatus is what is known of the guard: of the one on this machine by what it
+// writes, of one on another by its questions.
+type GuardStatus struct {
+	HeardAt time.Time             `json:"heard_at,omitzero"` // zero: never since the machine was booted
+	Age     float64               `json:"age_seconds"`       // since then, by a clock that nobody can set
+	From    string                `json:"from,omitempty"`    // the other machine's address
+	Program string                `json:"program,omitempty"` // airlock-guard and its version
+	PID     int                   `json:"pid,omitempty"`     // of one on this machine
+	Doors   map[string]lease.Look `json:"doors,omitempty"`   // what it saw last, on this machine
+	Missing string                `json:"missing,omitempty"` // why nobody may count on it
+}
+
+// A guard that was not heard of for silences intervals is missing, and so is one that
+// has not looked at a door for lookWithin more: a switch that hangs takes a look as long.
+const (
+	silences   = 3
+	lookWithin = time.Minute
+)
+
+// poll is a question by a guard on another machine.
+type poll struct {
+	at            time.Time
+	from, program string
+}
+
+// guards keeps the last question.
+type guards struct {
+	mu   sync.Mutex
+	last poll
+}
+
+func (g *guards) heard(p poll) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.last = p
+}
+
+func (g *guards) latest() poll {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.last
+}
+
+// guardStatus is what is known of the guard, nil where there is nothing to guard. Since
+// begun somebody listens; a guard has time to say something after that.
+func guardStatus(p policies.Policy, last poll, begun time.Time) *GuardStatus {
+	if len(p.Doors) == 0 {
+		return nil
+	}
+	st := &GuardStatus{}
+	err := st.onThisMachine(p)
+	if age := time.Since(last.at); !last.at.IsZero() && (st.HeardAt.IsZero() || age.Seconds() < st.Age) {
+		*st, err = GuardStatus{HeardAt: last.at, Age: age.Seconds(), From: last.from, Program: last.program}, nil
+	}
+	st.HeardAt = inZone(st.HeardAt, p.Timezone.Location)
+	limit := silences * time.Duration(p.Guard.Interval)
+	switch {
+	case st.Missing != "" || time.Since(begun) < limit:
+	case err != nil:
+		st.Missing = "no guard is heard of: " + err.Error()
+	case st.HeardAt.IsZero():
+		st.Missing = "no guard was heard of since the machine was booted"
+	case st.Age > limit.Seconds():
+		st.Missing = fmt.Sprintf("no guard was heard of for %s", time.Duration(st.Age)*time.Second)
+	}
+	return st
+}
+
+// onThisMachine reads what a guard on this machine said last.
+func (st *GuardStatus) onThisMachine(p policies.Policy) error {
+	sign, err := lease.ReadGuard(lease.GuardFile(p.Guard.Ledger))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	now, err := lease.Now()
+	if err != nil {
+		return err
+	}
+	if sign.Clock.Boot != now.Boot || sign.Clock.Since > now.Since {
+		return nil
+	}
+	*st = GuardStatus{
+		HeardAt: sign.At, Age: (now.Since - sign.Clock.Since).Seconds(), Program: "airlock-guard/" + sign.Version, PID: sign.PID, Doors: sign.Doors,
+	}
+	limit := silences*time.Duration(p.Guard.Interval) + lookWithin
+	for _, name := range slices.Sorted(maps.Keys(sign.Doors)) {
+		if age := now.Since - sign.Doors[name].Since; age > limit {
+			st.Missing = fmt.Sprintf("the guard has not looked at door %s for %s", name, age.Round(time.Second))
+		}
+	}
+	return nil
+}
+
+// listen calls a person when the guard is missing, once for each time.
+func (s *Site) listen(ctx context.Context) {
+	missing := false
+	every(ctx, time.Duration(s.policy.Guard.Interval), func() {
+		st := guardStatus(s.policy, s.guards.latest(), s.begun)
+		switch {
+		case st == nil:
+		case st.Missing != "" && !missing:
+			s.alarm(Alarm{At: time.Now(), What: "nobody guards the doors: is airlock guard running?", Why: st.Missing})
+		case st.Missing == "" && missing:
+			s.options.Log.Info("the guard is heard of again")
+		}
+		missing = st != nil && st.Missing != ""
+	})
+}
