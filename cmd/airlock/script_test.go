@@ -221,6 +221,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"port":    port,
 		"switch":  misbehave,
 		"sigterm": sigterm,
+		"sigkill": sigkill,
 		"mode":    mode,
 		"edit":    edit,
 		"polls":   polls,
@@ -332,6 +333,17 @@ func polls(ts *testscript.TestScript, _ bool, args []string) {
 func sigterm(ts *testscript.TestScript, _ bool, _ []string) {
 	all := ts.BackgroundCmds()
 	ts.Check(all[len(all)-1].Process.Signal(syscall.SIGTERM))
+}
+
+// sigkill COMMAND kills the program in the background whose last argument that is.
+func sigkill(ts *testscript.TestScript, _ bool, args []string) {
+	for _, c := range ts.BackgroundCmds() {
+		if c.Args[len(c.Args)-1] == args[0] {
+			ts.Check(c.Process.Kill())
+			return
+		}
+	}
+	ts.Fatalf("no %s runs in the background", args[0])
 }
 
 // mode OCTAL FILE holds a file's permissions.

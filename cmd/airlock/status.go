@@ -138,6 +138,7 @@ func (a *app) printStatus(st orchestrator.Status) error {
 	if err := errors.Join(a.doorTable(st, at), a.systemTable(st, at), a.vaultTable(st, at)); err != nil {
 		return err
 	}
+	a.printGuard(st.Guard)
 	for _, p := range st.Running {
 		a.print("running: %s", strings.TrimSuffix(a.words.tell(p.Task)+": "+a.words.amount(p, 0), ": "))
 	}
@@ -149,6 +150,27 @@ func (a *app) printStatus(st orchestrator.Status) error {
 		a.print("ledger: %d entries not durable yet: %s", st.Ledger.Pending, plain(st.Ledger.Error))
 	}
 	return nil
+}
+
+func (a *app) printGuard(g *orchestrator.GuardStatus) {
+	if g == nil {
+		return
+	}
+	switch ago := (time.Duration(g.Age * float64(time.Second))).Round(time.Second); {
+	case g.Missing != "":
+		a.print("guard: MISSING: %s", plain(a.words.tell(g.Missing)))
+	case g.HeardAt.IsZero():
+		a.print("guard: not heard of yet")
+	case g.From != "":
+		a.print("guard: at %s, heard of %s ago", g.From, ago)
+	default:
+		a.print("guard: on this machine, heard of %s ago", ago)
+	}
+	for _, name := range keys(g.Doors) {
+		if d := g.Doors[name]; d.Overdue != "" {
+			a.print("guard: door %s: %s, without leave: %s", name, a.words.tell(d.State), a.words.tell(d.Overdue))
+		}
+	}
 }
 
 // heading adds the names of the columns.
@@ -227,7 +249,7 @@ func (a *app) auditCommand() *cobra.Command {
 
 func (a *app) auditListCommand() *cobra.Command {
 	var f ledger.Filter
-	var kind, since, until string
+	var kind, since, until, file string
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the ledger's entries, oldest first",
@@ -244,7 +266,12 @@ func (a *app) auditListCommand() *cobra.Command {
 			if f.Until, err = parseTime(until, p.Timezone.Location); err != nil {
 				return err
 			}
-			r, err := orchestrator.OpenLedger(c.Context(), p.State)
+			var r *ledger.Reader
+			if file != "" {
+				r, err = ledger.OpenReader(c.Context(), file)
+			} else {
+				r, err = orchestrator.OpenLedger(c.Context(), p.State)
+			}
 			if err != nil || r == nil {
 				return err
 			}
@@ -263,6 +290,7 @@ func (a *app) auditListCommand() *cobra.Command {
 	c.Flags().StringVar(&f.Vault, "vault", "", "only this `vault`")
 	a.completeFlag(c, "vault", a.vaultNames)
 	c.Flags().StringVar(&f.Actor, "actor", "", "only this `actor`")
+	c.Flags().StringVar(&file, "ledger", "", "another ledger's `file`, such as the guard's")
 	c.Flags().StringVar(&since, "since", "", "only from this `time` on")
 	c.Flags().StringVar(&until, "until", "", "only before this `time`; a day counts to its end")
 	return c

@@ -64,6 +64,11 @@ func japanese() []phrase {
 		{"never", "なし"},
 		{"running: %s", "実行中: {1}"},
 		{"alarm %s: %s", "警報 {1}: {2}"},
+		{"guard: MISSING: %s", "見張り: 不在: {1}"},
+		{"guard: not heard of yet", "見張り: まだ応答がありません"},
+		{"guard: at %s, heard of %s ago", "見張り: {1} で稼働中（{2} 前に確認）"},
+		{"guard: on this machine, heard of %s ago", "見張り: このサーバーで稼働中（{1} 前に確認）"},
+		{"guard: door %s: %s, without leave: %s", "見張り: 扉 {1} は許可なしに「{2}」: {3}"},
 		{"ledger: %s", "台帳: {1}"},
 		{"ledger: %d entries not durable yet: %s", "台帳: 未確定 {1} 件: {2}"},
 		{" (late)", "（遅延）"},
@@ -112,6 +117,7 @@ func japanese() []phrase {
 		{"Help about any command", "コマンドの説明を表示する"},
 		{"policy `file`", "設定ファイル `file`"},
 		{"print JSON, for machines", "JSON で出力する（機械用）"},
+		{"another ledger's `file`, such as the guard's", "別の台帳の `file`（見張りの台帳など）"},
 		{"why, for the ledger; needed", "理由（台帳に残る。必須）"},
 		{"`file` with the release key, - for the standard input", "解除キーの `file`（- なら標準入力）"},
 		{"why, for the ledger", "理由（台帳に残る）"},
@@ -158,6 +164,12 @@ func japaneseHeard() []phrase {
 		{"the vault lacks %s blobs, %s", "二次保管先への差分: {1} ブロブ、{2}"},
 		{"%s: these are its quiet hours, until %s; gathering all the same, since a person asked", "{1}: {2} まで静粛時間ですが、人の指示なので収集します"},
 		{"ALARM %s", "警報 {1}"},
+
+		// The guard.
+		{"no guard was heard of for %s", "{1} のあいだ応答がありません"},
+		{"no guard was heard of since the machine was booted", "サーバーの起動後、一度も応答がありません"},
+		{"no guard is heard of: %s", "応答がありません: {1}"},
+		{"the guard has not looked at door %s for %s", "扉 {1} を {2} のあいだ見ていません"},
 
 		// Proofs.
 		{"ifAdminStatus %s, ifOperStatus %s, read %s", "ifAdminStatus {1}、ifOperStatus {2}（{3} に読み取り）"},
