@@ -57,6 +57,7 @@ const (
 	KindAlarm   Kind = "alarm"   // something that a person must look at
 	KindInit    Kind = "init"    // keys or a repository were made
 	KindTimer   Kind = "timer"   // a switch's own timer was armed, or taken back
+	KindSession Kind = "session" // a login to a switch, in which something was changed, was recorded
 	KindLock    Kind = "lock"    // a lockdown began; every door is shut and none is opened
 	KindRelease Kind = "release" // a lockdown ended, or somebody tried in vain to end it
 )

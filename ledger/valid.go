@@ -79,7 +79,7 @@ func checkDetail(detail json.RawMessage) error {
 func (k Kind) known() bool {
 	switch k {
 	case KindStart, KindStop, KindDoor, KindWindow, KindGather, KindRestore, KindVerify, KindUpkeep, KindAlarm, KindInit,
-		KindTimer, KindLock, KindRelease:
+		KindTimer, KindSession, KindLock, KindRelease:
 		return true
 	}
 	return false

@@ -48,7 +48,10 @@ var (
 // Parts are the drivers, chosen by whoever wires the program. Secrets are read when a
 // part is asked for, and not kept.
 type Parts struct {
-	Switch     func(context.Context, policies.Switch) (switchctl.Switch, error)
+	// Switch makes a session with the switch of that name. Where recorded is not nil, it is
+	// told of each recording of a login that changed something, and must not wait.
+	Switch     func(ctx context.Context, name string, s policies.Switch, recorded func(Recording)) (switchctl.Switch, error)
+	Recordings func() ([]Recording, error) // what a program that was killed left unfinished; may be nil
 	Source     func(context.Context, policies.Source) (collectors.Source, error)
 	Vault      func(context.Context, policies.Vault) (vault.Store, error)
 	Repository func(policies.Policy) (repository.Config, error)
@@ -69,6 +72,7 @@ type Site struct {
 	options Options
 	lock    *flock.Flock
 	journal *journal
+	clerk   *clerk // for what has to be noted before there is a journal
 	keepers []*keeper
 	ways    map[string]*way
 	gate    collectors.Gate // shut while a window keeps the departments' door shut
@@ -132,7 +136,7 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	s := &Site{
 		policy: p, parts: parts, options: o, lock: lock, life: life, end: end,
-		ways: map[string]*way{}, gathering: map[string]Progress{}, windows: map[string]bool{},
+		clerk: newClerk(), ways: map[string]*way{}, gathering: map[string]Progress{}, windows: map[string]bool{},
 		begun: time.Now(), slots: make(chan struct{}, max(2, runtime.NumCPU())), opening: make(chan struct{}, 1),
 	}
 	s.build()
@@ -154,6 +158,7 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	}
 	s.followLock(ctx)
 	s.recover(ctx)
+	s.hands.Go(func() { s.clerk.run(life) })
 	for _, k := range s.keepers {
 		k.journal = s.journal
 		s.hands.Go(func() { k.clerk.run(life) })
@@ -220,13 +225,15 @@ func (s *Site) door(name string) *door {
 // way is the one session with a switch, whichever doors lie on it.
 func (s *Site) way(name string) *way {
 	if s.ways[name] == nil {
-		s.ways[name] = wayTo(s.parts, s.policy, name)
+		s.ways[name] = wayTo(s.parts, s.policy, name, func(r Recording) { s.clerk.hand(func() { s.recorded(name, r) }) })
 	}
 	return s.ways[name]
 }
 
-func wayTo(parts Parts, p policies.Policy, name string) *way {
-	return &way{dial: func(ctx context.Context) (switchctl.Switch, error) { return parts.Switch(ctx, *p.Switches[name]) }}
+func wayTo(parts Parts, p policies.Policy, name string, recorded func(Recording)) *way {
+	return &way{dial: func(ctx context.Context) (switchctl.Switch, error) {
+		return parts.Switch(ctx, name, *p.Switches[name], recorded)
+	}}
 }
 
 // approaches are the ways to a door's port, its own first.
@@ -254,6 +261,7 @@ func (s *Site) rules(outer, inner string) window.Rules {
 // recover looks in the ledger for what an earlier run left: an inner door whose
 // opening is owed, and windows that never ended.
 func (s *Site) recover(ctx context.Context) {
+	s.leftRecordings()
 	for _, k := range s.keepers {
 		if inner := k.doors[window.Inner]; inner != nil {
 			if s.owed(ctx, inner.name) {
@@ -338,7 +346,8 @@ func (s *Site) Close() error {
 	for _, w := range s.ways {
 		err = errors.Join(err, w.close())
 	}
-	if s.repo != nil { // no order is left that uses it
+	s.clerk.run(s.life) // what the ends of the sessions left
+	if s.repo != nil {  // no order is left that uses it
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		err = errors.Join(err, s.repo.Close(ctx))
 		cancel()

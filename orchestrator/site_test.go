@@ -128,7 +128,7 @@ func newHospital(t *testing.T) *hospital {
 	}
 	h.policy = *p
 	h.parts = Parts{
-		Switch: func(ctx context.Context, s policies.Switch) (switchctl.Switch, error) {
+		Switch: func(ctx context.Context, _ string, s policies.Switch, _ func(Recording)) (switchctl.Switch, error) {
 			return snmp.Dial(ctx, snmp.Config{
 				Address: s.Address, User: s.SNMP.User, Auth: s.SNMP.Auth, AuthPassword: read(t, s.SNMP.AuthPassword),
 				Privacy: s.SNMP.Privacy, PrivacyPassword: read(t, s.SNMP.PrivacyPassword),

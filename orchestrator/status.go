@@ -298,7 +298,7 @@ func Observe(ctx context.Context, p policies.Policy, parts Parts, r *ledger.Read
 func observeDoor(ctx context.Context, parts Parts, p policies.Policy, name string, conf *policies.Door) DoorStatus {
 	var ways []*way
 	d := newDoor(name, conf.Probe, approaches(p, conf, func(name string) *way {
-		ways = append(ways, wayTo(parts, p, name))
+		ways = append(ways, wayTo(parts, p, name, nil))
 		return ways[len(ways)-1]
 	})...)
 	s := d.look(ctx, true)

@@ -63,7 +63,7 @@ func usePort(ctx context.Context, p policies.Policy, by string, l switchctl.Look
 
 // withPort looks one port up, as a door would.
 func withPort(ctx context.Context, s policies.Switch, l switchctl.Lookup, f func(switchctl.Switch, switchctl.Port) error) error {
-	sw, err := openSwitch(ctx, s)
+	sw, err := readSwitch(ctx, s)
 	if err != nil {
 		return err
 	}

@@ -69,7 +69,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 		d.say("  %-14s %s, behind port %s of the switch", s.Name, s.Title, embedded.DepartmentsPort)
 	}
 	d.say("  %-14s the secondary, behind port %s, which is shut", embedded.VaultName, embedded.VaultPort)
-	if _, err := orchestrator.Init(ctx, d.policy, parts(), orchestrator.Options{Command: "demo", Actor: actor()}); err != nil {
+	if _, err := orchestrator.Init(ctx, d.policy, parts(d.policy), orchestrator.Options{Command: "demo", Actor: actor()}); err != nil {
 		return err
 	}
 	err = d.execute(ctx, d.policy, "demo", slog.New(slog.NewTextHandler(io.Discard, nil)), d.nights)

@@ -27,7 +27,7 @@ func (a *app) guardCommand() *cobra.Command {
 				return err
 			}
 			log := slog.New(slog.NewTextHandler(a.errs, nil))
-			conf := guard.Config{Policy: p, Switch: openSwitch, Log: log, Version: a.version}
+			conf := guard.Config{Policy: p, Switch: readSwitch, Log: log, Version: a.version}
 			own, err := openGuardLedger(c.Context(), p.Guard.Ledger)
 			if err != nil { // S2: doors are shut all the same
 				log.Error("ALARM the guard's ledger cannot be opened; only this log tells what it does", "error", err)

@@ -30,7 +30,7 @@ func (a *app) initCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			made, err := orchestrator.Init(c.Context(), p, parts(), orchestrator.Options{Command: "init", Actor: actor(), Version: a.version})
+			made, err := orchestrator.Init(c.Context(), p, parts(p), orchestrator.Options{Command: "init", Actor: actor(), Version: a.version})
 			if err != nil {
 				return err
 			}

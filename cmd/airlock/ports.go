@@ -129,7 +129,7 @@ func (a *app) listPorts(ctx context.Context, p policies.Policy, name string) err
 }
 
 func readRows(ctx context.Context, s policies.Switch) ([]switchctl.Row, error) {
-	sw, err := openSwitch(ctx, s)
+	sw, err := readSwitch(ctx, s)
 	if err != nil {
 		return nil, err
 	}

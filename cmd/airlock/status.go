@@ -66,7 +66,7 @@ func (a *app) status(ctx context.Context, p policies.Policy) (orchestrator.Statu
 	if err != nil {
 		return orchestrator.Status{}, err
 	}
-	st, err := orchestrator.Observe(ctx, p, parts(), r)
+	st, err := orchestrator.Observe(ctx, p, parts(p), r)
 	st.Version = a.version
 	if r != nil {
 		err = errors.Join(err, r.Close())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -25,16 +26,40 @@ import (
 )
 
 // parts chooses the drivers by what the policy file says.
-func parts() orchestrator.Parts {
-	return orchestrator.Parts{Switch: openSwitch, Source: openSource, Vault: openVault, Repository: repositoryConfig}
+func parts(p policies.Policy) orchestrator.Parts {
+	recordings := filepath.Join(p.State, "sessions")
+	return orchestrator.Parts{
+		Switch: func(ctx context.Context, name string, s policies.Switch, recorded func(orchestrator.Recording)) (switchctl.Switch, error) {
+			if recorded == nil {
+				return openSwitch(ctx, s, cli.Sessions{})
+			}
+			return openSwitch(ctx, s, cli.Sessions{Dir: recordings, Switch: name, Recorded: func(r cli.Recording) { recorded(orchestrator.Recording(r)) }})
+		},
+		Recordings: func() ([]orchestrator.Recording, error) {
+			left, err := cli.Leftovers(recordings)
+			var all []orchestrator.Recording
+			for _, r := range left {
+				all = append(all, orchestrator.Recording(r))
+			}
+			return all, err
+		},
+		Source: openSource, Vault: openVault, Repository: repositoryConfig,
+	}
 }
 
-func openSwitch(ctx context.Context, s policies.Switch) (switchctl.Switch, error) {
+// readSwitch makes a session of which nothing is recorded.
+func readSwitch(ctx context.Context, s policies.Switch) (switchctl.Switch, error) {
+	return openSwitch(ctx, s, cli.Sessions{})
+}
+
+// openSwitch makes a session with a switch; recorded says whether, and where, its logins
+// are recorded.
+func openSwitch(ctx context.Context, s policies.Switch, recorded cli.Sessions) (switchctl.Switch, error) {
 	switch s.Driver {
 	case "snmp":
 		return openSNMP(ctx, s)
 	case "cli":
-		return openCLI(ctx, s)
+		return openCLI(ctx, s, recorded)
 	}
 	return nil, fmt.Errorf("switch %s: driver %q is not in this version of airlock; use driver: snmp or driver: cli", s.Address, s.Driver)
 }
@@ -55,12 +80,12 @@ func openSNMP(ctx context.Context, s policies.Switch) (switchctl.Switch, error) 
 	return snmp.Dial(ctx, c)
 }
 
-func openCLI(ctx context.Context, s policies.Switch) (switchctl.Switch, error) {
+func openCLI(ctx context.Context, s policies.Switch, recorded cli.Sessions) (switchctl.Switch, error) {
 	var r reader
 	c := cli.Config{
 		Address: s.Address, Platform: s.CLI.Platform, User: s.CLI.User,
 		Password: r.text(s.CLI.Password), Key: []byte(r.text(s.CLI.Key)), KnownHosts: s.CLI.KnownHosts,
-		Enable: r.text(s.CLI.Enable), PlatformDir: s.CLI.PlatformDir, Timeout: time.Duration(s.CLI.Timeout), Legacy: s.CLI.Legacy,
+		Enable: r.text(s.CLI.Enable), PlatformDir: s.CLI.PlatformDir, Timeout: time.Duration(s.CLI.Timeout), Legacy: s.CLI.Legacy, Sessions: recorded,
 	}
 	if r.err != nil {
 		return nil, fmt.Errorf("switch %s: %w", s.Address, r.err)

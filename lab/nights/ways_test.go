@@ -3,6 +3,11 @@
 package nights
 
 import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -29,6 +34,22 @@ func TestNightByCommandLine(t *testing.T) {
 	h.says(h.do(0, "window", "--reason", "test"), "done", "proven shut")
 	h.agree()
 	h.restores("imaging", "--from", "secondary")
+
+	// The logins that opened and shut are recorded, and the ledger has their hashes.
+	for _, e := range h.ledger("--kind", "session") {
+		var d struct{ File, SHA256, Switch string }
+		if err := json.Unmarshal(e.Detail, &d); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(filepath.Join(h.Dir, "state", "sessions", d.File))
+		if err != nil || fmt.Sprintf("%x", sha256.Sum256(text)) != d.SHA256 || d.Switch != "core-cli" {
+			t.Errorf("the ledger has %+v: %v", d, err)
+		}
+		h.says(string(text), "no shutdown")
+	}
+	if n := len(h.ledger("--kind", "session")); n < 2 {
+		t.Errorf("%d recordings in the ledger, want one of each window", n)
+	}
 }
 
 // S12: the switch's SNMP agent dies while the door is open. The door is shut by its

@@ -1,0 +1,55 @@
+package orchestrator
+
+import (
+	"encoding/hex"
+	"time"
+
+	"airlock/ledger"
+)
+
+// Recording is the file of one login to a switch in which something was changed. The
+// ledger has its hash.
+type Recording struct {
+	File   string // in the folder of recordings; "" if none could be made
+	Size   int64
+	SHA256 [32]byte
+	Began  time.Time
+	Broken error // why it does not hold the whole login; nil if it does
+}
+
+type recordingDetail struct {
+	Switch string    `json:"switch"`
+	File   string    `json:"file,omitempty"`
+	Size   int64     `json:"size"`
+	SHA256 string    `json:"sha256,omitempty"`
+	Began  time.Time `json:"began,omitzero"`
+	Broken string    `json:"broken,omitempty"`
+}
+
+// recorded notes a recording.
+func (s *Site) recorded(name string, r Recording) {
+	d := recordingDetail{Switch: name, File: r.File, Size: r.Size, Began: r.Began}
+	if r.File != "" {
+		d.SHA256 = hex.EncodeToString(r.SHA256[:])
+	}
+	if r.Broken != nil {
+		d.Broken = r.Broken.Error()
+	}
+	s.journal.Note(ledger.Entry{
+		Time: time.Now(), Kind: ledger.KindSession, Actor: "airlock", Reason: "a login to switch " + name + " was recorded", Detail: detail(d),
+	})
+}
+
+// leftRecordings notes what an executor that was killed had begun to record.
+func (s *Site) leftRecordings() {
+	if s.parts.Recordings == nil {
+		return
+	}
+	left, err := s.parts.Recordings()
+	if err != nil {
+		s.alarm(Alarm{At: time.Now(), What: "recordings of an earlier run cannot be finished", Why: err.Error()})
+	}
+	for _, r := range left {
+		s.recorded("of an earlier run", r)
+	}
+}
