@@ -1,7 +1,5 @@
 package cli
 
-import "bytes"
-
 // screen makes plain text of what a switch sends to a terminal. Escape sequences,
 // backspaces and carriage returns are gone from it; so are log lines that were spliced
 // into it, questions that were answered, and what a pager wrote and wiped out again.
@@ -127,15 +125,19 @@ func (s *screen) noiseAt() int {
 func (s *screen) asks(d Dialog) bool { return d.When.Match(s.line) }
 
 // answered takes the question off the screen again, and out of text, which feed
-// returned last.
+// returned last. What of its line was given on before cannot be taken back and gets a
+// line of its own, so that it is not taken for the beginning of the next.
 func (s *screen) answered(d Dialog, text []byte) []byte {
 	at := d.When.FindIndex(s.line)
 	if at == nil {
 		return text
 	}
-	text = bytes.TrimSuffix(text, s.line[at[0]:])
-	s.line = s.line[:0]
-	s.given = 0
+	taken := min(len(text), max(0, s.given-at[0]))
+	text = text[:len(text)-taken]
+	if s.given > taken {
+		text = append(text, '\n')
+	}
+	s.line, s.given = s.line[:0], 0
 	s.wipe, s.held = wipeHead, 0
 	return text
 }

@@ -42,3 +42,30 @@ func TestPagerIsWipedOut(t *testing.T) {
 		}
 	}
 }
+
+// TestPagerInPieces: what of a pager's line was given on before it could be known has a
+// line of its own, and the next line is whole.
+func TestPagerInPieces(t *testing.T) {
+	more := Dialog{When: Pattern{regexp.MustCompile(`-- More --$`)}, Answer: " "}
+	for _, c := range []struct {
+		chunks []string
+		want   string
+	}{
+		{[]string{"a\r\n  -- More --"}, "a\n  \nb\n"},
+		{[]string{"a\r\n -- Mo", "re --"}, "a\n -- Mo\nb\n"},
+		{[]string{"a\r\n-- More -", "-"}, "a\n-- More -\nb\n"},
+	} {
+		s, text := screen{}, ""
+		for i, chunk := range c.chunks {
+			got := s.feed([]byte(chunk))
+			if i == len(c.chunks)-1 {
+				got = s.answered(more, got)
+			}
+			text += string(got)
+		}
+		text += string(s.feed([]byte("\r          \rb\r\n")))
+		if text != c.want {
+			t.Errorf("%q: %q, want %q", c.chunks, text, c.want)
+		}
+	}
+}

@@ -3,8 +3,10 @@ package cli_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -128,13 +130,14 @@ var logLines = map[string][]string{
 	"alaxala": {"2026/10/10 21:54:20 01S E3 ACCESS 00030001 0209:000000000000 Local authentication succeeded."},
 	"awplus": {"00:55:19 awplus NSM[742]: port1.0.28 user no shutdown",
 		"switch: port 1(port1.0.27) entered disabled state"},
-	"cisco_iosxe": {"*Mar  1 00:02:11.123: %LINK-5-CHANGED: Interface GigabitEthernet1/0/3, changed state to administratively down"},
-	"arista_eos":  {"Mar  1 00:02:11: %LINEPROTO-5-UPDOWN: Line protocol on Interface Ethernet3, changed state to down"},
-	"cisco_cbs":   {"01-Mar-2024 00:02:11 %LINK-W-Down:  gi1/0/3"},
-	"cisco_nxos":  {"2024 Mar  1 00:02:11 sw1 %ETHPORT-5-IF_DOWN_ADMIN_DOWN: Interface Ethernet1/3 is down (Administratively down)"},
-	"hp_comware":  {"%Mar  1 00:02:11:123 2024 sw1 IFNET/3/PHY_UPDOWN: Physical state on the interface GigabitEthernet1/0/3 changed to down."},
-	"huawei_vrp":  {"Mar  1 2024 00:02:11+09:00 sw1 %%01PHY/1/PHY(l)[0]:    GigabitEthernet0/0/3: change status to down"},
-	"yamaha_swx":  {"2026/11/22 21:54:20: [     IMI]:inf: Login succeeded as airlock for SSH"},
+	"cisco_iosxe":  {"*Mar  1 00:02:11.123: %LINK-5-CHANGED: Interface GigabitEthernet1/0/3, changed state to administratively down"},
+	"arista_eos":   {"Mar  1 00:02:11: %LINEPROTO-5-UPDOWN: Line protocol on Interface Ethernet3, changed state to down"},
+	"cisco_cbs":    {"01-Mar-2024 00:02:11 %LINK-W-Down:  gi1/0/3"},
+	"cisco_nxos":   {"2024 Mar  1 00:02:11 sw1 %ETHPORT-5-IF_DOWN_ADMIN_DOWN: Interface Ethernet1/3 is down (Administratively down)"},
+	"extreme_exos": {"11/22/2026 00:02:11.12 <Info:vlan.msgs.portLinkStateDown> Port 3 link down"},
+	"hp_comware":   {"%Mar  1 00:02:11:123 2024 sw1 IFNET/3/PHY_UPDOWN: Physical state on the interface GigabitEthernet1/0/3 changed to down."},
+	"huawei_vrp":   {"Mar  1 2024 00:02:11+09:00 sw1 %%01PHY/1/PHY(l)[0]:    GigabitEthernet0/0/3: change status to down"},
+	"yamaha_swx":   {"2026/11/22 21:54:20: [     IMI]:inf: Login succeeded as airlock for SSH"},
 }
 
 // TestMischief: output that comes byte by byte, and log lines spliced onto every prompt.
@@ -169,14 +172,93 @@ func survives(t *testing.T, platform string, m cliswitch.Mischief) {
 
 // TestForcedPasswordDialog ends the session with what a person has to do.
 func TestForcedPasswordDialog(t *testing.T) {
-	sw, config := play(t, "awplus")
-	sw.Be(cliswitch.Mischief{First: "Your password has expired.\nEnter new password: "})
-	_, err := cli.Dial(t.Context(), config)
-	if !errors.Is(err, switchctl.ErrAuth) || !strings.Contains(err.Error(), "log in once by hand") {
-		t.Errorf("%v", err)
+	for platform, question := range map[string]string{
+		"alaxala": "New password: ", "awplus": "Your password has expired.\nEnter new password: ", "cisco_cbs": "Enter new password: ",
+		"cisco_iosxe": "Enter new password: ", "dlink": "Enter a case-sensitive new password: ", "fortinet_fortiswitch": "New Password: ",
+		"hp_comware": "Please enter new password: ", "huawei_vrp": "Please enter new password: ", "juniper_junos": "New password: ",
+		"mikrotik_routeros": "new password> ", "yamaha_swx": "New password: ",
+	} {
+		t.Run(platform, func(t *testing.T) {
+			t.Parallel()
+			sw, config := play(t, platform)
+			sw.Be(cliswitch.Mischief{First: question})
+			_, err := cli.Dial(t.Context(), config)
+			if !errors.Is(err, switchctl.ErrAuth) || !strings.Contains(err.Error(), "log in once by hand") {
+				t.Errorf("%v", err)
+			}
+			if sent := sw.Sent(); len(sent) != 0 {
+				t.Errorf("sent %q", sent)
+			}
+		})
 	}
-	if sent := sw.Sent(); len(sent) != 0 {
-		t.Errorf("sent %q", sent)
+}
+
+// TestQuestionsThatCanWait are answered with no.
+func TestQuestionsThatCanWait(t *testing.T) {
+	for platform, question := range map[string]string{
+		"hp_comware": "The password is too old. Change now? [Y/N]:", "huawei_vrp": "The initial password poses security risks. Change now? [Y/N]:",
+	} {
+		sw, config := play(t, platform)
+		sw.Be(cliswitch.Mischief{First: question})
+		if r, err := find(t, dial(t, config), sw.Door).Read(t.Context()); err != nil || r.Row.Admin != switchctl.AdminUp {
+			t.Errorf("%s: %+v, %v", platform, r.Row, err)
+		}
+	}
+}
+
+// TestRefusedAnywhere: whichever command of shutting is refused, it is an error with the
+// switch's words, nothing of the sequence comes after it, the port is what it was, and
+// the login is good for the next call.
+func TestRefusedAnywhere(t *testing.T) {
+	leaves, reads := regexp.MustCompile(`^(end|return)$`), regexp.MustCompile(`^(show|display|diagnose|/interface print)`)
+	for _, platform := range platforms(t) {
+		t.Run(platform, func(t *testing.T) {
+			t.Parallel()
+			sw, config := play(t, platform)
+			p := find(t, dial(t, config), sw.Door)
+			if err := p.Set(t.Context(), switchctl.AdminUp); err != nil {
+				t.Fatal(err)
+			}
+			for i, command := range sw.Expect["shut"] {
+				if leaves.MatchString(command) {
+					continue // what was begun was carried out
+				}
+				sw.Sent()
+				sw.Be(cliswitch.Mischief{Refuse: command})
+				err := p.Set(t.Context(), switchctl.AdminDown)
+				sent := sw.Sent()
+				sw.Be(cliswitch.Mischief{})
+				if !errors.Is(err, switchctl.ErrRefused) || errors.Is(err, switchctl.ErrTimeout) {
+					t.Errorf("%q refused: %v", command, err)
+				}
+				for _, later := range sw.Expect["shut"][i+1:] {
+					if slices.Contains(sent, later) && !leaves.MatchString(later) && !reads.MatchString(later) {
+						t.Errorf("%q refused: sent %q", command, sent)
+					}
+				}
+				if r, err := p.Read(t.Context()); err != nil || r.Row.Admin != switchctl.AdminUp {
+					t.Errorf("%q refused: read %+v, %v", command, r.Row, err)
+				}
+			}
+		})
+	}
+}
+
+// TestUnderstood: what is understood of the screens, column by column.
+func TestUnderstood(t *testing.T) {
+	for _, platform := range platforms(t) {
+		sw, config := play(t, platform)
+		rows, err := dial(t, config).Rows(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, r := range rows {
+			got = append(got, fmt.Sprintf("%d|%s|%s|%s|%d|%d|%d|%d", r.Index, r.Name, r.Alias, r.Description, r.Type, r.Admin, r.Oper, r.Speed))
+		}
+		if want := sw.Expect["rows"]; !slices.Equal(got, want) {
+			t.Errorf("%s:\n%s\nwant\n%s", platform, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
 	}
 }
 
@@ -222,16 +304,45 @@ func TestTrust(t *testing.T) {
 	}
 }
 
-// TestPaging: where paging cannot be turned off, every page is turned.
+// TestPaging: where paging cannot be turned off, every page is turned, and the rows are
+// those that they are without.
 func TestPaging(t *testing.T) {
-	sw, config := play(t, "awplus")
-	config.PlatformDir = own(t, "  - terminal length 0\n", "")
-	rows, err := dial(t, config).Rows(t.Context())
-	if err != nil || len(rows) != 5 || rows[4].Alias != "vault (3F) #1" {
-		t.Errorf("%+v, %v", rows, err)
+	for _, platform := range platforms(t) {
+		if platform == "alaxala" || platform == "mikrotik_routeros" {
+			continue // they are asked for output without pages
+		}
+		t.Run(platform, func(t *testing.T) {
+			t.Parallel()
+			sw, config := play(t, platform)
+			d := dial(t, config)
+			want, err := d.Rows(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range []cliswitch.Mischief{{Page: 1}, {Page: 3}, {Page: 7}, {Page: 3, Bytes: true}} {
+				sw.Be(m)
+				if rows, err := d.Rows(t.Context()); err != nil || !slices.Equal(rows, want) {
+					t.Errorf("%+v: %+v, %v; want %+v", m, rows, err, want)
+				}
+			}
+		})
 	}
-	if sent := strings.Join(sw.Sent(), ","); strings.Contains(sent, "terminal length") {
-		t.Errorf("sent %s", sent)
+}
+
+// TestNoAnswer: a command without an answer ends after the configured time.
+func TestNoAnswer(t *testing.T) {
+	t.Parallel()
+	sw, config := play(t, "awplus")
+	config.Timeout = 2 * time.Second
+	p := find(t, dial(t, config), sw.Door)
+	sw.Be(cliswitch.Mischief{Silent: true})
+	began := time.Now()
+	if _, err := p.Read(t.Context()); !errors.Is(err, switchctl.ErrTimeout) || time.Since(began) < config.Timeout {
+		t.Errorf("after %s: %v", time.Since(began), err)
+	}
+	sw.Be(cliswitch.Mischief{})
+	if r, err := p.Read(t.Context()); err != nil || r.Row.Admin != switchctl.AdminUp {
+		t.Errorf("the next call: %+v, %v", r.Row, err)
 	}
 }
 

@@ -154,12 +154,12 @@ func (s *scene) set(line string) error {
 		s.clock, err = time.Parse(time.DateTime, value)
 		return err
 	case "port":
-		name, rest, _ := strings.Cut(value, " up ")
-		up := rest != ""
-		if !up {
-			name, rest, _ = strings.Cut(value, " down ")
+		name, rest, _ := strings.Cut(value, " ")
+		state, words, _ := strings.Cut(rest, " ")
+		if state != "up" && state != "down" {
+			return fmt.Errorf("%q: a port is up or down", line)
 		}
-		s.ports = append(s.ports, &Port{Name: name, Up: up, Words: strings.Split(rest, "|")})
+		s.ports = append(s.ports, &Port{Name: name, Up: state == "up", Words: strings.Split(words, "|")})
 	default:
 		return fmt.Errorf("%q: unknown key", line)
 	}

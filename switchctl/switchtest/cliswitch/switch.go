@@ -51,6 +51,8 @@ type Mischief struct {
 	Log    string // a line that is spliced onto every prompt
 	Bytes  bool   // sends every byte for itself
 	First  string // a question after the login, before the first prompt; any line answers it
+	Refuse string // a command that it does not know any more
+	Page   int    // turns pages of so many lines, whatever it was told
 }
 
 // Start plays the file until the test ends.
@@ -370,7 +372,7 @@ func (l *login) obey(command string) bool {
 	l.Switch.mu.Lock()
 	screen, port, word, known := l.scene.find(l.mode, command)
 	l.Switch.mu.Unlock()
-	if !known {
+	if !known || command == l.now().Refuse {
 		l.say(l.scene.unknown + "\n")
 		return true
 	}
@@ -438,16 +440,20 @@ func (l *login) direct(name, argument string) (done, stay bool) {
 
 // page shows text as a terminal of 22 lines does, and wipes the pager out again.
 func (l *login) page(text string) error {
+	lines, paging := 22, l.paging
+	if m := l.now(); m.Page > 0 {
+		lines, paging = m.Page, true
+	}
 	for n := 0; text != ""; n++ {
 		line, rest, _ := strings.Cut(text, "\n")
-		if l.paging && n > 0 && n%22 == 0 {
+		if paging && n > 0 && n%lines == 0 {
 			l.say(l.scene.pager)
 			key := make([]byte, 1)
 			if _, err := l.to.Read(key); err != nil {
 				return err
 			}
 			if key[0] == 'a' {
-				l.paging = false // all that is left, in this login for good
+				paging = false // all that is left
 			}
 			l.say("\r" + strings.Repeat(" ", len(l.scene.pager)) + "\r")
 		}
