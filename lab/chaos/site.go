@@ -407,9 +407,14 @@ func (s *site) take(said []saying, entries []ledger.Entry) ([]saying, error) {
 		if e.Seq != int64(i+1) {
 			return nil, fmt.Errorf("entry %d stands where %d should", e.Seq, i+1)
 		}
-		if e.Kind == ledger.KindDoor && e.Door == vaultDoor {
-			said = append(said, saying{s.clock.truly(e.Time), e.To})
+		if e.Kind != ledger.KindDoor || e.Door != vaultDoor {
+			continue
 		}
+		at := e.Time
+		if e.To == "opening" { // S1: what counts is when it was durable
+			at = e.Recorded
+		}
+		said = append(said, saying{s.clock.truly(at), e.To})
 	}
 	return said, nil
 }
