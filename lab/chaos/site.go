@@ -403,6 +403,7 @@ func (s *site) entries(ctx context.Context) ([]ledger.Entry, error) {
 
 // take adds what entries say of the vault's door, and wants them without a gap.
 func (s *site) take(said []saying, entries []ledger.Entry) ([]saying, error) {
+	var durable time.Time // the last intent
 	for i, e := range entries {
 		if e.Seq != int64(i+1) {
 			return nil, fmt.Errorf("entry %d stands where %d should", e.Seq, i+1)
@@ -410,11 +411,12 @@ func (s *site) take(said []saying, entries []ledger.Entry) ([]saying, error) {
 		if e.Kind != ledger.KindDoor || e.Door != vaultDoor {
 			continue
 		}
-		at := e.Time
-		if e.To == "opening" { // S1: what counts is when it was durable
-			at = e.Recorded
+		at := s.clock.truly(e.Time)
+		if e.To == "opening" { // S1: what counts is when it was durable, and nothing after it counts before
+			at = s.clock.truly(e.Recorded)
+			durable = at
 		}
-		said = append(said, saying{s.clock.truly(at), e.To})
+		said = append(said, saying{later(at, durable), e.To})
 	}
 	return said, nil
 }
