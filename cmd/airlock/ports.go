@@ -143,10 +143,15 @@ func (a *app) doorsOf(p policies.Policy, name string, rows []switchctl.Row) map[
 	doors := map[int]string{}
 	for _, door := range keys(p.Doors) {
 		d := p.Doors[door]
-		if d.Switch != name {
+		port := d.Port
+		switch name {
+		case d.Switch:
+		case d.Fallback:
+			port = d.FallbackPort
+		default:
 			continue
 		}
-		row, err := switchctl.Lookup(d.Port).Match(rows)
+		row, err := switchctl.Lookup(port).Match(rows)
 		if err != nil {
 			fmt.Fprintf(a.errs, "door %s: %s\n", door, plain(err.Error()))
 			continue
