@@ -78,6 +78,9 @@ func (d *DeadMan) check() error {
 	if c := d.Clock; c != nil && (c.Command == "" || !hasGroup(c.Match, "hour") || !hasGroup(c.Match, "minute") || !hasGroup(c.Match, "second")) {
 		wrong = append(wrong, errors.New("dead-man: clock: needs a command, and a match with groups hour, minute and second"))
 	}
+	if d.Armed != nil && d.Armed.Command == "" {
+		wrong = append(wrong, errors.New("dead-man: armed: needs a command"))
+	}
 	for _, n := range d.Needs {
 		if n.Command == "" || !n.Has.given() || n.Else == "" {
 			wrong = append(wrong, errors.New("dead-man: needs: each needs command, has and else"))
@@ -127,22 +130,22 @@ func (p *port) Arm(ctx context.Context, after time.Duration) error {
 	return nil
 }
 
-// arm takes back what is armed, arms, and looks whether it is armed now.
+// arm takes back what is armed, once the new time is known to be possible, arms, and looks whether it is armed now.
 func (p *port) arm(c *console, w words, after time.Duration) error {
 	d := c.platform.DeadMan
-	if held, err := c.armed(w); err != nil {
-		return err
-	} else if held {
-		if err := c.order(w.fillAll(d.Disarm)); err != nil {
-			return err
-		}
-	}
 	now, err := c.clock(d.Clock)
 	if err != nil {
 		return err
 	}
 	if err := d.timing(w, after, now); err != nil {
 		return err
+	}
+	if held, err := c.armed(w); err != nil {
+		return err
+	} else if held {
+		if err := c.order(w.fillAll(d.Disarm)); err != nil {
+			return err
+		}
 	}
 	if err := c.order(w.fillAll(d.Arm)); err != nil {
 		return c.takeBack(err, w)

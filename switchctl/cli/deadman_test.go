@@ -95,6 +95,19 @@ func TestNotArmed(t *testing.T) {
 	}
 }
 
+// TestArmedStaysArmed: a time that cannot be had leaves the one that is armed.
+func TestArmedStaysArmed(t *testing.T) {
+	sw, config := play(t, "awplus")
+	timer := find(t, dial(t, config), sw.Door).(switchctl.Timer)
+	if err := timer.Arm(t.Context(), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	at := sw.Timers()[sw.Door]
+	if err := timer.Arm(t.Context(), 25*time.Hour); !errors.Is(err, errors.ErrUnsupported) || sw.Timers()[sw.Door] != at || at.IsZero() {
+		t.Errorf("%v; %v, was %v", err, sw.Timers(), at)
+	}
+}
+
 // TestShortTimes: what a platform cannot count is rounded up, never down.
 func TestShortTimes(t *testing.T) {
 	for _, platform := range platforms(t) {
