@@ -201,6 +201,7 @@ func TestMetrics(t *testing.T) {
 		"airlock_up 1",
 		`airlock_door_amiss{door="departments-door"} 0`,
 		`airlock_door_amiss{door="vault-door"} 0`,
+		`airlock_patrol_misses{door="vault-door"} 0`,
 		`airlock_door_state{door="vault-door",state="shut"} 1`,
 		`airlock_door_state{door="vault-door",state="open"} 0`,
 		"airlock_guard_up 1",

@@ -37,6 +37,16 @@ func gauges() []gauge {
 				emit(truth(Amiss(st, name)), name)
 			}
 		}},
+		{"airlock_patrol_last_look_timestamp_seconds", "When patrol looked at the door last; 0 for never.", []string{"door"}, func(st orchestrator.Status, emit func(float64, ...string)) {
+			for name, d := range st.Doors {
+				emit(seconds(d.Looked), name)
+			}
+		}},
+		{"airlock_patrol_misses", "Looks of patrol in a row that failed.", []string{"door"}, func(st orchestrator.Status, emit func(float64, ...string)) {
+			for name, d := range st.Doors {
+				emit(float64(d.Misses), name)
+			}
+		}},
 		{"airlock_system_last_success_timestamp_seconds", "When the newest snapshot without unreadable files was begun; 0 for never.", []string{"system"}, func(st orchestrator.Status, emit func(float64, ...string)) {
 			for name, s := range st.Systems {
 				var at float64

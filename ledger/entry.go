@@ -55,6 +55,8 @@ const (
 	KindVerify  Kind = "verify"  // a repository or a vault was read back
 	KindUpkeep  Kind = "upkeep"  // retention and maintenance of the repository
 	KindAlarm   Kind = "alarm"   // something that a person must look at
+	KindPatrol  Kind = "patrol"  // what was seen of a door that must be shut, between windows
+	KindPort    Kind = "port"    // a door's port has another ifIndex than when it was used last
 	KindInit    Kind = "init"    // keys or a repository were made
 	KindTimer   Kind = "timer"   // a switch's own timer was armed, or taken back
 	KindSession Kind = "session" // a login to a switch, in which something was changed, was recorded

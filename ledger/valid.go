@@ -78,7 +78,7 @@ func checkDetail(detail json.RawMessage) error {
 
 func (k Kind) known() bool {
 	switch k {
-	case KindStart, KindStop, KindDoor, KindWindow, KindGather, KindRestore, KindVerify, KindUpkeep, KindAlarm, KindInit,
+	case KindStart, KindStop, KindDoor, KindWindow, KindGather, KindRestore, KindVerify, KindUpkeep, KindAlarm, KindPatrol, KindPort, KindInit,
 		KindTimer, KindSession, KindLock, KindRelease:
 		return true
 	}

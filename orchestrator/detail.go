@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"airlock/switchctl"
 )
 
 // doorDetail is the evidence beside a change of a door's state.
@@ -26,6 +28,19 @@ type readingDetail struct {
 	LastChange float64   `json:"last_change_seconds"`
 	InOctets   uint64    `json:"in_octets"`
 	OutOctets  uint64    `json:"out_octets"`
+	Wide       bool      `json:"wide_octets,omitempty"` // 64-bit counters
+}
+
+// reading is what of a reading the ledger holds.
+func (r readingDetail) reading() switchctl.Reading {
+	seconds := func(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+	return switchctl.Reading{
+		At: r.At, Uptime: seconds(r.Uptime), InOctets: r.InOctets, OutOctets: r.OutOctets, WideOctets: r.Wide,
+		Row: switchctl.Row{
+			Index: r.Index, Name: r.Name, Alias: r.Alias, Admin: switchctl.Admin(r.Admin), Oper: switchctl.Oper(r.Oper),
+			LastChange: seconds(r.LastChange),
+		},
+	}
 }
 
 func sightDetail(s sighting) doorDetail {
@@ -40,7 +55,7 @@ func sightDetail(s sighting) doorDetail {
 			At: s.at, Index: r.Row.Index, Name: r.Row.Name, Alias: r.Row.Alias,
 			Admin: int(r.Row.Admin), Oper: int(r.Row.Oper),
 			Uptime: r.Uptime.Seconds(), LastChange: r.Row.LastChange.Seconds(),
-			InOctets: r.InOctets, OutOctets: r.OutOctets,
+			InOctets: r.InOctets, OutOctets: r.OutOctets, Wide: r.WideOctets,
 		}
 	}
 	return d

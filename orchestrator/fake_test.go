@@ -76,6 +76,7 @@ type fakeSwitch struct {
 	sessions  []*fakeSession
 	ups       map[int]int // commands to open that reached each port
 	restarted time.Time   // sysUpTime runs from here
+	octets    uint64      // that every port has counted
 	rises     func(int)   // told when a port goes up
 }
 
@@ -158,6 +159,9 @@ func (f *fakeSwitch) move(index int, up bool) {
 		if up && f.rises != nil {
 			f.rises(index)
 		}
+	}
+	if r.Oper != oper {
+		r.LastChange = time.Since(f.restarted)
 	}
 	r.Admin, r.Oper = admin, oper
 }
@@ -299,7 +303,7 @@ func (p *fakePort) Read(ctx context.Context) (switchctl.Reading, error) {
 func (p *fakePort) reading() switchctl.Reading {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return switchctl.Reading{At: time.Now(), Row: p.rowAt(p.found.Index), Uptime: time.Since(p.restarted)}
+	return switchctl.Reading{At: time.Now(), Row: p.rowAt(p.found.Index), Uptime: time.Since(p.restarted), InOctets: p.octets, WideOctets: true}
 }
 
 func (p *fakePort) Set(ctx context.Context, admin switchctl.Admin) error {

@@ -167,7 +167,7 @@ type keeper struct {
 	alarm   func(Alarm)
 	clerk   *clerk
 	life    context.Context // outlives every window
-	inbox   chan any        // window.Event, sighted, shown, failed, request, order, lock, timing, answered, leased, renewed, ending, reached
+	inbox   chan any        // window.Event, sighted, patrolled, recalled, trapped, shown, failed, request, order, lock, timing, answered, leased, renewed, ending, reached
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and made anew at every step
@@ -181,6 +181,7 @@ type keeper struct {
 	ended   map[string]error // windows that were refused or finished, until somebody fetches them
 
 	// Only the goroutine of run uses what follows.
+	watches [2]watch                // what patrol knows of the doors
 	intents [2]*intent              // openings that the ledger has not taken yet (S1)
 	stop    context.CancelCauseFunc // ends the work
 	ending  bool                    // no window is begun any more
@@ -237,6 +238,7 @@ func newKeeper(life context.Context, vault string, rules window.Rules, doors [2]
 		ended:   map[string]error{},
 	}
 	for side, d := range doors {
+		k.watches[side].wake = make(chan struct{}, 1)
 		if d != nil {
 			d.report = func(s sighting) { k.post(sighted{window.Side(side), s}) }
 			d.failed = func(err error, sent bool) { k.post(failed{window.Side(side), err, sent}) }
@@ -284,11 +286,13 @@ func (k *keeper) run() {
 func (k *keeper) take(m any) {
 	switch m := m.(type) {
 	case sighted:
-		k.follow(m)
-		if m.sight.Shut() && m.at.Before(m.loose.Add(k.state.Rules.Lag)) {
-			return // S3: it proves nothing yet, for a command to open may still be carried out
-		}
-		k.step(window.Seen{At: m.at, Side: m.side, Sight: m.sight})
+		k.see(m, false)
+	case patrolled:
+		k.patrolled(m)
+	case recalled:
+		k.recall(m)
+	case trapped:
+		k.heard(m)
 	case shown:
 		k.learn(m.sighting)
 	case failed:
@@ -477,6 +481,7 @@ func (k *keeper) moved(a window.Moved, at time.Time) {
 		From: a.From.String(), To: a.To.String(), Detail: k.evidence(a),
 	}
 	k.mu.Unlock()
+	defer k.watchMove(a, at) // its entries come after this one
 	if a.Side == window.Vault && a.To == window.Shut {
 		k.withdrawLease()
 		k.disarm()

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"airlock/ledger"
+	"airlock/orchestrator/window"
 	"airlock/policies"
 )
 
@@ -32,6 +33,16 @@ func (s *Site) Serve(ctx context.Context) error {
 				s.Window(ctx, name, bySchedule(v.Window.Schedule, due), s.logProgress) // the ledger has the error
 			})
 		})
+	}
+	for _, k := range s.keepers {
+		for side, d := range k.doors {
+			if d != nil {
+				runs.Go(func() { s.patrol(ctx, k, window.Side(side)) })
+			}
+		}
+	}
+	if s.policy.Traps != nil && s.parts.Traps != nil {
+		runs.Go(func() { s.receive(ctx) })
 	}
 	runs.Go(func() {
 		every(ctx, lockWatch, func() { s.followLock(ctx) })

@@ -55,6 +55,9 @@ type Parts struct {
 	Source     func(context.Context, policies.Source) (collectors.Source, error)
 	Vault      func(context.Context, policies.Vault) (vault.Store, error)
 	Repository func(policies.Policy) (repository.Config, error)
+	// Traps receives what switches tell until ctx ends, or returns why it cannot. It may
+	// be nil.
+	Traps func(ctx context.Context, p policies.Policy, take func(switchctl.Trap), log *slog.Logger) error
 }
 
 // Options say on whose behalf a Site is opened.
@@ -263,6 +266,11 @@ func (s *Site) rules(outer, inner string) window.Rules {
 func (s *Site) recover(ctx context.Context) {
 	s.leftRecordings()
 	for _, k := range s.keepers {
+		for side, d := range k.doors {
+			if d != nil {
+				k.post(s.recalled(ctx, window.Side(side), d.name))
+			}
+		}
 		if inner := k.doors[window.Inner]; inner != nil {
 			if s.owed(ctx, inner.name) {
 				k.post(window.Owe{At: time.Now()})

@@ -40,6 +40,9 @@ type DoorStatus struct {
 	Proof string    `json:"proof"`           // what was read last
 	Rests string    `json:"rests"`           // shut, or open for an inner door
 	Vault string    `json:"vault,omitempty"` // whose door it is
+	// Of patrol, while serve runs: when it looked last, and how many looks in a row failed.
+	Looked time.Time `json:"looked,omitzero"`
+	Misses int       `json:"misses,omitempty"`
 }
 
 // Amiss reports whether the door is not where it belongs while nothing is being done
@@ -124,6 +127,7 @@ func (k *keeper) describe(doors map[string]DoorStatus, zone *time.Location) {
 		doors[d.name] = DoorStatus{
 			State: phase.String(), Since: inZone(k.since[side], zone), Proof: k.seen[side].proof(zone),
 			Rests: rests(window.Side(side)), Vault: k.vault,
+			Looked: inZone(k.watches[side].looked, zone), Misses: k.watches[side].misses,
 		}
 	}
 }

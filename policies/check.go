@@ -237,15 +237,26 @@ func (r *reader) checkTraps(at string, t *Traps, p *Policy) {
 	}
 }
 
+// SameHost reports whether two entries under switches are one switch.
+func (p *Policy) SameHost(one, other string) bool {
+	a, b := p.Switches[one], p.Switches[other]
+	return one == other || a != nil && b != nil && hostOf(a.Address) != "" && hostOf(a.Address) == hostOf(b.Address)
+}
+
+func hostOf(address string) string {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return ""
+	}
+	return host
+}
+
 // TrapSenders are the switches whose traps can be known, each with where they come from
 // and by what: what stands under traps.switches, or else under switches.
 func (p *Policy) TrapSenders() map[string]TrapSender {
 	senders := map[string]TrapSender{}
 	for name, s := range p.Switches {
-		sender := TrapSender{SNMP: s.SNMP}
-		if host, _, err := net.SplitHostPort(s.Address); err == nil {
-			sender.From = host
-		}
+		sender := TrapSender{From: hostOf(s.Address), SNMP: s.SNMP}
 		if own := p.Traps.Switches[name]; own != nil {
 			sender.From, sender.SNMP = cmp.Or(own.From, sender.From), cmp.Or(own.SNMP, sender.SNMP)
 		}

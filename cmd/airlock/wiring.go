@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -43,7 +45,7 @@ func parts(p policies.Policy) orchestrator.Parts {
 			}
 			return all, err
 		},
-		Source: openSource, Vault: openVault, Repository: repositoryConfig,
+		Source: openSource, Vault: openVault, Repository: repositoryConfig, Traps: receiveTraps,
 	}
 }
 
@@ -65,19 +67,46 @@ func openSwitch(ctx context.Context, s policies.Switch, recorded cli.Sessions) (
 }
 
 func openSNMP(ctx context.Context, s policies.Switch) (switchctl.Switch, error) {
+	c, err := snmpConfig(*s.SNMP)
+	if err != nil {
+		return nil, fmt.Errorf("switch %s: %w", s.Address, err)
+	}
+	c.Address = s.Address
+	return snmp.Dial(ctx, c)
+}
+
+// snmpConfig is version and credentials, without an address.
+func snmpConfig(s policies.SNMP) (snmp.Config, error) {
 	var r reader
 	c := snmp.Config{
-		Address: s.Address, Version: s.SNMP.Version,
-		Community: r.text(s.SNMP.Community),
-		User:      s.SNMP.User,
-		Auth:      s.SNMP.Auth, AuthPassword: r.text(s.SNMP.AuthPassword),
-		Privacy: s.SNMP.Privacy, PrivacyPassword: r.text(s.SNMP.PrivacyPassword),
-		ContextName: s.SNMP.Context,
+		Version: s.Version, Community: r.text(s.Community),
+		User: s.User,
+		Auth: s.Auth, AuthPassword: r.text(s.AuthPassword),
+		Privacy: s.Privacy, PrivacyPassword: r.text(s.PrivacyPassword),
+		ContextName: s.Context,
 	}
-	if r.err != nil {
-		return nil, fmt.Errorf("switch %s: %w", s.Address, r.err)
+	return c, r.err
+}
+
+// receiveTraps takes what the site's switches tell until ctx ends.
+func receiveTraps(ctx context.Context, p policies.Policy, take func(switchctl.Trap), log *slog.Logger) error {
+	c := snmp.TrapConfig{Listen: p.Traps.Listen, Engine: p.Site, Refused: func(r snmp.Refusal) {
+		log.Warn("traps were dropped", "from", r.From, "why", r.Why, "count", r.Count)
+	}}
+	senders := p.TrapSenders()
+	for _, name := range keys(senders) {
+		credentials, err := snmpConfig(*senders[name].SNMP)
+		if err != nil {
+			return fmt.Errorf("traps of switch %s: %w", name, err)
+		}
+		c.Senders = append(c.Senders, snmp.Sender{Switch: name, From: senders[name].From, Config: credentials})
 	}
-	return snmp.Dial(ctx, c)
+	l, err := snmp.ListenTraps(ctx, c)
+	if err != nil {
+		return err
+	}
+	log.Info("traps are received", "at", l.Addr(), "engine_id", hex.EncodeToString(l.EngineID()))
+	return l.Run(ctx, take)
 }
 
 func openCLI(ctx context.Context, s policies.Switch, recorded cli.Sessions) (switchctl.Switch, error) {
