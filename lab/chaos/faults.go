@@ -209,10 +209,19 @@ func free(d lab.Disk) func(context.Context, *round) error {
 	return func(_ context.Context, r *round) error { return r.site.Free(d) }
 }
 
-// openByHand opens the vault's port as another administrator would, and leaves it so.
+// openByHand opens the vault's port as another administrator would, and leaves it so. One
+// that is open already has to be shut first, and is opened while that is being proven.
 func openByHand(ctx context.Context, r *round) error {
+	err := r.site.poll(ctx, hang, "the vault's port to go down", func() bool {
+		up, _ := r.site.isUp(lab.VaultPort)
+		return !up
+	})
+	if err != nil {
+		return err
+	}
+	sleep(ctx, time.Duration(r.draw.Float64()*float64(400*time.Millisecond)))
 	from := time.Now()
-	err := r.site.SetPort(ctx, lab.VaultPort, true)
+	err = r.site.SetPort(ctx, lab.VaultPort, true)
 	r.hands = append(r.hands, span{from, time.Now()})
 	return err
 }

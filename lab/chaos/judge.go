@@ -118,20 +118,18 @@ func (e evidence) byHand(up span) bool {
 
 // until is when an opening must have ended: after max_open, or once whoever opened the
 // port is dead, and the guard's time; where it was opened by hand, once that must have
-// been found. Where no command reached the
-// switch then, the guard's time begins when one does again.
+// been found. Where no command reached the switch then, the guard's time begins when one
+// does again.
 func (e evidence) until(up span) time.Time {
-	end := up.from.Add(e.maxOpen)
-	for _, d := range e.died {
-		if up.wider(time.Second).holds(d) && d.Before(end) {
-			end = d
+	end := up.from.Add(e.look)
+	if by, ok := e.window(up); ok {
+		end = by.Add(e.maxOpen)
+		for _, d := range e.died {
+			if up.wider(time.Second).holds(d) && d.Before(end) {
+				end = d
+			}
 		}
-	}
-	if end.Before(up.from) {
-		end = up.from
-	}
-	if end = end.Add(e.grace); e.byHand(up) {
-		end = up.from.Add(e.look)
+		end = later(end, up.from).Add(e.grace)
 	}
 	deaf := slices.SortedFunc(slices.Values(e.deaf), func(a, b span) int { return a.from.Compare(b.from) })
 	for _, d := range deaf {
@@ -142,9 +140,24 @@ func (e evidence) until(up span) time.Time {
 	return end
 }
 
+// window is when an opening became that of a window of airlock's; false if it never did.
+// A window's own may have been opened by hand before it began.
+func (e evidence) window(up span) (time.Time, bool) {
+	if !e.byHand(up) {
+		return up.from, true
+	}
+	for _, s := range e.said {
+		if s.to == "opening" && up.holds(s.at) && s.at.Before(up.from.Add(e.look)) {
+			return s.at, true
+		}
+	}
+	return time.Time{}, false
+}
+
 // accounted are the stretches for which the ledgers together do not say that the door
 // is shut. Of a port that was opened by hand they cannot say since when it stands open,
-// but that it was shut at the look before it was found.
+// but that it was shut at the look before they say so. Nor can they tell it from one that
+// a window opened in the meantime.
 func (e evidence) accounted(byHand bool) []span {
 	var all []span
 	open := false
@@ -157,7 +170,7 @@ func (e evidence) accounted(byHand bool) []span {
 			continue
 		}
 		from := s.at
-		if byHand && !was && s.to != "opening" {
+		if byHand && !was {
 			from = from.Add(-e.look)
 		}
 		all = append(all, span{from, e.now})

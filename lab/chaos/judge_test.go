@@ -67,6 +67,13 @@ func TestJudge(t *testing.T) {
 			e.vault, e.hands = append(e.vault, between(10, 11.5)), []span{between(9.99, 10.01)}
 			e.said = append(e.said, saying{at(11.4), "shutting"}, saying{at(11.6), "shut"})
 		}, verdict{open: 2 * second}},
+		"by hand, before a window": {func(e *evidence) {
+			e.vault[0].from, e.hands = at(-1), []span{between(-1.01, -0.99)}
+		}, verdict{open: 4 * second}},
+		"by hand, long before a window": {func(e *evidence) {
+			e.vault[0].from, e.hands = at(-3.1), []span{between(-3.11, -3.09)}
+			e.said[0].at = at(-0.105)
+		}, verdict{6100 * time.Millisecond, 990 * time.Millisecond, 4100 * time.Millisecond, 0, 0}},
 		"by hand, never found": {func(e *evidence) {
 			e.vault, e.hands = append(e.vault, between(10, 15)), []span{between(9.99, 10.01)}
 		}, verdict{5 * second, 4990 * time.Millisecond, 3 * second, 0, 0}},
