@@ -145,6 +145,7 @@ type door struct {
 	sent     time.Time         // when it was first told so
 	loose    time.Time         // when the last command to open ended that may still be carried out
 	single   bool              // there was but one, and the switch confirmed it
+	armed    []bool            // by way: the switch's timer may be running
 }
 
 // telling is a command to a door.
@@ -155,7 +156,7 @@ type telling struct {
 
 func newDoor(name, probe string, by ...approach) *door {
 	return &door{
-		name: name, by: by, probe: probe, timer: true,
+		name: name, by: by, probe: probe, timer: true, armed: make([]bool, len(by)),
 		commands: make(chan telling, 1),
 		asks:     make(chan chan<- sighting),
 		paces:    make(chan time.Duration, 1),

@@ -508,6 +508,7 @@ func (n *night) second(k *keeper) *otherWay {
 	o := &otherWay{fakeSwitch: n.sw}
 	n.other = &way{dial: o.connect} // one in a night
 	d := k.doors[window.Vault]
+	d.armed = append(d.armed, false)
 	d.by = append(d.by, approach{"core-cli", d.by[0].lookup, n.other})
 	return o
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"airlock/ledger"
@@ -42,55 +43,70 @@ func (d *door) arm(ctx context.Context, longest time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, armWithin)
 	defer cancel()
 	t := timing{armed: true, after: longest + timerMargin}
-	by, asked, err := d.withTimer(ctx, func(p switchctl.Timer) error { return p.Arm(ctx, t.after) })
-	switch {
-	case errors.Is(err, errors.ErrUnsupported):
-		return nil
-	case err != nil:
-		if asked {
-			d.timed(timing{maybe: true})
+	for i, by := range d.by {
+		err := d.withTimer(ctx, i, func(p switchctl.Timer) error {
+			d.armed[i] = true
+			return p.Arm(ctx, t.after)
+		})
+		if errors.Is(err, errors.ErrUnsupported) {
+			d.armed[i] = false
+			continue
 		}
-		return fmt.Errorf("the switch's own timer cannot be set (timer: none on the door does without it): %w", err)
+		if err != nil {
+			if d.armed[i] {
+				d.timed(timing{maybe: true})
+			}
+			return fmt.Errorf("the switch's own timer cannot be set (timer: none on the door does without it): %w", err)
+		}
+		t.at, t.by = time.Now(), by.name
+		d.timed(t)
+		return nil
 	}
-	t.at, t.by = time.Now(), by
-	d.timed(t)
 	return nil
 }
 
-// disarm takes the timer back, or tells that it could not, and tries again later. The door
-// is shut, so all that is left for the timer to do is to surprise a later window.
+// disarm takes the timer back, or tells that it could not. The door is shut, so all that
+// is left for the timer to do is to surprise a later window.
 func (d *door) disarm(ctx context.Context) {
 	ctx, done := d.interruptible(ctx, false)
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, disarmWithin)
 	defer cancel()
-	by, _, err := d.withTimer(ctx, func(p switchctl.Timer) error { return p.Disarm(ctx) })
-	if errors.Is(err, errors.ErrUnsupported) {
-		err = nil
+	known := slices.Contains(d.armed, true) // else an earlier run armed it, by whichever way
+	t := timing{}
+	for i, by := range d.by {
+		if known && !d.armed[i] {
+			continue
+		}
+		err := d.withTimer(ctx, i, func(p switchctl.Timer) error { return p.Disarm(ctx) })
+		switch {
+		case err == nil:
+			t.by = by.name
+		case !errors.Is(err, errors.ErrUnsupported):
+			t.err = errors.Join(t.err, fmt.Errorf("by %s: %w", by.name, err))
+			continue
+		}
+		d.armed[i] = false
 	}
-	d.timed(timing{at: time.Now(), by: by, err: err})
+	t.at = time.Now()
+	d.timed(t)
 }
 
-// withTimer calls f for the first way whose switch has a timer, names it, and says whether
-// f was called. Where none has one, the error wraps errors.ErrUnsupported.
-func (d *door) withTimer(ctx context.Context, f func(switchctl.Timer) error) (by string, asked bool, err error) {
-	for i := range d.by {
-		port, err := d.portBy(ctx, i)
-		if err != nil {
-			return d.by[i].name, false, err
-		}
-		timer, ok := port.(switchctl.Timer)
-		if ok {
-			err = f(timer)
-		}
-		if port != d.port {
-			err = errors.Join(err, port.Close())
-		}
-		if ok && !errors.Is(err, errors.ErrUnsupported) || err != nil {
-			return d.by[i].name, ok, err
-		}
+// withTimer calls f with the timer of one of the ways. Where that has none, the error wraps
+// errors.ErrUnsupported.
+func (d *door) withTimer(ctx context.Context, i int, f func(switchctl.Timer) error) error {
+	port, err := d.portBy(ctx, i)
+	if err != nil {
+		return err
 	}
-	return "", false, fmt.Errorf("no way to door %s has a timer: %w", d.name, errors.ErrUnsupported)
+	err = fmt.Errorf("switch %s has no timer: %w", d.by[i].name, errors.ErrUnsupported)
+	if timer, ok := port.(switchctl.Timer); ok {
+		err = f(timer)
+	}
+	if port != d.port {
+		err = errors.Join(err, port.Close())
+	}
+	return err
 }
 
 // portBy is the port by one of the ways: the one in use has it already, or resolves it.
