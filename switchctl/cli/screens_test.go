@@ -346,7 +346,7 @@ func TestNoAnswer(t *testing.T) {
 	}
 }
 
-// TestSaved: S8, only a line in the port's own part of the saved configuration proves
+// S8: only a line in the port's own part of the saved configuration proves
 // that it stays shut; else it is told what to type, shutting first what is open. Where
 // the platform has no way, that is an error, not a guess.
 func TestSaved(t *testing.T) {
