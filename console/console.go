@@ -52,14 +52,15 @@ func Handler(source Source) http.Handler {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
-		if problems := Problems(st); len(problems) > 0 {
+		problems := Problems(st) // worst first
+		if len(problems) > 0 && problems[0].Severity == Critical {
 			w.WriteHeader(http.StatusServiceUnavailable)
-			for _, p := range problems {
-				w.Write([]byte(p.String() + "\n")) // the poller is gone if this fails
-			}
-			return
+		} else {
+			w.Write([]byte("ok\n")) // the poller is gone if this fails
 		}
-		w.Write([]byte("ok\n"))
+		for _, p := range problems {
+			w.Write([]byte(p.String() + "\n"))
+		}
 	})
 	if lessor, ok := source.(Lessor); ok {
 		mux.HandleFunc("GET /v1/leases", func(w http.ResponseWriter, r *http.Request) { leases(w, r, lessor) })

@@ -30,10 +30,10 @@ func (p Problem) String() string {
 }
 
 // Problems lists what is wrong, worst first. Critical are a lockdown, a door that is not
-// where it belongs, a guard that is not heard of or that finds a door overdue, a ledger
-// that cannot be written, an RPO that is not met, and a window that
-// failed, since the next one may come too late; an inner door that keeps gatherings
-// out is a warning.
+// where it belongs, a guard that is not heard of any more or that finds a door overdue, a ledger
+// that cannot be written, an RPO that is not met, and a window that failed, since the
+// next one may come too late; an inner door that keeps gatherings out is a warning, and
+// so is a guard that never was.
 func Problems(st orchestrator.Status) []Problem {
 	var all []Problem
 	add := func(s Severity, format string, args ...any) {
@@ -49,7 +49,11 @@ func Problems(st orchestrator.Status) []Problem {
 	}
 	if g := st.Guard; g != nil {
 		if g.Missing != "" && st.Serving {
-			add(Critical, "%s", g.Missing)
+			severity := Critical
+			if g.HeardAt.IsZero() {
+				severity = Warning // one of four layers was never there; no door is the worse for it yet
+			}
+			add(severity, "%s", g.Missing)
 		}
 		for _, name := range slices.Sorted(maps.Keys(g.Doors)) {
 			if d := g.Doors[name]; d.Overdue != "" && g.Missing == "" {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"airlock/lease"
@@ -35,13 +36,17 @@ func inLockdown(l lease.Lockdown) error {
 	return fmt.Errorf("%w by %s since %s: %s", errLockdown, l.By, l.At.Format(time.RFC3339), l.Reason)
 }
 
-// remote is the executor's status listener, on another machine.
+// remote is the executor's status listener, on another machine. A lease that it told lives
+// on until it runs out, as one in a file does, while the executor does not answer.
 type remote struct {
 	url     string
 	version string
 	key     note.Verifier
 	client  *http.Client
 	now     func() (lease.Instant, error)
+
+	mu   sync.Mutex
+	last map[string]lease.Lease // by door
 }
 
 func newRemote(l policies.Leases, version string) (*remote, error) {
@@ -50,7 +55,7 @@ func newRemote(l policies.Leases, version string) (*remote, error) {
 		return nil, fmt.Errorf("guard.leases.key: %w", err)
 	}
 	return &remote{
-		url: l.URL, version: version, key: key, now: lease.Now,
+		url: l.URL, version: version, key: key, now: lease.Now, last: map[string]lease.Lease{},
 		client: &http.Client{
 			Timeout: leaseWithin * 9 / 10, // so that no answer waits for the next look
 			Transport: &http.Transport{ // and no proxy
@@ -62,7 +67,26 @@ func newRemote(l policies.Leases, version string) (*remote, error) {
 }
 
 // read asks for the lease of a door, and gives it with its times on this machine's clock.
+// Where no answer can be had, it gives the lease that was told last, if there is one; an
+// answer that is not the executor's ends it.
 func (r *remote) read(door string) (lease.Lease, error) {
+	l, err := r.fetch(door)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if last, told := r.last[door]; told && errors.Is(err, errNoAnswer) {
+		return last, nil
+	}
+	delete(r.last, door)
+	if err == nil {
+		r.last[door] = l
+	}
+	return l, err
+}
+
+// errNoAnswer: the executor was not heard.
+var errNoAnswer = errors.New("the executor does not tell its leases")
+
+func (r *remote) fetch(door string) (lease.Lease, error) {
 	asked, err := r.now()
 	if err != nil {
 		return lease.Lease{}, err
@@ -91,11 +115,11 @@ func (r *remote) ask(nonce string) ([]byte, error) {
 	q.Header.Set("User-Agent", "airlock-guard/"+r.version)
 	a, err := r.client.Do(q)
 	if err != nil {
-		return nil, fmt.Errorf("ask the executor for its leases: %w", err)
+		return nil, fmt.Errorf("%w: %w", errNoAnswer, err)
 	}
 	data, err := io.ReadAll(io.LimitReader(a.Body, lease.StatementLimit))
 	if err = errors.Join(err, a.Body.Close()); err != nil {
-		return nil, fmt.Errorf("the executor's answer: %w", err)
+		return nil, fmt.Errorf("%w: %w", errNoAnswer, err)
 	}
 	if a.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the executor answers %s", a.Status)

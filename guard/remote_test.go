@@ -112,6 +112,33 @@ func TestRemoteLease(t *testing.T) {
 	}
 }
 
+// A lease that was told lives on while the executor does not answer, until it runs out:
+// a stall of the network is not the executor's end.
+func TestExecutorThatDoesNotAnswer(t *testing.T) {
+	silent := false
+	_, r, own := faraway(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			if silent {
+				panic(http.ErrAbortHandler) // the connection breaks
+			}
+			h.ServeHTTP(w, q)
+		})
+	})
+	if d, err := left(r, *own); d != ttl || err != nil {
+		t.Fatalf("%s left, %v", d, err)
+	}
+	silent = true
+	if d, err := left(r, *own+ttl-time.Second); d != time.Second || err != nil {
+		t.Errorf("a second before its end it has %s left, %v", d, err)
+	}
+	if d, err := left(r, *own+ttl); err == nil {
+		t.Errorf("at its end it has %s left", d)
+	}
+	if _, err := r.read("second-door"); err == nil {
+		t.Error("a door of which nothing was told has a lease")
+	}
+}
+
 // An answer that is late, replayed, forged, cut or of another kind is no lease.
 func TestHostileAnswers(t *testing.T) {
 	record := func(h http.Handler, q *http.Request) *httptest.ResponseRecorder {

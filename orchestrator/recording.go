@@ -26,8 +26,8 @@ type recordingDetail struct {
 	Broken string    `json:"broken,omitempty"`
 }
 
-// recorded notes a recording.
-func (s *Site) recorded(name string, r Recording) {
+// Entry is what a ledger holds of the recording.
+func (r Recording) Entry(actor, name string) ledger.Entry {
 	d := recordingDetail{Switch: name, File: r.File, Size: r.Size, Began: r.Began}
 	if r.File != "" {
 		d.SHA256 = hex.EncodeToString(r.SHA256[:])
@@ -35,10 +35,12 @@ func (s *Site) recorded(name string, r Recording) {
 	if r.Broken != nil {
 		d.Broken = r.Broken.Error()
 	}
-	s.journal.Note(ledger.Entry{
-		Time: time.Now(), Kind: ledger.KindSession, Actor: "airlock", Reason: "a login to switch " + name + " was recorded", Detail: detail(d),
-	})
+	return ledger.Entry{
+		Time: time.Now(), Kind: ledger.KindSession, Actor: actor, Reason: "a login to switch " + name + " was recorded", Detail: detail(d),
+	}
 }
+
+func (s *Site) recorded(name string, r Recording) { s.journal.Note(r.Entry("airlock", name)) }
 
 // leftRecordings notes what an executor that was killed had begun to record.
 func (s *Site) leftRecordings() {

@@ -10,6 +10,10 @@ import (
 
 	"airlock/guard"
 	"airlock/ledger"
+	"airlock/orchestrator"
+	"airlock/policies"
+	"airlock/switchctl"
+	"airlock/switchctl/cli"
 
 	"github.com/spf13/cobra"
 )
@@ -34,8 +38,18 @@ func (a *app) guardCommand() *cobra.Command {
 				return guard.Run(c.Context(), conf)
 			}
 			conf.Journal = own
+			conf.Switch = recordedSwitch(filepath.Join(filepath.Dir(p.Guard.Ledger), "sessions"), own)
 			return errors.Join(guard.Run(c.Context(), conf), own.Close())
 		},
+	}
+}
+
+// recordedSwitch makes sessions whose recordings lie in dir, and their hashes in l.
+func recordedSwitch(dir string, l *ledger.Ledger) func(context.Context, policies.Switch) (switchctl.Switch, error) {
+	return func(ctx context.Context, s policies.Switch) (switchctl.Switch, error) {
+		return openSwitch(ctx, s, cli.Sessions{Dir: dir, Switch: s.Address, Recorded: func(r cli.Recording) {
+			l.Note(orchestrator.Recording(r).Entry("guard", s.Address))
+		}})
 	}
 }
 
