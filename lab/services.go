@@ -19,12 +19,14 @@ import (
 // Service is a server of the hospital that can be stopped and started by itself.
 type Service string
 
-// The services. The last two are there with Options.CLI only.
+// The services. SNMPTraps is there with Options.Traps only, the last two with
+// Options.CLI.
 const (
 	SNMP           Service = "snmpd"
 	DepartmentsSMB Service = "smbd"
 	DepartmentsSSH Service = "sshd-departments"
 	VaultSSH       Service = "sshd-vault"
+	SNMPTraps      Service = "snmptrap"
 	Zebra          Service = "zebra"
 	SwitchSSH      Service = "sshd-switch"
 )
@@ -44,6 +46,9 @@ func (h *Hospital) services() []service {
 		{DepartmentsSMB, Departments, []string{"smbd", "samba", "rpcd_"}, h.smbCommand(), listens("tcp", departmentsAddress+":445")},
 		{DepartmentsSSH, Departments, []string{"sshd"}, h.sshCommand(DepartmentsSSH), listens("tcp", departmentsAddress+":22")},
 		{VaultSSH, Vault, []string{"sshd"}, h.sshCommand(VaultSSH), listens("tcp", vaultAddress+":22")},
+	}
+	if h.Traps {
+		all = append(all, service{SNMPTraps, Switch, []string{"dash", "bash", "ip", "snmptrap"}, h.trapCommand(), func(int) (bool, error) { return true, nil }})
 	}
 	if h.CLI {
 		all = append(all,

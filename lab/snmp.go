@@ -116,3 +116,21 @@ func (h *Hospital) vaultPort() (_ sighting, err error) {
 func (h *Hospital) snmpCommand() []string {
 	return []string{"snmpd", "-f", "-Lo", "-C", "-c", h.path("snmpd.conf"), "-p", h.path("snmp", "pid"), "-I", "-smux"}
 }
+
+// trapsOfLinks tells of each change of a link by a trap in SNMPv3, with net-snmp's own
+// program: its agent looks at the links once a second at the most.
+const trapsOfLinks = `
+ip -o monitor link | while read -r index rest; do
+	case $index in *[!0-9:]*|"") continue ;; esac
+	index=${index%:}
+	case $rest in *[\<,]UP[,\>]*) trap=4 status=1 ;; *) trap=3 status=2 ;; esac
+	snmptrap -v3 -e "$1" -l authPriv -u "$2" -a SHA-256 -A "$3" -x AES -X "$4" "$5" "" .1.3.6.1.6.3.1.1.5.$trap \
+		.1.3.6.1.2.1.2.2.1.1.$index i $index .1.3.6.1.2.1.2.2.1.7.$index i $status .1.3.6.1.2.1.2.2.1.8.$index i $status
+done`
+
+// TrapsTo is where the switch's traps go.
+const TrapsTo = managerAddress + ":162"
+
+func (h *Hospital) trapCommand() []string {
+	return []string{"sh", "-c", trapsOfLinks, "traps", "0x80001f8803000a4e0001", SNMPUser, SNMPAuth, SNMPPrivacy, TrapsTo}
+}

@@ -44,6 +44,7 @@ func faults() []fault {
 		{"executor stopped", always, long, stopExecutor, resumeExecutor},
 		{"executor terminated", always, short, func(_ context.Context, r *round) error {
 			r.mayEnd = true
+			r.died = append(r.died, time.Now())
 			r.executor().signal(syscall.SIGTERM)
 			return nil
 		}, nil},

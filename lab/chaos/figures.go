@@ -66,6 +66,9 @@ func (o *Options) measure(ctx context.Context, m measure, times int) ([]Figure, 
 	}
 	var mu sync.Mutex
 	lanes, ctx := errgroup.WithContext(ctx)
+	if m.rules.traps { // each takes more than a minute
+		times = min(times, 15)
+	}
 	left := make(chan int, times)
 	for i := range times {
 		left <- i
@@ -113,6 +116,8 @@ func measures() []measure {
 		{[]string{"kill -9 → port down (guard, lease_ttl 15 s, interval 5 s)"}, defaults(), killed},
 		{[]string{"opened by hand → port down (guard, interval 1 s)"}, quick, byHand},
 		{[]string{"opened by hand → port down (guard, interval 5 s)"}, defaults(), byHand},
+		{[]string{"opened by hand → port down (patrol, every 5 s, without a guard)"}, rules{5 * time.Minute, 15 * time.Second, 5 * time.Second, 0, false, false}, unguarded},
+		{[]string{"opened by hand → port down (trap, without a guard)"}, rules{5 * time.Minute, 15 * time.Second, 5 * time.Second, time.Hour, true, false}, unguarded},
 	}
 }
 
@@ -209,6 +214,49 @@ func byHand(ctx context.Context, s *site, r *rand.Rand) ([]time.Duration, error)
 	}
 	took, err := s.down(ctx, at)
 	return []time.Duration{took}, err
+}
+
+// unguarded is byHand with an orchestrator that is at rest, and no guard. For a minute
+// after it shut a door the orchestrator looks more often, which is let pass where its
+// looks are not to be measured.
+func unguarded(ctx context.Context, s *site, r *rand.Rand) ([]time.Duration, error) {
+	if s.serve == nil {
+		var err error
+		if s.serve, err = s.start("serve"); err != nil {
+			return nil, err
+		}
+		if err := s.until(ctx, s.serve, "msg=serving"); err != nil {
+			return nil, err
+		}
+	}
+	if s.traps {
+		sleep(ctx, 65*time.Second)
+	}
+	sleep(ctx, time.Duration(r.Float64()*float64(5*time.Second)))
+	at := time.Now()
+	if err := s.SetPort(ctx, lab.VaultPort, true); err != nil {
+		return nil, err
+	}
+	took, err := s.down(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	return []time.Duration{took}, s.provenShut(ctx)
+}
+
+// provenShut waits until the ledger says that the vault's door is shut.
+func (s *site) provenShut(ctx context.Context) error {
+	until := time.Now().Add(hang)
+	for {
+		said, err := s.sayings(ctx)
+		if err != nil || len(said) > 0 && said[len(said)-1].to == "shut" {
+			return err
+		}
+		if time.Now().After(until) {
+			return errors.New("the ledger does not say that the vault's door is shut")
+		}
+		sleep(ctx, 200*time.Millisecond)
+	}
 }
 
 // moves waits until the vault's port went up or down after a moment.

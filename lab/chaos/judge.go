@@ -57,7 +57,7 @@ type evidence struct {
 	hands        []span      // somebody opened the vault's port then
 	renamed      []span      // somebody took the port down and up again to give it another name
 	deaf         []span      // no command could reach the vault's port
-	died         []time.Time // the executor was killed, or hung, or told to shut
+	died         []time.Time // the executor was killed, hung, told to end or to shut
 	locked       span        // no door was to be opened; zero for never
 }
 

@@ -26,7 +26,9 @@ import (
 // rules is what the policy file says.
 type rules struct {
 	maxOpen, leaseTTL, interval time.Duration
-	secondWay                   bool // to the vault's port: the switch's command line
+	patrol                      time.Duration // 0: as often as may be
+	traps                       bool          // the switch tells of its ports, and the orchestrator listens
+	secondWay                   bool          // to the vault's port: the switch's command line
 }
 
 // brisk makes of the minutes of a night seconds.
@@ -73,7 +75,7 @@ type program struct {
 // newSite brings a hospital up, in place of one of the same name, and gathers for the first time.
 func newSite(ctx context.Context, o Options, r rules, name string) (_ *site, err error) {
 	hospital, err := lab.Up(ctx, lab.Options{
-		Name: name, Dir: filepath.Join("/tmp", "al-"+name), CLI: r.secondWay,
+		Name: name, Dir: filepath.Join("/tmp", "al-"+name), CLI: r.secondWay, Traps: r.traps,
 		VaultDisk: 2 << 30, StateDisk: 256 << 20, RepositoryDisk: 2 << 30,
 	})
 	if err != nil {
@@ -138,13 +140,17 @@ func (s *site) edit() error {
 	if err != nil {
 		return err
 	}
+	top := fmt.Sprintf("timezone: Asia/Tokyo\npatrol: {every: %s, misses: 2}\n", max(5*time.Second, s.patrol))
+	if s.traps {
+		top += "traps: {listen: \"" + lab.TrapsTo + "\"}\n"
+	}
 	vaultsPort, switches := "port: {name: p3}\n    open_within: 4s\n    prove_within: 4s\n", "doors:\n"
 	if s.secondWay {
 		vaultsPort += "    fallback: core-cli\n"
 		switches = fmt.Sprintf(commandLine, s.Dir)
 	}
 	for _, pair := range [][2]string{
-		{"timezone: Asia/Tokyo\n", fmt.Sprintf("timezone: Asia/Tokyo\npatrol: {every: 5s, misses: 2}\nguard: {interval: %s, lease_ttl: %s, ledger: %s}\n", s.interval, s.leaseTTL, s.guardLedger())},
+		{"timezone: Asia/Tokyo\n", top + fmt.Sprintf("guard: {interval: %s, lease_ttl: %s, ledger: %s}\n", s.interval, s.leaseTTL, s.guardLedger())},
 		{"max_open: 45m", fmt.Sprintf("max_open: %s, answer_within: 3s", s.maxOpen)},
 		{"port: {name: p3}\n", vaultsPort},
 		{"\ndoors:\n", "\n" + switches},
