@@ -45,8 +45,6 @@ type Options struct {
 	Dir string
 	// CLI gives the switch a command line: FRR's vtysh by ssh.
 	CLI bool
-	// Traps has the switch tell the NAS of every port that goes up or down, at once.
-	Traps bool
 	// VaultDisk, StateDisk and RepositoryDisk, if not 0, put the vault's files,
 	// airlock's state and the repository on disks of so many bytes, which Fill fills.
 	VaultDisk, StateDisk, RepositoryDisk int64

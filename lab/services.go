@@ -19,14 +19,14 @@ import (
 // Service is a server of the hospital that can be stopped and started by itself.
 type Service string
 
-// The services. SNMPTraps is there with Options.Traps only, the last two with
-// Options.CLI.
+// The services. PromptTraps tells the NAS of every port of the switch the moment it goes
+// up or down; it has to be started. The last two are there with Options.CLI only.
 const (
 	SNMP           Service = "snmpd"
 	DepartmentsSMB Service = "smbd"
 	DepartmentsSSH Service = "sshd-departments"
 	VaultSSH       Service = "sshd-vault"
-	SNMPTraps      Service = "snmptrap"
+	PromptTraps    Service = "snmptrap"
 	Zebra          Service = "zebra"
 	SwitchSSH      Service = "sshd-switch"
 )
@@ -46,9 +46,7 @@ func (h *Hospital) services() []service {
 		{DepartmentsSMB, Departments, []string{"smbd", "samba", "rpcd_"}, h.smbCommand(), listens("tcp", departmentsAddress+":445")},
 		{DepartmentsSSH, Departments, []string{"sshd"}, h.sshCommand(DepartmentsSSH), listens("tcp", departmentsAddress+":22")},
 		{VaultSSH, Vault, []string{"sshd"}, h.sshCommand(VaultSSH), listens("tcp", vaultAddress+":22")},
-	}
-	if h.Traps {
-		all = append(all, service{SNMPTraps, Switch, []string{"dash", "bash", "ip", "snmptrap"}, h.trapCommand(), func(int) (bool, error) { return true, nil }})
+		{PromptTraps, Switch, []string{"dash", "bash", "ip", "snmptrap"}, h.promptTrapsCommand(), func(int) (bool, error) { return true, nil }},
 	}
 	if h.CLI {
 		all = append(all,
@@ -60,6 +58,9 @@ func (h *Hospital) services() []service {
 
 func (h *Hospital) startAll(ctx context.Context) error {
 	for _, s := range h.services() {
+		if s.name == PromptTraps {
+			continue
+		}
 		if err := h.start(ctx, s); err != nil {
 			return err
 		}

@@ -117,9 +117,9 @@ func (h *Hospital) snmpCommand() []string {
 	return []string{"snmpd", "-f", "-Lo", "-C", "-c", h.path("snmpd.conf"), "-p", h.path("snmp", "pid"), "-I", "-smux"}
 }
 
-// trapsOfLinks tells of each change of a link by a trap in SNMPv3, with net-snmp's own
-// program: its agent looks at the links once a second at the most.
-const trapsOfLinks = `
+// promptTraps tells of each change of a link by a trap in SNMPv3, as switches do and
+// net-snmp's agent does not: it would ask itself once a second at the most.
+const promptTraps = `
 ip -o monitor link | while read -r index rest; do
 	case $index in *[!0-9:]*|"") continue ;; esac
 	index=${index%:}
@@ -128,9 +128,9 @@ ip -o monitor link | while read -r index rest; do
 		.1.3.6.1.2.1.2.2.1.1.$index i $index .1.3.6.1.2.1.2.2.1.7.$index i $status .1.3.6.1.2.1.2.2.1.8.$index i $status
 done`
 
-// TrapsTo is where the switch's traps go.
+// TrapsTo is where PromptTraps sends its traps, in SNMPv3 as SNMPUser.
 const TrapsTo = managerAddress + ":162"
 
-func (h *Hospital) trapCommand() []string {
-	return []string{"sh", "-c", trapsOfLinks, "traps", "0x80001f8803000a4e0001", SNMPUser, SNMPAuth, SNMPPrivacy, TrapsTo}
+func (h *Hospital) promptTrapsCommand() []string {
+	return []string{"sh", "-c", promptTraps, "traps", "0x80001f8803000a4e0001", SNMPUser, SNMPAuth, SNMPPrivacy, TrapsTo}
 }

@@ -75,7 +75,7 @@ type program struct {
 // newSite brings a hospital up, in place of one of the same name, and gathers for the first time.
 func newSite(ctx context.Context, o Options, r rules, name string) (_ *site, err error) {
 	hospital, err := lab.Up(ctx, lab.Options{
-		Name: name, Dir: filepath.Join("/tmp", "al-"+name), CLI: r.secondWay, Traps: r.traps,
+		Name: name, Dir: filepath.Join("/tmp", "al-"+name), CLI: r.secondWay,
 		VaultDisk: 2 << 30, StateDisk: 256 << 20, RepositoryDisk: 2 << 30,
 	})
 	if err != nil {
@@ -89,6 +89,11 @@ func newSite(ctx context.Context, o Options, r rules, name string) (_ *site, err
 	}()
 	if err := s.SetVaultRate(ctx, portMbits); err != nil {
 		return nil, err
+	}
+	if s.traps {
+		if err := s.Start(ctx, lab.PromptTraps); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.edit(); err != nil {
 		return nil, err
