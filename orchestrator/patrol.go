@@ -342,7 +342,9 @@ func (k *keeper) compared(m sighted) patrolDetail {
 // an agent that restarted, ifLastChange is no evidence; its counters are, unless they are
 // as they were or stand at zero.
 func (w *watch) differs(now observation, again bool) []string {
-	if w.base.at.IsZero() { // what is told now may speak of our own window, but for a change that came later
+	// Without a reading that was surely not told late, what is told now may speak of our own
+	// window, but for a change that came later.
+	if w.base.at.IsZero() || w.base.early {
 		if w.last.reading.Uptime > 0 && changed(w.last.reading, now.reading) && changedAt(now.reading).After(w.since.Add(cacheLag)) {
 			return []string{"ifLastChange"}
 		}

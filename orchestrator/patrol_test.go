@@ -237,10 +237,15 @@ func TestPatrolAfterAnAbsence(t *testing.T) {
 		differs string
 		least   time.Duration // of what the entry says
 	}{
-		"nothing happened": {func(*night, *recalled) {}, "", 0},
-		"found open":       {func(n *night, _ *recalled) { n.sw.move(3, true) }, "found open", time.Minute}, // by ifLastChange
-		"was open":         {func(n *night, _ *recalled) { n.byHand(3, time.Minute) }, "ifLastChange", hour},
-		"octets":           {func(n *night, _ *recalled) { n.sw.octets += 7 }, "ifInOctets", hour},
+		"nothing happened":                    {func(*night, *recalled) {}, "", 0},
+		"found open":                          {func(n *night, _ *recalled) { n.sw.move(3, true) }, "found open", time.Minute}, // by ifLastChange
+		"was open":                            {func(n *night, _ *recalled) { n.byHand(3, time.Minute) }, "ifLastChange", hour},
+		"octets":                              {func(n *night, _ *recalled) { n.sw.octets += 7 }, "ifInOctets", hour},
+		"octets of our own window, told late": {func(n *night, r *recalled) { n.sw.octets, r.base.early = n.sw.octets+7, true }, "", 0},
+		"was open, after a reading that was told late": {func(n *night, r *recalled) {
+			n.byHand(3, time.Minute)
+			r.base.early = true
+		}, "ifLastChange", hour},
 		"our own window was cut": {func(n *night, r *recalled) {
 			n.byHand(3, time.Minute)
 			*r = recalled{side: window.Vault, index: 3, touched: true}

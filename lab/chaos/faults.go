@@ -195,7 +195,10 @@ func hearing(mend func(context.Context, *round) error) func(context.Context, *ro
 }
 
 func agent(a lab.Agent) func(context.Context, *round) error {
-	return deafening(func(ctx context.Context, r *round) error { return r.site.SetAgent(ctx, a) })
+	return deafening(func(ctx context.Context, r *round) error {
+		r.deceived = a == lab.Deceitful
+		return r.site.SetAgent(ctx, a)
+	})
 }
 
 func obey(ctx context.Context, r *round) error {

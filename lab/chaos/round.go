@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"airlock/lab"
+	"airlock/ledger"
 )
 
 // moment is what a fault waits for.
@@ -47,6 +48,7 @@ type round struct {
 	hands, renamed, deaf []span
 	deafSince            time.Time
 	locked               span
+	deceived             bool // the agent lied
 	died                 []time.Time
 }
 
@@ -152,6 +154,7 @@ func (r *round) run(ctx context.Context) Result {
 			fail(fmt.Errorf("%s %s", what, d))
 		}
 	}
+	fail(r.accused(ctx))
 	if recovering == nil { // else it is not known what the vault should hold
 		fail(r.vaultSound(ctx))
 	}
@@ -287,6 +290,24 @@ func (r *round) judge(ctx context.Context) (verdict, error) {
 		inner:  ups(seen, lab.DepartmentsPort, r.began, now),
 		said:   said, hands: r.hands, renamed: r.renamed, deaf: r.deaf, died: r.died, locked: r.locked,
 	}.judge(), nil
+}
+
+// accused wants that nobody is said to have opened the port in a round in which nobody
+// did, and no agent lied.
+func (r *round) accused(ctx context.Context) error {
+	if len(r.hands)+len(r.renamed) > 0 || r.deceived {
+		return nil
+	}
+	entries, err := r.site.entries(ctx)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Kind == ledger.KindPatrol && e.To == "opened" && r.site.clock.truly(e.Time).After(r.began) {
+			err = errors.Join(err, fmt.Errorf("entry %d accuses somebody of having opened the port: %s", e.Seq, e.Reason))
+		}
+	}
+	return err
 }
 
 // vaultSound looks at every generation, and now and then restores from an earlier one.
