@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -76,14 +77,15 @@ func checkDetail(detail json.RawMessage) error {
 	return nil
 }
 
-func (k Kind) known() bool {
-	switch k {
-	case KindStart, KindStop, KindDoor, KindWindow, KindGather, KindRestore, KindVerify, KindUpkeep, KindAlarm, KindPatrol, KindPort, KindInit,
-		KindTimer, KindSession, KindLock, KindRelease:
-		return true
+// Kinds lists the kinds of entries.
+func Kinds() []Kind {
+	return []Kind{
+		KindStart, KindStop, KindDoor, KindWindow, KindGather, KindRestore, KindVerify, KindUpkeep, KindAlarm, KindPatrol, KindPort, KindInit,
+		KindTimer, KindSession, KindLock, KindRelease,
 	}
-	return false
 }
+
+func (k Kind) known() bool { return slices.Contains(Kinds(), k) }
 
 // state reports whether s is one of the states of a door, as the ledger spells them.
 func state(s string) bool {

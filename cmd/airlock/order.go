@@ -338,14 +338,20 @@ func named[V any](names []string, all map[string]V) []string {
 }
 
 // parseTime reads a time as people write it, in the site's zone where they name none.
+// A day means its end.
 func parseTime(text string, zone *time.Location) (time.Time, error) {
+	if t, err := time.ParseInLocation(time.DateOnly, text, zone); err == nil {
+		return t.AddDate(0, 0, 1).Add(-time.Nanosecond), nil
+	}
+	return parseSince(text, zone)
+}
+
+// parseSince reads a time like parseTime, where a day means its beginning.
+func parseSince(text string, zone *time.Location) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if t, err := time.ParseInLocation("2006-01-02", text, zone); err == nil {
-		return t.AddDate(0, 0, 1).Add(-time.Nanosecond), nil // the end of that day
-	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02T15:04"} {
+	for _, layout := range []string{time.DateOnly, time.RFC3339, "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02T15:04:05", "2006-01-02T15:04"} {
 		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
 			return t, nil
 		}

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"airlock/console"
-	"airlock/ledger"
 	"airlock/orchestrator"
 	"airlock/policies"
 
@@ -239,107 +237,4 @@ func (a *app) vaultTable(st orchestrator.Status, at func(time.Time) string) erro
 		t.row(name, last, result, exposure, sent, v.Generations, at(v.NextWindow))
 	}
 	return a.section(t)
-}
-
-func (a *app) auditCommand() *cobra.Command {
-	c := &cobra.Command{Use: "audit", Short: "Read the ledger", Args: cobra.ArbitraryArgs, RunE: subcommand}
-	c.AddCommand(a.auditListCommand())
-	return c
-}
-
-func (a *app) auditListCommand() *cobra.Command {
-	var f ledger.Filter
-	var kind, since, until, file string
-	c := &cobra.Command{
-		Use:   "list",
-		Short: "List the ledger's entries, oldest first",
-		Args:  usage(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error {
-			p, err := a.policy()
-			if err != nil {
-				return err
-			}
-			f.Kind = ledger.Kind(kind)
-			if f.Since, err = parseTime(since, p.Timezone.Location); err != nil {
-				return err
-			}
-			if f.Until, err = parseTime(until, p.Timezone.Location); err != nil {
-				return err
-			}
-			var r *ledger.Reader
-			if file != "" {
-				r, err = ledger.OpenReader(c.Context(), file)
-			} else {
-				r, err = orchestrator.OpenLedger(c.Context(), p.State)
-			}
-			if err != nil || r == nil {
-				return err
-			}
-			return errors.Join(a.listEntries(c.Context(), r, f, p.Timezone.Location), r.Close())
-		},
-	}
-	a.jsonFlag(c)
-	kinds := []string{"door", "window", "gather", "restore", "verify", "upkeep", "alarm", "start", "stop", "init"}
-	c.Flags().StringVar(&kind, "kind", "", "only this `kind`: "+strings.Join(kinds, ", "))
-	a.completeFlag(c, "kind", cobra.FixedCompletions(kinds, cobra.ShellCompDirectiveNoFileComp))
-	c.Flags().StringVar(&f.Door, "door", "", "only this `door`")
-	a.completeFlag(c, "door", a.doorNames)
-	c.Flags().StringVar(&f.Window, "window", "", "only the window of this `ID`")
-	c.Flags().StringVar(&f.System, "system", "", "only this `system`")
-	a.completeFlag(c, "system", a.systemNames)
-	c.Flags().StringVar(&f.Vault, "vault", "", "only this `vault`")
-	a.completeFlag(c, "vault", a.vaultNames)
-	c.Flags().StringVar(&f.Actor, "actor", "", "only this `actor`")
-	c.Flags().StringVar(&file, "ledger", "", "another ledger's `file`, such as the guard's")
-	c.Flags().StringVar(&since, "since", "", "only from this `time` on")
-	c.Flags().StringVar(&until, "until", "", "only before this `time`; a day counts to its end")
-	return c
-}
-
-func (a *app) listEntries(ctx context.Context, r *ledger.Reader, f ledger.Filter, zone *time.Location) error {
-	var t table
-	if !a.json {
-		a.heading(&t, "SEQ", "TIME", "KIND", "WHAT", "ACTOR", "REASON")
-	}
-	for e, err := range r.Entries(ctx, f) {
-		if err != nil {
-			return errors.Join(t.print(a.out, ""), err)
-		}
-		e.Time, e.Recorded = e.Time.In(zone), e.Recorded.In(zone)
-		if a.json {
-			if err := a.printLine(e); err != nil {
-				return err
-			}
-			continue
-		}
-		at := e.Time.Format("2006-01-02 15:04:05.000")
-		if e.Late {
-			at += a.text(" (late)")
-		}
-		t.row(e.Seq, at, e.Kind, entryText(e), e.Actor, e.Reason)
-		if len(t.rows) == 1000 { // long ledgers are shown as they are read
-			if err := t.print(a.out, ""); err != nil {
-				return err
-			}
-		}
-	}
-	return t.print(a.out, "")
-}
-
-// entryText says what an entry is about.
-func entryText(e ledger.Entry) string {
-	var about []string
-	for _, part := range []string{e.Door, e.System, e.Vault} {
-		if part != "" && !slices.Contains(about, part) {
-			about = append(about, part)
-		}
-	}
-	text := strings.Join(about, " ")
-	switch {
-	case e.From != "" && e.To != "":
-		text += ": " + e.From + " → " + e.To
-	case e.To != "":
-		text += ": " + e.To
-	}
-	return text
 }

@@ -78,6 +78,8 @@ func japanese() []phrase {
 		{"VAULT", "二次保管先"}, {"LAST WINDOW", "直近の開扉"}, {"RESULT", "結果"}, {"OPEN FOR", "開放時間"}, {"SENT", "送信"}, {"GENERATIONS", "世代"},
 		{"TAKEN", "時点"}, {"FILES", "ファイル"}, {"SIZE", "サイズ"},
 		{"SEQ", "番号"}, {"TIME", "時刻"}, {"KIND", "種別"}, {"WHAT", "内容"}, {"ACTOR", "実行者"}, {"REASON", "理由"},
+		{"RECORDED", "記録時刻"}, {"LATE", "遅延"}, {"FROM", "変化前"}, {"TO", "変化後"}, {"WINDOW", "開扉"}, {"DETAIL", "詳細"}, {"late", "遅延"},
+		{"%d bytes; audit list --json has them", "{1} バイト。audit list --json で表示できます"},
 		{"INDEX", "番号"}, {"NAME", "名前"}, {"ALIAS", "別名"}, {"DESCRIPTION", "説明"}, {"TYPE", "種類"}, {"ADMIN", "設定"}, {"OPER", "動作"}, {"SPEED", "速度"}, {"CHANGED AT UPTIME", "変化時の稼働時間"},
 
 		// Progress.
@@ -117,6 +119,9 @@ func japanese() []phrase {
 		{"Help about any command", "コマンドの説明を表示する"},
 		{"policy `file`", "設定ファイル `file`"},
 		{"print JSON, for machines", "JSON で出力する（機械用）"},
+		{"print CSV, as spreadsheets open it", "CSV で出力する（Excel などの表計算用）"},
+		{"only from this `time` on; a day counts from its beginning", "この `time` 以降（日付だけならその日の初めから）"},
+		{"only before this `time`; a day counts to its end", "この `time` より前（日付だけならその日の終わりまで）"},
 		{"another ledger's `file`, such as the guard's", "別の台帳の `file`（見張りの台帳など）"},
 		{"why, for the ledger; needed", "理由（台帳に残る。必須）"},
 		{"`file` with the release key, - for the standard input", "解除キーの `file`（- なら標準入力）"},
@@ -197,6 +202,8 @@ func japaneseHeard() []phrase {
 		{"switch %s is not in the policy file; it has %s", "スイッチ {1} は設定ファイルにありません。あるのは {2}"},
 		{"there is no command %s; did you mean %s?; see: %s", "{1} というコマンドはありません。もしかして {2}。参照: {3}"},
 		{"there is no command %s; see: %s", "{1} というコマンドはありません。参照: {2}"},
+		{"--json and --csv are two forms; give one of them", "--json と --csv はどちらか一方を指定してください"},
+		{"there is no kind %s of entry; there are %s", "{1} という種別の記録はありません。あるのは {2}"},
 		{"say where to: --to DIR", "復元先を指定してください: --to DIR"},
 		{"%s is no time; write %s", "{1} は日時ではありません。書き方: {2}"},
 		{"there is no snapshot of %s", "{1} のスナップショットはありません"},

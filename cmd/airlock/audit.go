@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"airlock/ledger"
+	"airlock/orchestrator"
+	"airlock/policies"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) auditCommand() *cobra.Command {
+	c := &cobra.Command{Use: "audit", Short: "Read the ledger", Args: cobra.ArbitraryArgs, RunE: subcommand}
+	c.AddCommand(a.auditListCommand())
+	return c
+}
+
+// openLedger opens the site's ledger, or another one, for reading; nil if the site has
+// none yet.
+func openLedger(ctx context.Context, p policies.Policy, file string) (*ledger.Reader, error) {
+	if file != "" {
+		return ledger.OpenReader(ctx, file)
+	}
+	return orchestrator.OpenLedger(ctx, p.State)
+}
+
+func (a *app) auditListCommand() *cobra.Command {
+	var f ledger.Filter
+	var kind, since, until, file string
+	var asCSV bool
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List the ledger's entries, oldest first",
+		Args:  usage(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			p, err := a.policy()
+			if err != nil {
+				return err
+			}
+			if a.json && asCSV {
+				return fmt.Errorf("%w: --json and --csv are two forms; give one of them", errUsage)
+			}
+			if f.Kind = ledger.Kind(kind); kind != "" && !slices.Contains(ledger.Kinds(), f.Kind) {
+				return fmt.Errorf("%w: there is no kind %q of entry; there are %s", errUsage, kind, strings.Join(kinds(), ", "))
+			}
+			if f.Since, err = parseSince(since, p.Timezone.Location); err != nil {
+				return err
+			}
+			if f.Until, err = parseTime(until, p.Timezone.Location); err != nil {
+				return err
+			}
+			r, err := openLedger(c.Context(), p, file)
+			if err != nil || r == nil {
+				return err
+			}
+			list := a.listTable
+			switch {
+			case a.json:
+				list = a.listJSON
+			case asCSV:
+				list = a.listCSV
+			}
+			return errors.Join(list(c.Context(), r, f, p.Timezone.Location), r.Close())
+		},
+	}
+	a.jsonFlag(c)
+	c.Flags().BoolVar(&asCSV, "csv", false, "print CSV, as spreadsheets open it")
+	c.Flags().StringVar(&kind, "kind", "", "only this `kind`: "+strings.Join(kinds(), ", "))
+	a.completeFlag(c, "kind", cobra.FixedCompletions(kinds(), cobra.ShellCompDirectiveNoFileComp))
+	c.Flags().StringVar(&f.Door, "door", "", "only this `door`")
+	a.completeFlag(c, "door", a.doorNames)
+	c.Flags().StringVar(&f.Window, "window", "", "only the window of this `ID`")
+	c.Flags().StringVar(&f.System, "system", "", "only this `system`")
+	a.completeFlag(c, "system", a.systemNames)
+	c.Flags().StringVar(&f.Vault, "vault", "", "only this `vault`")
+	a.completeFlag(c, "vault", a.vaultNames)
+	c.Flags().StringVar(&f.Actor, "actor", "", "only this `actor`")
+	c.Flags().StringVar(&file, "ledger", "", "another ledger's `file`, such as the guard's")
+	c.Flags().StringVar(&since, "since", "", "only from this `time` on; a day counts from its beginning")
+	c.Flags().StringVar(&until, "until", "", "only before this `time`; a day counts to its end")
+	return c
+}
+
+// kinds are the kinds of entries, as they are written.
+func kinds() []string {
+	var all []string
+	for _, k := range ledger.Kinds() {
+		all = append(all, string(k))
+	}
+	return all
+}
+
+func (a *app) listJSON(ctx context.Context, r *ledger.Reader, f ledger.Filter, zone *time.Location) error {
+	for e, err := range r.Entries(ctx, f) {
+		if err != nil {
+			return err
+		}
+		e.Time, e.Recorded = e.Time.In(zone), e.Recorded.In(zone)
+		if err := a.printLine(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) listTable(ctx context.Context, r *ledger.Reader, f ledger.Filter, zone *time.Location) error {
+	var t table
+	a.heading(&t, "SEQ", "TIME", "KIND", "WHAT", "ACTOR", "REASON")
+	for e, err := range r.Entries(ctx, f) {
+		if err != nil {
+			return errors.Join(t.print(a.out, ""), err)
+		}
+		at := e.Time.In(zone).Format(entryTime)
+		if e.Late {
+			at += a.text(" (late)")
+		}
+		t.row(e.Seq, at, e.Kind, entryText(e), e.Actor, e.Reason)
+		if len(t.rows) == 1000 { // long ledgers are shown as they are read
+			if err := t.print(a.out, ""); err != nil {
+				return err
+			}
+		}
+	}
+	return t.print(a.out, "")
+}
+
+// entryTime is how lists show the time of an entry.
+const entryTime = "2006-01-02 15:04:05.000"
+
+// entryText says what an entry is about.
+func entryText(e ledger.Entry) string {
+	var about []string
+	for _, part := range []string{e.Door, e.System, e.Vault} {
+		if part != "" && !slices.Contains(about, part) {
+			about = append(about, part)
+		}
+	}
+	text := strings.Join(about, " ")
+	switch {
+	case e.From != "" && e.To != "":
+		text += ": " + e.From + " → " + e.To
+	case e.To != "":
+		text += ": " + e.To
+	}
+	return text
+}
