@@ -102,7 +102,7 @@ func (o *Options) measure(ctx context.Context, m measure, times int) ([]Figure, 
 	return figures, err
 }
 
-// defaults are the rules of a policy file that says nothing of them.
+// defaults are the rules of a policy file that says nothing of them, but for patrol.
 func defaults() rules {
 	return rules{interval: 5 * time.Second, leaseTTL: 15 * time.Second, maxOpen: 10 * time.Minute}
 }
@@ -110,14 +110,16 @@ func defaults() rules {
 func measures() []measure {
 	quick := defaults()
 	quick.interval, quick.leaseTTL = time.Second, 3*time.Second
+	told := defaults()
+	told.patrol, told.traps = time.Hour, true
 	return []measure{
 		{[]string{"SET → port up", "SET → proven open", "SET → port down", "SET → proven shut"}, defaults(), passages},
 		{[]string{"kill -9 → port down (guard, lease_ttl 3 s, interval 1 s)"}, quick, killed},
 		{[]string{"kill -9 → port down (guard, lease_ttl 15 s, interval 5 s)"}, defaults(), killed},
 		{[]string{"opened by hand → port down (guard, interval 1 s)"}, quick, byHand},
 		{[]string{"opened by hand → port down (guard, interval 5 s)"}, defaults(), byHand},
-		{[]string{"opened by hand → port down (patrol, every 5 s, without a guard)"}, rules{5 * time.Minute, 15 * time.Second, 5 * time.Second, 0, false, false}, unguarded},
-		{[]string{"opened by hand → port down (trap, without a guard)"}, rules{5 * time.Minute, 15 * time.Second, 5 * time.Second, time.Hour, true, false}, unguarded},
+		{[]string{"opened by hand → port down (patrol, every 5 s, without a guard)"}, defaults(), unguarded},
+		{[]string{"opened by hand → port down (trap, without a guard)"}, told, unguarded},
 	}
 }
 

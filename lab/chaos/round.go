@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,12 +68,8 @@ func drawn(seed uint64, number int, f fault) *round {
 	r := &round{number: number, fault: f, draw: rand.New(rand.NewPCG(seed, uint64(number)))}
 	between := func(a, b time.Duration) time.Duration { return a + time.Duration(r.draw.Float64()*float64(b-a)) }
 	r.stage = f.stages[r.draw.IntN(len(f.stages))]
-	if w := r.draw.IntN(10); w < 5 {
-		for _, s := range f.stages {
-			if s == window { // where a port is open there is more to be spoilt
-				r.stage = s
-			}
-		}
+	if r.draw.IntN(2) == 0 && slices.Contains(f.stages, window) {
+		r.stage = window // where a port is open there is more to be spoilt
 	}
 	r.serving = r.stage == rest || r.draw.IntN(4) > 0
 	r.lasts = between(f.lasts[0], f.lasts[1])
@@ -120,8 +117,7 @@ func (r *round) executor() *program {
 	return r.foreground
 }
 
-// run has the fault strike, and judges. An error says that the hospital is not fit for
-// another round.
+// run has the fault strike, and judges.
 func (r *round) run(ctx context.Context) Result {
 	res := Result{Number: r.number, Kind: r.fault.kind}
 	fail := func(err error) {
@@ -144,14 +140,17 @@ func (r *round) run(ctx context.Context) Result {
 	verdict, err := r.judge(ctx)
 	fail(err)
 	res.Verdict = verdict
-	for what, d := range map[string]time.Duration{
-		"the vault's port was up without a word in a ledger for": verdict.unlogged,
-		"the vault's port was up too long by":                    verdict.overdue,
-		"both doors were open for":                               verdict.both,
-		"in a lockdown the vault's port was up for":              verdict.locked,
+	for _, v := range []struct {
+		what string
+		long time.Duration
+	}{
+		{"the vault's port was up without a word in a ledger for", verdict.unlogged},
+		{"the vault's port was up too long by", verdict.overdue},
+		{"both doors were open for", verdict.both},
+		{"in a lockdown the vault's port was up for", verdict.locked},
 	} {
-		if d > 0 {
-			fail(fmt.Errorf("%s %s", what, d))
+		if v.long > 0 {
+			fail(fmt.Errorf("%s %s", v.what, v.long))
 		}
 	}
 	fail(r.accused(ctx))
