@@ -45,6 +45,9 @@ type Options struct {
 	Dir string
 	// CLI gives the switch a command line: FRR's vtysh by ssh.
 	CLI bool
+	// Traps has the switch tell of links by SNMPv3 traps to the NAS. Its agent asks itself
+	// once a second how its ports are, and knows it some seconds late (AgentMemory).
+	Traps bool
 	// VaultDisk, StateDisk and RepositoryDisk, if not 0, put the vault's files,
 	// airlock's state and the repository on disks of so many bytes, which Fill fills.
 	VaultDisk, StateDisk, RepositoryDisk int64

@@ -71,6 +71,18 @@ for port in $(cat /sys/class/net/*/ifindex | sort -n); do
 done
 `
 
+// linkTraps has net-snmp send linkUp and linkDown as an SNMPv3 user, for which it asks
+// itself as another one.
+const linkTraps = `createUser internal SHA-256 %[2]q
+iquerySecName internal
+rouser internal auth
+trapsess -v 3 -u %[1]s -l authPriv -a SHA-256 -A %[2]s -x AES -X %[3]s %[4]s:162
+notificationEvent linkUp .1.3.6.1.6.3.1.1.5.4 .1.3.6.1.2.1.2.2.1.1 .1.3.6.1.2.1.2.2.1.7 .1.3.6.1.2.1.2.2.1.8
+notificationEvent linkDown .1.3.6.1.6.3.1.1.5.3 .1.3.6.1.2.1.2.2.1.1 .1.3.6.1.2.1.2.2.1.7 .1.3.6.1.2.1.2.2.1.8
+monitor -S -r 1 -e linkUp "linkUp" .1.3.6.1.2.1.2.2.1.8 != 2
+monitor -S -r 1 -e linkDown "linkDown" .1.3.6.1.2.1.2.2.1.8 == 2
+`
+
 // snmpConfiguration makes net-snmp serve the ports by IF-MIB and let the user set
 // them, or seem to. A veth calls itself 10 Gbit/s; the vault's port is shaped, so that
 // the agent is made to say what it really carries.
@@ -91,6 +103,9 @@ func (h *Hospital) snmpConfiguration(a Agent) (string, error) {
 			admin = 1
 		}
 		more = fmt.Sprintf("override -rw %s.%d integer %d\n", ifAdminStatus, port.index, admin)
+	}
+	if h.Traps {
+		more += fmt.Sprintf(linkTraps, SNMPUser, SNMPAuth, SNMPPrivacy, managerAddress)
 	}
 	return fmt.Sprintf(`agentAddress udp:%s:161
 createUser %[2]s SHA-256 %[3]q AES %[4]q

@@ -28,6 +28,13 @@ const (
 	otherTrapApart = 10 * time.Second
 )
 
+// After a trap about the door's port it is looked at often for a while: what the agent
+// tells may be as old as its cache.
+const (
+	trapEvery = 2 * time.Second
+	trapFor   = 12 * time.Second
+)
+
 // changeJitter is how much ifLastChange may differ between two readings of one change:
 // some agents reckon it anew from another clock each time.
 const changeJitter = 2 * time.Second
@@ -61,6 +68,7 @@ type watch struct {
 
 	misses int       // with the lock: looks in a row that failed
 	looked time.Time // with the lock: when patrol last tried
+	told   time.Time // with the lock: when a trap about the door's port came last
 }
 
 // observation is a reading by which a door was shut.
@@ -146,6 +154,9 @@ func (k *keeper) apart(side window.Side, p policies.Patrol) time.Duration {
 	every := time.Duration(p.Every)
 	if time.Since(k.since[side]) < 2*cacheLag {
 		every = min(every, settleEvery)
+	}
+	if time.Since(k.watches[side].told) < trapFor {
+		every = min(every, trapEvery)
 	}
 	return every
 }
@@ -498,6 +509,11 @@ func (k *keeper) heard(t trapped) {
 	ours := t.IfIndex == 0 || w.index == 0 || t.IfIndex == w.index
 	if !ours && time.Since(w.looked) < otherTrapApart {
 		return
+	}
+	if ours {
+		k.mu.Lock()
+		w.told = t.At
+		k.mu.Unlock()
 	}
 	made := t.At
 	if last := w.last.reading; t.Uptime > 0 && last.Uptime > 0 { // the switch's own clock tells when it was sent

@@ -469,6 +469,34 @@ func TestPatrolTraps(t *testing.T) {
 	}
 }
 
+// What the switch tells when a trap has it asked may be as old as its cache.
+func TestPatrolTrapBeforeTheCache(t *testing.T) {
+	inNight(t, func(n *night) {
+		k := n.patrolled(doors{vault: "p3"})
+		n.settled()
+		time.Sleep(20 * time.Second)
+		n.sw.fault(func() {
+			old, until := *n.sw.row(3), time.Now().Add(5*time.Second)
+			n.sw.read = func(_ context.Context, r *switchctl.Reading) error {
+				if time.Now().Before(until) {
+					r.Row = old
+				}
+				return nil
+			}
+			n.sw.set = func(context.Context, command) (carriedOut, error) { // such a switch does not do what it believes done
+				return carriedOut{lost: time.Now().Before(until)}, nil
+			}
+		})
+		n.sw.move(3, true)
+		k.post(trapped{window.Vault, n.linkUp(3)})
+		time.Sleep(8 * time.Second)
+		n.shut(k)
+		if d := n.noted(wasOpened); len(d) != 2 || d[0].Trap == nil {
+			n.Errorf("found were %+v, want the trap and then the port", d)
+		}
+	})
+}
+
 // The traps of our own windows, which may come late, are no evidence.
 func TestPatrolTrapsOfOurOwn(t *testing.T) {
 	inNight(t, func(n *night) {
