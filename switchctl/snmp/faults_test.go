@@ -157,6 +157,7 @@ func TestAcceptedIsNotCarriedOut(t *testing.T) {
 func TestEngineChanges(t *testing.T) {
 	for name, change := range map[string]func(*snmpswitch.Switch) error{
 		"reboot":        func(s *snmpswitch.Switch) error { s.Reboot(); return nil },
+		"clock":         func(s *snmpswitch.Switch) error { s.SetClock(time.Hour); return nil },
 		"another ID":    (*snmpswitch.Switch).NewEngine,
 		"twice another": func(s *snmpswitch.Switch) error { return errors.Join(s.NewEngine(), s.NewEngine()) },
 	} {
@@ -359,6 +360,34 @@ func TestMissingColumns(t *testing.T) {
 	s = start(t, snmpswitch.Config{Without: []string{interfaces + "8"}})
 	if _, err := find(t, dial(t, v3(s.Addr())), switchctl.Lookup{Name: "p3"}).Read(t.Context()); !errors.Is(err, switchctl.ErrRefused) {
 		t.Errorf("without ifOperStatus: %v", err)
+	}
+}
+
+// What shows later that somebody else opened a port is in every reading.
+func TestReadTellsOfChanges(t *testing.T) {
+	var octets atomic.Uint64
+	s := start(t, snmpswitch.Config{Ports: []snmpswitch.Port{{Index: 3, Name: "p3", Octets: func() (uint64, uint64) { return octets.Load(), 1 << 50 }}}})
+	p := find(t, dial(t, v3(s.Addr())), switchctl.Lookup{Name: "p3"})
+	read := func() switchctl.Reading {
+		t.Helper()
+		r, err := p.Read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	before := read()
+	for read().Uptime < before.Uptime+50*time.Millisecond { // ifLastChange counts hundredths of a second
+	}
+	if before.Row.LastChange != 0 || read().Row.LastChange != 0 {
+		t.Errorf("nothing changed, and ifLastChange is %s", before.Row.LastChange)
+	}
+	if err := p.Set(t.Context(), switchctl.AdminUp); err != nil {
+		t.Fatal(err)
+	}
+	octets.Add(1 << 40)
+	if r := read(); r.Row.LastChange < before.Uptime+50*time.Millisecond || r.Row.LastChange > r.Uptime || r.InOctets != 1<<40 || r.OutOctets != 1<<50 || !r.WideOctets {
+		t.Errorf("after it came up: %+v", r)
 	}
 }
 

@@ -54,7 +54,10 @@ func run(t testing.TB, name string, args ...string) string {
 
 // namespace is a network namespace with net-snmp as the switch, and ends of veth pairs
 // as its ports; another pair leads to it.
-type namespace struct{ name, address string }
+type namespace struct {
+	name, address string
+	restart       func() // kills the agent, and starts it with what it had kept
+}
 
 const (
 	farEnd  = "198.51.100.1" // TEST-NET-2: nobody's
@@ -64,7 +67,7 @@ const (
 func startNetSNMP(t *testing.T, config string) namespace {
 	t.Helper()
 	need(t, true, "ip", "snmpd")
-	ns := namespace{fmt.Sprintf("airlock-snmp-%d", os.Getpid()), net.JoinHostPort(farEnd, "1161")}
+	ns := namespace{name: fmt.Sprintf("airlock-snmp-%d", os.Getpid()), address: net.JoinHostPort(farEnd, "1161")}
 	veth := fmt.Sprintf("alk%d", os.Getpid())
 	run(t, "ip", "netns", "add", ns.name)
 	t.Cleanup(func() { run(t, "ip", "netns", "del", ns.name) }) // the veth pair goes with it
@@ -79,22 +82,30 @@ func startNetSNMP(t *testing.T, config string) namespace {
 		run(t, "ip", "-n", ns.name, "link", "set", port+"-host", "up")
 	}
 	folder := t.TempDir()
-	file := filepath.Join(folder, "snmpd.conf")
+	file := filepath.Join(folder, "agent.conf") // snmpd.conf is what the agent keeps there
 	if err := os.WriteFile(file, []byte("agentAddress udp:"+ns.address+"\n"+config), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	agent := exec.Command("ip", "netns", "exec", ns.name, "snmpd", "-f", "-C", "-c", file, "-Lo", "-I", "-smux")
-	agent.Env = append(os.Environ(), "MIBS=", "SNMP_PERSISTENT_DIR="+folder)
-	agent.Stdout, agent.Stderr = &log, &log
-	if err := agent.Start(); err != nil {
-		t.Fatal(err)
+	var agent *exec.Cmd
+	begin := func() {
+		agent = exec.Command("ip", "netns", "exec", ns.name, "snmpd", "-f", "-C", "-c", file, "-Lo", "-I", "-smux")
+		agent.Env = append(os.Environ(), "MIBS=", "SNMP_PERSISTENT_DIR="+folder)
+		agent.Stdout, agent.Stderr = &log, &log
+		if err := agent.Start(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	t.Cleanup(func() {
+	end := func() {
 		if err := agent.Process.Kill(); err != nil {
 			t.Error(err)
 		}
 		agent.Wait() // says that it was killed
+	}
+	begin()
+	ns.restart = func() { end(); begin() }
+	t.Cleanup(func() {
+		end()
 		if t.Failed() {
 			t.Logf("snmpd said:\n%s", log.String())
 		}
@@ -131,7 +142,7 @@ func (ns namespace) up(port string) (bool, error) {
 // down, with each pair of protocols that it has.
 func TestNetSNMP(t *testing.T) {
 	auths := []string{"SHA", "SHA-224", "SHA-256", "SHA-384", "SHA-512"}
-	privacies := []string{"AES", "AES-192", "AES-256"}
+	privacies := []string{"AES", "AES-192", "AES-256", "AES-192-C", "AES-256-C"} // both ways to lengthen a key
 	var config strings.Builder
 	for _, auth := range auths {
 		for _, privacy := range privacies {
@@ -183,6 +194,22 @@ func TestNetSNMP(t *testing.T) {
 			}
 		}
 	}
+	t.Run("restart", func(t *testing.T) { // its engine's boots and time are others then
+		p := find(t, dial(t, account("SHA-256", "AES")), switchctl.Lookup{Name: "p3"})
+		ns.restart()
+		if err := dialWhenUp(t, account("SHA-512", "AES-256")).Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Set(t.Context(), switchctl.AdminDown); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := p.Read(t.Context()); err != nil || r.Row.Admin != switchctl.AdminDown || r.Uptime > time.Minute {
+			t.Errorf("read: %+v, %v", r, err)
+		}
+		if err := p.Set(t.Context(), switchctl.AdminUp); err != nil {
+			t.Error(err)
+		}
+	})
 	t.Run("credentials", func(t *testing.T) {
 		for name, change := range map[string]func(*snmp.Config){
 			"user":             func(c *snmp.Config) { c.User = "nobody" },
@@ -220,7 +247,7 @@ func TestNetSNMP(t *testing.T) {
 func TestNetSNMPCommands(t *testing.T) {
 	need(t, false, "snmpget", "snmpset", "snmpbulkwalk", "snmpwalk")
 	for auth, a := range map[string]gosnmp.SnmpV3AuthProtocol{"SHA": gosnmp.SHA, "SHA-256": gosnmp.SHA256, "SHA-512": gosnmp.SHA512} {
-		for privacy, p := range map[string]gosnmp.SnmpV3PrivProtocol{"AES": gosnmp.AES, "AES-256": gosnmp.AES256} {
+		for privacy, p := range map[string]gosnmp.SnmpV3PrivProtocol{"AES": gosnmp.AES, "AES-256": gosnmp.AES256, "AES-256-C": gosnmp.AES256C} {
 			t.Run(auth+" "+privacy, func(t *testing.T) {
 				s := start(t, snmpswitch.Config{Auth: a, Privacy: p, Name: "lab"})
 				command := func(name string, words ...string) string {

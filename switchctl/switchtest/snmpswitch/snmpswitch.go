@@ -190,6 +190,14 @@ func (s *Switch) Reboot() {
 	s.engine.started = s.started
 }
 
+// SetClock moves the time of the engine, as an agent's clock does that runs wrong; below
+// its start it cannot go.
+func (s *Switch) SetClock(ahead time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.engine.started = s.engine.started.Add(-ahead)
+}
+
 // NewEngine restarts the agent under another snmpEngineID, as a replaced supervisor or
 // a changed management address does.
 func (s *Switch) NewEngine() error {
