@@ -477,7 +477,7 @@ func TestNothingToGuard(t *testing.T) {
 
 // What is noted can be written.
 func TestEntriesAreTaken(t *testing.T) {
-	l, err := ledger.Open(t.Context(), t.TempDir()+"/ledger.db")
+	l, err := ledger.Open(t.Context(), t.TempDir()+"/ledger.db", ledger.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -128,7 +128,7 @@ func BenchmarkAtOneMillion(b *testing.B) {
 	})
 	b.Run("Open", func(b *testing.B) {
 		for b.Loop() {
-			again, err := Open(context.Background(), l.path)
+			again, err := Open(context.Background(), l.path, Options{})
 			if err != nil {
 				b.Fatal(err)
 			}

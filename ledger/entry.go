@@ -37,54 +37,42 @@
 package ledger
 
 import (
-	"encoding/json"
 	"time"
+
+	"airlock/ledger/proof"
 )
 
-// Kind says what an entry is about.
-type Kind string
+// Entry is one line of the ledger, and Kind what it is about; proof says what each
+// field means and which bytes it is.
+type (
+	Entry = proof.Entry
+	Kind  = proof.Kind
+)
 
 // The kinds of entries.
 const (
-	KindStart   Kind = "start"   // an executor took the site's lock
-	KindStop    Kind = "stop"    // and gave it back
-	KindDoor    Kind = "door"    // a door went From one state To another
-	KindWindow  Kind = "window"  // a window began (To "begun") or ended (To its result)
-	KindGather  Kind = "gather"  // a system was gathered
-	KindRestore Kind = "restore" // files were restored
-	KindVerify  Kind = "verify"  // a repository or a vault was read back
-	KindUpkeep  Kind = "upkeep"  // retention and maintenance of the repository
-	KindAlarm   Kind = "alarm"   // something that a person must look at
-	KindPatrol  Kind = "patrol"  // what was seen of a door that must be shut, between windows
-	KindPort    Kind = "port"    // a door's port has another ifIndex than when it was used last
-	KindInit    Kind = "init"    // keys or a repository were made
-	KindTimer   Kind = "timer"   // a switch's own timer was armed, or taken back
-	KindSession Kind = "session" // a login to a switch, in which something was changed, was recorded
-	KindLock    Kind = "lock"    // a lockdown began; every door is shut and none is opened
-	KindRelease Kind = "release" // a lockdown ended, or somebody tried in vain to end it
+	KindStart   = proof.KindStart
+	KindStop    = proof.KindStop
+	KindDoor    = proof.KindDoor
+	KindWindow  = proof.KindWindow
+	KindGather  = proof.KindGather
+	KindRestore = proof.KindRestore
+	KindVerify  = proof.KindVerify
+	KindUpkeep  = proof.KindUpkeep
+	KindAlarm   = proof.KindAlarm
+	KindPatrol  = proof.KindPatrol
+	KindPort    = proof.KindPort
+	KindInit    = proof.KindInit
+	KindTimer   = proof.KindTimer
+	KindSession = proof.KindSession
+	KindLock    = proof.KindLock
+	KindRelease = proof.KindRelease
+	KindClock   = proof.KindClock
+	KindLedger  = proof.KindLedger
 )
 
-// Entry is one line of the ledger. Seq and Recorded are given by the ledger; the
-// rest is the caller's. Time, Kind and Actor are required; an entry of kind door
-// also needs Door, From and To. Texts are UTF-8 without control characters, Reason
-// up to 4 KiB, the others up to 256 bytes; Detail is a JSON object of up to 256 KiB,
-// kept without insignificant space. No field may hold a secret (S13).
-type Entry struct {
-	Seq      int64           `json:"seq"`            // 1, 2, 3 … without a gap
-	Time     time.Time       `json:"time"`           // when it happened, by the wall clock
-	Recorded time.Time       `json:"recorded"`       // when it was written
-	Late     bool            `json:"late,omitempty"` // it could not be written when it happened (S2)
-	Kind     Kind            `json:"kind"`
-	Actor    string          `json:"actor"`  // "schedule", "start-up", "user root", …
-	Reason   string          `json:"reason"` // in words; required of a person
-	Door     string          `json:"door,omitempty"`
-	Window   string          `json:"window,omitempty"`
-	System   string          `json:"system,omitempty"`
-	Vault    string          `json:"vault,omitempty"`
-	From     string          `json:"from,omitempty"`
-	To       string          `json:"to,omitempty"`
-	Detail   json.RawMessage `json:"detail,omitempty"` // evidence: readings, counters, figures; a JSON object
-}
+// Kinds lists the kinds of entries.
+func Kinds() []Kind { return proof.Kinds() }
 
 // Filter chooses entries; a zero field chooses all.
 type Filter struct {

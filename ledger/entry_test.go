@@ -4,11 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"airlock/ledger/proof"
 
 	"pgregory.net/rapid"
 )
@@ -29,8 +33,8 @@ func TestUnfitEntriesAreRefused(t *testing.T) {
 		"right to left":    func(e *Entry) { e.Actor = secret + "\u202e" },
 		"line separator":   func(e *Entry) { e.Window = secret + "\u2028" },
 		"not UTF-8":        func(e *Entry) { e.Door = secret + "\xff" },
-		"long reason":      func(e *Entry) { e.Reason = strings.Repeat(secret, maxReason) },
-		"long name":        func(e *Entry) { e.To = strings.Repeat(secret, maxName) },
+		"long reason":      func(e *Entry) { e.Reason = strings.Repeat(secret, proof.MaxReason) },
+		"long name":        func(e *Entry) { e.To = strings.Repeat(secret, proof.MaxName) },
 		"door without to":  func(e *Entry) { e.To = "" },
 		"door to nowhere":  func(e *Entry) { e.To = secret },
 		"door, no from":    func(e *Entry) { e.From = "" },
@@ -41,7 +45,7 @@ func TestUnfitEntriesAreRefused(t *testing.T) {
 		"detail blank":     func(e *Entry) { e.Detail = json.RawMessage("  \n") },
 		"detail not UTF-8": func(e *Entry) { e.Detail = json.RawMessage("{\"a\":\"" + secret + "\xff\"}") },
 		"detail too long": func(e *Entry) {
-			e.Detail = json.RawMessage(`{"a":"` + strings.Repeat("x", maxDetail) + `"}`)
+			e.Detail = json.RawMessage(`{"a":"` + strings.Repeat("x", proof.MaxDetail) + `"}`)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -68,7 +72,7 @@ func TestMendedKeepsWhatItCan(t *testing.T) {
 	l.Note(Entry{Kind: KindDoor, Actor: "schedule", Reason: "dial tcp:\n\tno route", Door: "vault", From: "open", To: "shutting",
 		Time: at(0).Time, Detail: json.RawMessage("ssh: oops")})
 	l.Note(Entry{Kind: "opening", Reason: "a mistake"})
-	l.Note(Entry{Kind: KindAlarm, Actor: "patrol", Time: at(0).Time, Reason: strings.Repeat("あ", maxReason)})
+	l.Note(Entry{Kind: KindAlarm, Actor: "patrol", Time: at(0).Time, Reason: strings.Repeat("あ", proof.MaxReason)})
 	if err := l.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +83,7 @@ func TestMendedKeepsWhatItCan(t *testing.T) {
 	if e := got[1]; e.Kind != KindAlarm || !strings.Contains(string(e.Detail), "kind opening") || !strings.Contains(string(e.Detail), "a mistake") || e.Time.IsZero() {
 		t.Errorf("a note of no kind became %+v", e)
 	}
-	if e := got[2]; len(e.Reason) > maxReason || len(e.Reason) < maxReason-8 || !strings.HasSuffix(e.Reason, "あ…") {
+	if e := got[2]; len(e.Reason) > proof.MaxReason || len(e.Reason) < proof.MaxReason-8 || !strings.HasSuffix(e.Reason, "あ…") {
 		t.Errorf("a long reason became %d bytes, ending in %q", len(e.Reason), e.Reason[len(e.Reason)-9:])
 	}
 }
@@ -137,7 +141,7 @@ func TestFilters(t *testing.T) {
 		if err := Keep(path, entries[:noted]...); err != nil {
 			t.Fatal(err)
 		}
-		l, err := Open(t.Context(), path)
+		l, err := Open(t.Context(), path, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -179,19 +183,72 @@ func TestFilters(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				e.Recorded = time.Time{}
-				got = append(got, e)
+				got = append(got, bare(e))
 			}
 			if !reflect.DeepEqual(got, want) {
 				t.Fatalf("%+v lists\n%+v\nwant\n%+v", f, got, want)
 			}
 			last, ok, err := l.Last(t.Context(), f)
-			last.Recorded = time.Time{}
+			last = bare(last)
 			if err != nil || ok != (len(want) > 0) || ok && !reflect.DeepEqual(last, want[len(want)-1]) {
 				t.Fatalf("the last of %+v is %+v, %v, %v", f, last, ok, err)
 			}
 		}
 	})
+}
+
+// bare is e without what the ledger gives, but for its number.
+func bare(e Entry) Entry {
+	e.Version, e.Recorded = 0, time.Time{}
+	e.Run, e.Mono, e.Clock, e.ClockError = "", 0, "", 0
+	return e
+}
+
+// Times that jump about are found over blocks of entries as among a few.
+func TestSpans(t *testing.T) {
+	l := fresh(t)
+	var all []Entry
+	jump := rand.New(rand.NewPCG(1, 2))
+	for n := range 3*spanSize + 100 {
+		e := at(n)
+		if jump.IntN(50) == 0 { // late
+			e.Time = e.Time.Add(-time.Duration(jump.IntN(3000)) * time.Hour)
+		}
+		all = append(all, e)
+		l.Note(e)
+	}
+	if err := l.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i, e := range wantWhole(t, &l.Reader, len(all)) {
+		all[i] = e
+	}
+	for range 400 {
+		f := Filter{Since: at(jump.IntN(4 * spanSize)).Time, Until: at(jump.IntN(4 * spanSize)).Time}
+		switch jump.IntN(4) {
+		case 0:
+			f.Since = time.Time{}
+		case 1:
+			f.Until = time.Time{}
+		}
+		var want []int64
+		for _, e := range all {
+			if f.chosen(e) {
+				want = append(want, e.Seq)
+			}
+		}
+		var got []int64
+		for _, e := range list(t, &l.Reader, f) {
+			got = append(got, e.Seq)
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("since %s until %s: %d entries, want %d", f.Since, f.Until, len(got), len(want))
+		}
+		last, ok, err := l.Last(t.Context(), f)
+		if err != nil || ok != (len(want) > 0) || ok && last.Seq != want[len(want)-1] {
+			t.Fatalf("the last since %s until %s is %d, %v, %v", f.Since, f.Until, last.Seq, ok, err)
+		}
+	}
 }
 
 func drawTime(t *rapid.T) time.Time {

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"airlock/ledger/proof"
 )
 
 // lateFile is the emergency file beside a ledger: entries as JSON lines.
@@ -71,10 +73,20 @@ func (f lateFile) read() (entries []Entry, exists bool, err error) {
 		if err := json.Unmarshal(line, &e); err != nil {
 			e = Entry{Kind: KindAlarm, Actor: "ledger", Reason: "a line of the emergency file is no entry, probably cut short", Detail: quoted(string(line))}
 		}
-		e.Seq, e.Recorded = 0, time.Time{}
-		entries = append(entries, canonical(mend(e, time.Now())))
+		entries = append(entries, unstamped(canonical(mend(e, time.Now()))))
 	}
 	return entries, true, nil
+}
+
+// unstamped takes from e what the ledger gives when it is written, and a stamp that
+// nobody could have given.
+func unstamped(e Entry) Entry {
+	e.Version, e.Seq, e.Recorded = proof.Version, 1, e.Time
+	if _, err := proof.AppendLeaf(nil, &e); err != nil {
+		e.Run, e.Mono, e.Clock, e.ClockError = "", 0, "", 0
+	}
+	e.Version, e.Seq, e.Recorded = 0, 0, time.Time{}
+	return e
 }
 
 func (f lateFile) remove() error {

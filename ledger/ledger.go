@@ -6,6 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"airlock/ledger/proof"
+
+	"golang.org/x/mod/sumdb/note"
 )
 
 // Ledger is a ledger open for writing; its Reader may be handed on to whoever only
@@ -13,15 +17,26 @@ import (
 type Ledger struct {
 	Reader
 	writer *sql.DB
+	signer note.Signer
+	time   *timekeeper
+	edge   proof.Edge // of the entries; only store touches it
 	queue  queue
 	late   lateFile
+}
+
+// Options are what a ledger may be opened with; the zero Options will do for one whose
+// heads nobody signs.
+type Options struct {
+	Signer note.Signer // of the heads; nil: Checkpoint is ErrNoKey
+	Clock  Clock       // nil: the machine's
 }
 
 // Open opens the ledger at path, and makes it if there is none: mode 0600, its folder
 // fsynced. Entries that an earlier process left in the emergency file are the first
 // to be written. A damaged file is ErrDamaged; that and one which a newer airlock
-// wrote are refused and not touched.
-func Open(ctx context.Context, path string) (*Ledger, error) {
+// wrote are refused and not touched. What is looked at takes milliseconds, however long
+// the ledger is: the schema, the last entries and the last head; Verify looks at all.
+func Open(ctx context.Context, path string, o Options) (*Ledger, error) {
 	if err := create(ctx, path); err != nil {
 		return nil, err
 	}
@@ -29,7 +44,7 @@ func Open(ctx context.Context, path string) (*Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Ledger{Reader: *reader, late: lateFileOf(path)}
+	l := &Ledger{Reader: *reader, late: lateFileOf(path), signer: o.Signer, time: newTimekeeper(o.Clock)}
 	if err := l.begin(ctx, version); err != nil {
 		return nil, errors.Join(err, reader.Close())
 	}
@@ -53,9 +68,16 @@ func (l *Ledger) begin(ctx context.Context, version int) error {
 	if err := migrate(ctx, writer, version); err != nil {
 		return errors.Join(explain(l.path, err), writer.Close())
 	}
+	last, ok, err := l.Last(ctx, Filter{})
+	if err != nil {
+		return errors.Join(err, writer.Close())
+	}
 	l.writer = writer
-	l.queue.store, l.queue.keep, l.queue.forget = l.store, l.late.keep, l.late.remove
+	l.queue.store, l.queue.keep, l.queue.forget, l.queue.stamp = l.store, l.late.keep, l.late.remove, l.time.stamp
 	l.queue.start(left, onFile)
+	if step := l.time.resume(last.Recorded); ok && step != nil {
+		l.queue.note(*step)
+	}
 	return nil
 }
 
@@ -106,51 +128,113 @@ func (l *Ledger) Close() error {
 }
 
 const insertEntry = `INSERT INTO entry
-	(seq, time, recorded, late, kind, actor, reason, door, "window", system, vault, "from", "to", detail)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	(seq, time, recorded, late, kind, actor, reason, door, "window", system, vault, "from", "to", detail, v, run, mono, clock, clock_error)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 // store writes the batch in one transaction.
 func (l *Ledger) store(batch []*item) error {
+	now, step := l.time.read()
 	tx, err := l.writer.Begin()
 	if err != nil {
 		return explain(l.path, err)
 	}
-	if err := insert(tx, batch); err != nil {
+	edge := l.edge
+	if err := insert(tx, batch, now.Wall, &edge); err != nil {
 		return errors.Join(explain(l.path, err), rollback(tx))
 	}
 	if err := tx.Commit(); err != nil {
 		return explain(l.path, err)
 	}
+	l.edge = edge
+	if step != nil {
+		l.queue.note(*step)
+	}
 	return nil
 }
 
-func insert(tx *sql.Tx, batch []*item) error {
-	var last int64
-	if err := tx.QueryRow("SELECT ifnull(max(seq), 0) FROM entry").Scan(&last); err != nil {
-		return err
+// insert writes the batch after what tx finds, whose edge it is given or reads.
+func insert(tx *sql.Tx, batch []*item, recorded time.Time, edge *proof.Edge) error {
+	last, err := size(context.Background(), tx)
+	if err == nil && edge.Size() != last { // at the start, or another process wrote
+		*edge, err = proof.EdgeOf(last, hashes(context.Background(), tx))
 	}
-	stmt, err := tx.Prepare(insertEntry)
 	if err != nil {
 		return err
 	}
-	recorded := time.Now().UTC().Round(0)
+	w, err := newRows(tx)
+	if err != nil {
+		return err
+	}
 	for _, it := range batch {
 		if it.kept {
 			switch seq, err := find(tx, it.entry); {
 			case err != nil:
-				return errors.Join(err, stmt.Close())
+				return errors.Join(err, w.close())
 			case seq > 0: // it was written, and its process ended before it could say so
 				it.entry.Seq = seq
 				continue
 			}
 		}
-		last++
-		it.entry.Seq, it.entry.Recorded = last, recorded
-		if _, err := stmt.Exec(append([]any{last, it.entry.Time.UnixNano(), recorded.UnixNano(), it.entry.Late}, words(it.entry)...)...); err != nil {
-			return errors.Join(err, stmt.Close())
+		it.entry.Seq, it.entry.Recorded = edge.Size()+1, recorded
+		if err := w.put(&it.entry, edge); err != nil {
+			return errors.Join(err, w.close())
 		}
 	}
-	return stmt.Close()
+	return w.close()
+}
+
+// rows writes entries, their hashes, and what finds them by time.
+type rows struct{ entry, tree, span *sql.Stmt }
+
+func newRows(tx *sql.Tx) (w rows, err error) {
+	for _, s := range []struct {
+		stmt **sql.Stmt
+		text string
+	}{{&w.entry, insertEntry}, {&w.tree, insertTree}, {&w.span, insertSpan}} {
+		if *s.stmt, err = tx.Prepare(s.text); err != nil {
+			return w, errors.Join(err, w.close())
+		}
+	}
+	return w, nil
+}
+
+func (w rows) close() error {
+	var err error
+	for _, s := range []*sql.Stmt{w.entry, w.tree, w.span} {
+		if s != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}
+	return err
+}
+
+// put writes e, which has its number, under the newest version.
+func (w rows) put(e *Entry, edge *proof.Edge) error {
+	e.Version = proof.Version
+	if e.Clock == "" { // it comes from an emergency file whose writer could not say
+		e.Clock = proof.ClockUnknown
+	}
+	columns := append([]any{e.Seq, e.Time.UnixNano(), e.Recorded.UnixNano(), e.Late}, words(*e)...)
+	if _, err := w.entry.Exec(append(columns, e.Version, null(e.Run), int64(e.Mono), string(e.Clock), int64(e.ClockError))...); err != nil {
+		return err
+	}
+	return w.hang(e, edge)
+}
+
+// hang adds e, which stands in its table, to the tree.
+func (w rows) hang(e *Entry, edge *proof.Edge) error {
+	leaf, err := proof.AppendLeaf(nil, e)
+	if err != nil {
+		return fmt.Errorf("entry %d: %w", e.Seq, err)
+	}
+	if _, err := w.tree.Exec(e.Seq, joined(edge.Add(proof.LeafHash(leaf)))); err != nil {
+		return err
+	}
+	if e.Seq%spanSize != 0 {
+		return nil
+	}
+	_, err = w.span.Exec(e.Seq/spanSize, e.Seq-spanSize, e.Seq)
+	return err
 }
 
 // find returns the number of the entry that says the very same as e, or 0. Two events
@@ -166,7 +250,10 @@ func find(tx *sql.Tx, e Entry) (seq int64, err error) {
 func words(e Entry) []any {
 	column := []any{string(e.Kind), e.Actor, e.Reason}
 	for _, s := range []string{e.Door, e.Window, e.System, e.Vault, e.From, e.To, string(e.Detail)} {
-		column = append(column, sql.NullString{String: s, Valid: s != ""})
+		column = append(column, null(s))
 	}
 	return column
 }
+
+// null is s, or NULL for an empty text.
+func null(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 
 func open(t testing.TB, path string) *Ledger {
 	t.Helper()
-	l, err := Open(t.Context(), path)
+	l, err := Open(t.Context(), path, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestAppendedIsListed(t *testing.T) {
 	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	l, err := Open(t.Context(), path)
+	l, err := Open(t.Context(), path, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,12 +127,15 @@ func TestAppendedIsListed(t *testing.T) {
 	var line bytes.Buffer
 	enc := json.NewEncoder(&line)
 	enc.SetEscapeHTML(false)
-	got[0].Recorded = got[0].Time
+	if got[0].Run == "" || got[0].Mono <= 0 || got[0].Clock == "" {
+		t.Errorf("the entry does not say by which clock: %+v", got[0])
+	}
+	got[0].Recorded, got[0].Run, got[0].Mono, got[0].Clock, got[0].ClockError = got[0].Time, "r1", 5, "free", 0
 	if err := enc.Encode(got[0]); err != nil {
 		t.Fatal(err)
 	}
-	const want = `{"seq":1,"time":"2026-11-20T17:30:00.123456789Z","recorded":"2026-11-20T17:30:00.123456789Z","kind":"door",` +
-		`"actor":"user root","reason":"眼科 の <復元>","door":"vault","window":"w1","from":"shut","to":"opening","detail":{"ifIndex":3,"alias":"<p3>"}}` + "\n"
+	const want = `{"v":2,"seq":1,"time":"2026-11-20T17:30:00.123456789Z","recorded":"2026-11-20T17:30:00.123456789Z","kind":"door",` +
+		`"actor":"user root","reason":"眼科 の <復元>","door":"vault","window":"w1","from":"shut","to":"opening","run":"r1","mono":5,"clock":"free","detail":{"ifIndex":3,"alias":"<p3>"}}` + "\n"
 	if line.String() != want {
 		t.Errorf("as JSON %swant    %s", line.String(), want)
 	}
@@ -170,7 +173,7 @@ func TestCreate(t *testing.T) {
 	if want := []string{"ledger.db", "ledger.db-shm", "ledger.db-wal"}; !slices.Equal(names, want) {
 		t.Errorf("the folder holds %v, want %v", names, want)
 	}
-	if _, err := Open(t.Context(), filepath.Join(dir, "missing", "ledger.db")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Open(t.Context(), filepath.Join(dir, "missing", "ledger.db"), Options{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("in a missing folder: %v", err)
 	}
 	if _, err := OpenReader(t.Context(), filepath.Join(dir, "other.db")); !errors.Is(err, fs.ErrNotExist) {
@@ -184,7 +187,7 @@ func TestCreateTogether(t *testing.T) {
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			l, err := Open(t.Context(), path)
+			l, err := Open(t.Context(), path, Options{})
 			if err != nil {
 				t.Error(err)
 				return
@@ -341,7 +344,7 @@ func TestFullDisk(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	l, err := Open(t.Context(), filepath.Join(dir, "ledger.db"))
+	l, err := Open(t.Context(), filepath.Join(dir, "ledger.db"), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -396,7 +399,7 @@ func TestFullDisk(t *testing.T) {
 // S2: what a process could not log, the next one does.
 func TestEmergencyFileIsTakenIn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.db")
-	l, err := Open(t.Context(), path)
+	l, err := Open(t.Context(), path, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -412,7 +415,7 @@ func TestEmergencyFileIsTakenIn(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	l, err = Open(t.Context(), path)
+	l, err = Open(t.Context(), path, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -439,7 +442,7 @@ func TestEmergencyFileIsNotTakenInTwice(t *testing.T) {
 		if err := Keep(path, at(0), at(1), at(1)); err != nil {
 			t.Fatal(err)
 		}
-		l, err := Open(t.Context(), path)
+		l, err := Open(t.Context(), path, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -514,7 +517,7 @@ func TestReaderBesideWriter(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	l, err := Open(t.Context(), path)
+	l, err := Open(t.Context(), path, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -577,7 +580,7 @@ func TestEntriesWhileAppending(t *testing.T) {
 
 // appendForEver prints the number of each entry once it is acknowledged.
 func appendForEver(path string) error {
-	l, err := Open(context.Background(), path)
+	l, err := Open(context.Background(), path, Options{})
 	if err != nil {
 		return err
 	}
@@ -658,7 +661,7 @@ func TestKilled(t *testing.T) {
 func sound(t *testing.T) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ledger.db")
-	l, err := Open(t.Context(), path)
+	l, err := Open(t.Context(), path, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -683,7 +686,7 @@ func wantRefused(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, forWriter := Open(t.Context(), path)
+	_, forWriter := Open(t.Context(), path, Options{})
 	_, forReader := OpenReader(t.Context(), path)
 	for _, err := range []error{forWriter, forReader} {
 		if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "move it aside") {
@@ -736,7 +739,7 @@ func TestDamage(t *testing.T) {
 		if err := os.WriteFile(path+"-wal", []byte("x"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(t.Context(), path); !errors.Is(err, ErrDamaged) {
+		if _, err := Open(t.Context(), path, Options{}); !errors.Is(err, ErrDamaged) {
 			t.Errorf("opening: %v; want ErrDamaged", err)
 		}
 	})
@@ -745,7 +748,7 @@ func TestDamage(t *testing.T) {
 // trigger is the text that makes the trigger of that name.
 func trigger(name string) string {
 	for _, step := range migrations() {
-		for _, statement := range strings.Split(step, "\n\n") {
+		for _, statement := range strings.Split(step.schema, "\n\n") {
 			if strings.Contains(statement, "TRIGGER "+name+" ") {
 				return statement
 			}
@@ -780,7 +783,7 @@ func TestHeaderBits(t *testing.T) {
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		l, err := Open(t.Context(), path)
+		l, err := Open(t.Context(), path, Options{})
 		if err != nil {
 			refused++
 			if !strings.Contains(err.Error(), path) {
@@ -816,7 +819,7 @@ func TestNewerVersionIsRefused(t *testing.T) {
 	}
 	rawExec(t, path, fmt.Sprintf("PRAGMA user_version = %d", len(migrations())+1))
 	for _, openIt := range []func() error{
-		func() error { _, err := Open(t.Context(), path); return err },
+		func() error { _, err := Open(t.Context(), path, Options{}); return err },
 		func() error { _, err := OpenReader(t.Context(), path); return err },
 	} {
 		if err := openIt(); err == nil || errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "run the newer airlock") {

@@ -32,6 +32,7 @@ type queue struct {
 	store  func([]*item) error // makes all durable, in order, or none; sets Seq and Recorded
 	keep   func([]Entry) error // puts entries into the emergency file
 	forget func() error        // removes that file
+	stamp  func(*Entry) *Entry // says when an entry was handed in; nil, or what is to be noted before it
 
 	wake chan struct{} // has room for one: there is something to do
 	done chan struct{} // closed when the writer has ended
@@ -70,6 +71,15 @@ func (q *queue) add(it *item) {
 	}
 }
 
+// addStamped is add for what was handed in just now: under the lock, so that stamps go
+// on in the order of the entries.
+func (q *queue) addStamped(it *item) {
+	if first := q.stamp(&it.entry); first != nil {
+		q.add(&item{entry: *first, noted: time.Now()})
+	}
+	q.add(it)
+}
+
 // poke never blocks: a signal that is already waiting will do for this one as well.
 func (q *queue) poke() {
 	select {
@@ -89,7 +99,7 @@ func (q *queue) append(ctx context.Context, e Entry) (Entry, error) {
 		q.mu.Unlock()
 		return Entry{}, ErrClosed
 	}
-	q.add(it)
+	q.addStamped(it)
 	q.mu.Unlock()
 	q.poke()
 
@@ -133,12 +143,13 @@ func (q *queue) withdraw(it *item) bool {
 func (q *queue) note(e Entry) {
 	q.mu.Lock()
 	if !q.closed {
-		q.add(&item{entry: e, noted: time.Now()})
+		q.addStamped(&item{entry: e, noted: time.Now()})
 		q.mu.Unlock()
 		q.poke()
 		return
 	}
 	q.mu.Unlock()
+	q.stamp(&e)
 	e.Late = true
 	err := q.keep([]Entry{e})
 	q.mu.Lock()

@@ -63,8 +63,8 @@ func (r *Reader) Close() error { return r.db.Close() }
 
 // Count returns how many entries there are.
 func (r *Reader) Count(ctx context.Context) (int64, error) {
-	var n int64 // numbers have no gap
-	if err := r.db.QueryRowContext(ctx, "SELECT ifnull(max(seq), 0) FROM entry").Scan(&n); err != nil {
+	n, err := size(ctx, r.db) // numbers have no gap
+	if err != nil {
 		return 0, explain(r.path, err)
 	}
 	return n, nil
@@ -134,20 +134,35 @@ func (r *Reader) Check(ctx context.Context) error {
 	return nil
 }
 
-// span returns the numbers between which (low < Seq ≤ high) everything lies that f
-// chooses now. Since entries are only ever added, the same span chooses the same
-// entries later. Its cost is a walk over the index of times between Since and Until.
+// span returns numbers between which (low < Seq ≤ high) everything lies that f chooses
+// now. Since entries are only ever added, the same span chooses the same entries later.
+// It reads one row for each 1,024 entries, if f has times.
 func (r *Reader) span(ctx context.Context, f Filter) (low, high int64, err error) {
-	query, args := "SELECT 1, max(seq) FROM entry", []any(nil)
-	if !f.Since.IsZero() || !f.Until.IsZero() {
-		query = "SELECT min(seq), max(seq) FROM entry WHERE time >= ? AND time < ?"
-		args = []any{nanoseconds(f.Since, math.MinInt64), nanoseconds(f.Until, math.MaxInt64)}
-	}
-	var first, last sql.NullInt64
-	if err := r.db.QueryRowContext(ctx, query, args...).Scan(&first, &last); err != nil {
+	if high, err = size(ctx, r.db); err != nil {
 		return 0, 0, explain(r.path, err)
 	}
-	return max(first.Int64-1, f.AfterSeq), last.Int64, nil
+	full := high / spanSize // later entries are in no row of span
+	if !f.Since.IsZero() {
+		var first sql.NullInt64
+		err = r.db.QueryRowContext(ctx, "SELECT min(number) FROM span WHERE latest >= ?", nanoseconds(f.Since, math.MinInt64)).Scan(&first)
+		if low = full * spanSize; first.Valid {
+			low = (first.Int64 - 1) * spanSize
+		}
+	}
+	if err == nil && !f.Until.IsZero() {
+		until := nanoseconds(f.Until, math.MaxInt64)
+		var rest bool
+		err = r.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM entry WHERE seq > ? AND seq <= ? AND time < ?)", full*spanSize, high, until).Scan(&rest)
+		if err == nil && !rest {
+			var last sql.NullInt64
+			err = r.db.QueryRowContext(ctx, "SELECT max(number) FROM span WHERE number <= ? AND earliest < ?", full, until).Scan(&last)
+			high = last.Int64 * spanSize
+		}
+	}
+	if err != nil {
+		return 0, 0, explain(r.path, err)
+	}
+	return max(low, f.AfterSeq), high, nil
 }
 
 // nanoseconds is t as the file has it, with the ends of the range for what lies
@@ -166,29 +181,24 @@ func nanoseconds(t time.Time, otherwise int64) int64 {
 
 func (r *Reader) page(ctx context.Context, f Filter, low, high int64, order string) ([]Entry, error) {
 	where, args := f.where(low, high)
-	rows, err := r.db.QueryContext(ctx, selectEntry+where+" ORDER BY seq "+order, args...)
-	if err != nil {
-		return nil, explain(r.path, err)
-	}
-	entries, err := collect(rows)
+	entries, err := pageOf(ctx, r.db, selectEntry+where+" ORDER BY seq "+order, args...)
 	if err != nil {
 		return nil, explain(r.path, err)
 	}
 	return entries, nil
 }
 
-// where is f in SQL, for low < seq ≤ high. The plus keeps SQLite from the index of
-// times, after which it would have to sort.
+// where is f in SQL, for low < seq ≤ high.
 func (f Filter) where(low, high int64) (string, []any) {
 	var b strings.Builder
 	b.WriteString(" WHERE seq > ? AND seq <= ?")
 	args := []any{low, high}
 	if !f.Since.IsZero() {
-		b.WriteString(" AND +time >= ?")
+		b.WriteString(" AND time >= ?")
 		args = append(args, nanoseconds(f.Since, 0))
 	}
 	if !f.Until.IsZero() {
-		b.WriteString(" AND +time < ?")
+		b.WriteString(" AND time < ?")
 		args = append(args, nanoseconds(f.Until, 0))
 	}
 	for _, c := range []struct{ column, value string }{
@@ -203,10 +213,16 @@ func (f Filter) where(low, high int64) (string, []any) {
 	return b.String(), args
 }
 
-// selectEntry lists the columns in the order of collect.
-const selectEntry = `SELECT seq, time, recorded, late, kind, actor, reason,
-	ifnull(door, ''), ifnull("window", ''), ifnull(system, ''), ifnull(vault, ''), ifnull("from", ''), ifnull("to", ''), detail
+// selectEntry lists the columns in the order of collect, and selectEntry1 those of a
+// file of schema version 1.
+const (
+	selectEntry = selectFields + `, v, ifnull(run, ''), mono, ifnull(clock, ''), clock_error
 FROM entry`
+	selectEntry1 = selectFields + `, 1, '', 0, '', 0
+FROM entry`
+	selectFields = `SELECT seq, time, recorded, late, kind, actor, reason,
+	ifnull(door, ''), ifnull("window", ''), ifnull(system, ''), ifnull(vault, ''), ifnull("from", ''), ifnull("to", ''), detail`
+)
 
 func collect(rows *sql.Rows) ([]Entry, error) {
 	var entries []Entry
@@ -215,7 +231,8 @@ func collect(rows *sql.Rows) ([]Entry, error) {
 		var happened, recorded int64
 		var detail []byte
 		if err := rows.Scan(&e.Seq, &happened, &recorded, &e.Late, &e.Kind, &e.Actor, &e.Reason,
-			&e.Door, &e.Window, &e.System, &e.Vault, &e.From, &e.To, &detail); err != nil {
+			&e.Door, &e.Window, &e.System, &e.Vault, &e.From, &e.To, &detail,
+			&e.Version, &e.Run, &e.Mono, &e.Clock, &e.ClockError); err != nil {
 			return nil, errors.Join(err, rows.Close())
 		}
 		e.Time, e.Recorded = time.Unix(0, happened).UTC(), time.Unix(0, recorded).UTC()

@@ -10,18 +10,30 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+
+	"airlock/ledger/proof"
+
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 // applicationID is SQLite's application_id of a ledger: "aLdg".
 const applicationID = 0x614c6467
 
+// migration is a step that makes the schema: statements, and what has to be worked out
+// for the entries that are there; fill may be nil.
+type migration struct {
+	schema string
+	fill   func(context.Context, *sql.Tx) error
+}
+
 // migrations are the steps that make the schema; after the first n, the file's
 // user_version is n. A step that was ever released is not changed any more.
-func migrations() []string {
-	return []string{
+func migrations() []migration {
+	return []migration{
 		// 1: the entries. Times are nanoseconds since 1970 in UTC; an empty text is
 		// NULL, so that the indexes hold only entries that have one.
-		`CREATE TABLE entry (
+		{schema: `CREATE TABLE entry (
 	seq      INTEGER PRIMARY KEY,
 	time     INTEGER NOT NULL,
 	recorded INTEGER NOT NULL,
@@ -56,8 +68,93 @@ CREATE TRIGGER entry_stays BEFORE UPDATE ON entry
 BEGIN SELECT RAISE(ABORT, 'the ledger changes no entry'); END;
 
 CREATE TRIGGER entry_is_kept BEFORE DELETE ON entry
-BEGIN SELECT RAISE(ABORT, 'the ledger removes no entry'); END;`,
+BEGIN SELECT RAISE(ABORT, 'the ledger removes no entry'); END;`},
+
+		// 2: the tree over the entries, and its heads. A row of tree holds the hashes
+		// that its entry completes, as tlog.StoredHashes lists them; an entry from
+		// before has version 1. A row of span says of each 1,024 entries, once they
+		// are full, which times they hold: by it a time is found among ten million
+		// entries, and it takes the place of an index of times.
+		{schema: `ALTER TABLE entry ADD COLUMN v INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE entry ADD COLUMN run TEXT;
+ALTER TABLE entry ADD COLUMN mono INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE entry ADD COLUMN clock TEXT;
+ALTER TABLE entry ADD COLUMN clock_error INTEGER NOT NULL DEFAULT 0;
+
+DROP INDEX entry_by_time;
+
+CREATE TABLE tree (
+	seq    INTEGER PRIMARY KEY,
+	hashes BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE span (
+	number   INTEGER PRIMARY KEY,
+	earliest INTEGER NOT NULL,
+	latest   INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE head (
+	number INTEGER PRIMARY KEY,
+	size   INTEGER NOT NULL,
+	note   TEXT NOT NULL
+) STRICT;
+
+` + appendOnly("tree", "seq") + appendOnly("span", "number") + appendOnly("head", "number"), fill: hangAll},
 	}
+}
+
+// appendOnly are the triggers that let rows only be added, under the next number.
+func appendOnly(table, number string) string {
+	return strings.NewReplacer("TABLE", table, "NUMBER", number).Replace(`CREATE TRIGGER TABLE_is_next BEFORE INSERT ON TABLE
+WHEN NEW.NUMBER IS NOT (SELECT ifnull(max(NUMBER), 0) + 1 FROM TABLE)
+BEGIN SELECT RAISE(ABORT, 'the ledger takes a TABLE only under the next number'); END;
+
+CREATE TRIGGER TABLE_stays BEFORE UPDATE ON TABLE
+BEGIN SELECT RAISE(ABORT, 'the ledger changes no TABLE'); END;
+
+CREATE TRIGGER TABLE_is_kept BEFORE DELETE ON TABLE
+BEGIN SELECT RAISE(ABORT, 'the ledger removes no TABLE'); END;
+
+`)
+}
+
+// spanSize is how many entries a row of span is about.
+const spanSize = 1024
+
+const (
+	insertTree = "INSERT INTO tree (seq, hashes) VALUES (?, ?)"
+	insertSpan = "INSERT INTO span (number, earliest, latest) SELECT ?, min(time), max(time) FROM entry WHERE seq > ? AND seq <= ?"
+)
+
+// hangAll makes the tree over the entries that are there.
+func hangAll(ctx context.Context, tx *sql.Tx) error {
+	w, err := newRows(tx)
+	if err != nil {
+		return err
+	}
+	var edge proof.Edge
+	for err == nil {
+		var page []Entry
+		page, err = pageOf(ctx, tx, selectEntry+" WHERE seq > ? ORDER BY seq LIMIT ?", edge.Size(), spanSize)
+		for i := range page {
+			if err = w.hang(&page[i], &edge); err != nil {
+				break
+			}
+		}
+		if len(page) < spanSize {
+			break
+		}
+	}
+	return errors.Join(err, w.close())
+}
+
+func pageOf(ctx context.Context, q querier, query string, args ...any) ([]Entry, error) {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows)
 }
 
 // create makes an empty ledger at path, unless there is a file already. It is made
@@ -119,7 +216,11 @@ func migrate(ctx context.Context, db *sql.DB, version int) error {
 		return err
 	}
 	for _, step := range steps[version:] {
-		if _, err := tx.ExecContext(ctx, step); err != nil {
+		_, err := tx.ExecContext(ctx, step.schema)
+		if err == nil && step.fill != nil {
+			err = step.fill(ctx, tx)
+		}
+		if err != nil {
 			return errors.Join(err, rollback(tx))
 		}
 	}
@@ -166,25 +267,80 @@ func inspect(ctx context.Context, db *sql.DB, path string) (version int, err err
 	if len(is) != len(want) {
 		return 0, damaged(path, errors.New("its schema holds more than airlock put there"))
 	}
-	return version, ends(ctx, db, path)
+	// One look at one instant: a writer beside may add entries meanwhile.
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return 0, explain(path, err)
+	}
+	return version, errors.Join(ends(ctx, tx, path, version), rollback(tx))
 }
 
-// ends reads the first and the last entry.
-func ends(ctx context.Context, db *sql.DB, path string) error {
-	for _, order := range []string{"ASC", "DESC"} {
-		rows, err := db.QueryContext(ctx, selectEntry+" ORDER BY seq "+order+" LIMIT 1")
-		if err != nil {
-			return explain(path, err)
-		}
-		entries, err := collect(rows)
-		if err != nil {
-			return explain(path, err)
-		}
-		if order == "ASC" && len(entries) > 0 && entries[0].Seq != 1 {
-			return damaged(path, fmt.Errorf("its first entry has the number %d", entries[0].Seq))
-		}
+// endEntries is how many of the last entries ends looks at.
+const endEntries = 64
+
+// ends reads the first and the last entries, and compares those, and the last head,
+// with the tree.
+func ends(ctx context.Context, tx *sql.Tx, path string, version int) error {
+	query := selectEntry
+	if version < 2 {
+		query = selectEntry1
+	}
+	first, err := pageOf(ctx, tx, query+" ORDER BY seq LIMIT 1")
+	if err != nil {
+		return explain(path, err)
+	}
+	last, err := pageOf(ctx, tx, query+" ORDER BY seq DESC LIMIT ?", endEntries)
+	switch {
+	case err != nil:
+		return explain(path, err)
+	case len(first) > 0 && first[0].Seq != 1:
+		return damaged(path, fmt.Errorf("its first entry has the number %d", first[0].Seq))
+	case version < 2:
+		return nil
+	}
+	if err := lastHang(ctx, tx, last); err != nil {
+		return damaged(path, err)
 	}
 	return nil
+}
+
+// lastHang compares entries, and the last head, with the tree.
+func lastHang(ctx context.Context, tx *sql.Tx, last []Entry) error {
+	var n int64
+	if len(last) > 0 {
+		n = last[0].Seq
+	}
+	var rows int64
+	if err := tx.QueryRowContext(ctx, "SELECT ifnull(max(seq), 0) FROM tree").Scan(&rows); err != nil {
+		return err
+	}
+	if rows != n {
+		return fmt.Errorf("it has %d entries, and hashes of %d", n, rows)
+	}
+	stored := hashes(ctx, tx)
+	for i := range last {
+		e := &last[i]
+		leaf, err := proof.AppendLeaf(nil, e)
+		if err != nil {
+			return fmt.Errorf("entry %d: %w", e.Seq, err)
+		}
+		hash, err := stored([]int64{tlog.StoredHashIndex(0, e.Seq-1)})
+		if err != nil {
+			return err
+		}
+		if hash[0] != proof.LeafHash(leaf) {
+			return fmt.Errorf("entry %d is not the one that was written: its hash is another", e.Seq)
+		}
+	}
+	head, ok, err := lastHead(ctx, tx)
+	if err != nil || !ok {
+		return err
+	}
+	edge, err := proof.EdgeOf(min(n, head.Size), stored)
+	if err != nil {
+		return err
+	}
+	return head.Against(edge.Size(), edge.Root())
 }
 
 // pristine returns the objects of an untouched schema of that version.
@@ -194,7 +350,7 @@ func pristine(ctx context.Context, version int) (map[string]string, error) {
 		return nil, err
 	}
 	for _, step := range migrations()[:version] {
-		if _, err := db.ExecContext(ctx, step); err != nil {
+		if _, err := db.ExecContext(ctx, step.schema); err != nil {
 			return nil, errors.Join(err, db.Close())
 		}
 	}

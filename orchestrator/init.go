@@ -64,7 +64,11 @@ func Init(ctx context.Context, p policies.Policy, parts Parts, o Options) (made 
 	if err := r.Close(ctx); err != nil {
 		return made, err
 	}
-	l, err := ledger.Open(ctx, filepath.Join(p.State, ledgerFile))
+	key, err := siteSigner(p.State)
+	if err != nil {
+		return made, err
+	}
+	l, err := ledger.Open(ctx, filepath.Join(p.State, ledgerFile), ledger.Options{Signer: key})
 	if err != nil {
 		return made, err
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"airlock/ledger"
+
+	"golang.org/x/mod/sumdb/note"
 )
 
 // journal is the ledger of a running executor. If the ledger could not be opened,
@@ -28,8 +30,9 @@ type journal struct {
 	closed  chan struct{}
 }
 
-func openJournal(ctx context.Context, path string) *journal {
-	l, err := ledger.Open(ctx, path)
+// openJournal opens the ledger; key signs its heads, and is nil where there is none.
+func openJournal(ctx context.Context, path string, key note.Signer) *journal {
+	l, err := ledger.Open(ctx, path, ledger.Options{Signer: key})
 	j := &journal{Ledger: l, path: path, openErr: err}
 	if err != nil {
 		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))

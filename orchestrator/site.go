@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
@@ -151,13 +152,17 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 			}
 		}
 	}
-	s.journal = openJournal(ctx, filepath.Join(p.State, ledgerFile))
+	key, keyErr := siteSigner(p.State)
+	s.journal = openJournal(ctx, filepath.Join(p.State, ledgerFile), key)
 	s.journal.Note(ledger.Entry{
 		Time: time.Now(), Kind: ledger.KindStart, Actor: o.Actor, Reason: "airlock " + o.Command,
 		Detail: detail(map[string]any{"version": o.Version, "pid": os.Getpid()}),
 	})
 	if err := s.journal.openErr; err != nil {
 		s.alarm(Alarm{At: time.Now(), What: "the ledger cannot be opened, so no door will be", Why: err.Error()})
+	}
+	if keyErr != nil && !errors.Is(keyErr, fs.ErrNotExist) {
+		s.alarm(Alarm{At: time.Now(), What: "nothing vouches for the ledger any more, for its heads are not signed", Why: keyErr.Error()})
 	}
 	s.followLock(ctx)
 	s.recover(ctx)

@@ -251,7 +251,7 @@ func (h *hospital) entries(f ledger.Filter) []ledger.Entry {
 // died leaves the ledger as a process that was killed in a window leaves it.
 func (h *hospital) died(entries ...ledger.Entry) {
 	h.Helper()
-	l, err := ledger.Open(h.Context(), filepath.Join(h.policy.State, ledgerFile))
+	l, err := ledger.Open(h.Context(), filepath.Join(h.policy.State, ledgerFile), ledger.Options{})
 	if err != nil {
 		h.Fatal(err)
 	}

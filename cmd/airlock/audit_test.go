@@ -25,7 +25,7 @@ func tokyo(t *testing.T) *time.Location {
 // writeLedger makes a ledger of these entries.
 func writeLedger(t *testing.T, entries ...ledger.Entry) *ledger.Reader {
 	t.Helper()
-	l, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"))
+	l, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"), ledger.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

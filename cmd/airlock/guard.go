@@ -57,5 +57,5 @@ func openGuardLedger(ctx context.Context, path string) (*ledger.Ledger, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("folder of the guard's ledger: %w", err)
 	}
-	return ledger.Open(ctx, path)
+	return ledger.Open(ctx, path, ledger.Options{})
 }
