@@ -141,6 +141,7 @@ type door struct {
 	shutting bool              // told to shut, and not yet seen shut
 	accepted time.Time         // when the way in use first took the command to shut
 	detour   bool              // another way was taken to shut it, and that was told
+	proven   time.Time         // when another way than the first saw it shut, which the first may not know yet
 	opening  bool              // told to open, and not since to shut
 	sent     time.Time         // when it was first told so
 	loose    time.Time         // when the last command to open ended that may still be carried out
@@ -210,7 +211,9 @@ func (d *door) run(ctx context.Context) {
 		case <-d.disarms:
 			d.disarm(ctx)
 		case reply := <-d.asks:
-			d.turnTo(0)
+			if time.Since(d.proven) > cacheLag {
+				d.turnTo(0)
+			}
 			d.stale = true // S7: resolved at every use
 			reply <- d.look(ctx, true)
 		case pace := <-d.paces:
@@ -273,6 +276,7 @@ func (d *door) carryOut(ctx context.Context, t telling) {
 	ctx, done := d.interruptible(ctx, true)
 	defer done()
 	d.turnTo(0)
+	d.proven = time.Time{}
 	_, err := d.find(ctx, true) // S7: resolved at every use
 	if err == nil {
 		err = d.arm(ctx, t.longest)
@@ -510,6 +514,9 @@ func (d *door) read(ctx context.Context) sighting {
 			Read: true,
 			Up:   reading.Row.Admin != switchctl.AdminDown,
 			Link: !down(reading.Row.Oper),
+		}
+		if d.at != 0 && d.shutting && d.proven.IsZero() && s.sight.Shut() {
+			d.proven = s.at
 		}
 		if d.opening && d.at == 0 && d.opened.Row.Index == 0 {
 			d.opened = reading

@@ -71,6 +71,41 @@ func TestSecondWay(t *testing.T) {
 	}
 }
 
+// What was shut by the second way, the first may not know yet: agents tell from caches.
+// That is nobody's other hand, and no reason to refuse the next window.
+func TestFirstWayThatIsLate(t *testing.T) {
+	inNight(t, func(n *night) {
+		k := n.keeper("v", doors{vault: "p3"})
+		n.second(k)
+		n.run(k)
+		n.rest(k)
+		_, err := k.hold(n.life, tenMinutes("w1", func(context.Context) error {
+			n.sw.fault(func() {
+				n.sw.set = func(context.Context, command) (carriedOut, error) { return carriedOut{}, switchctl.ErrRefused }
+			})
+			return nil
+		}))
+		if err != nil {
+			n.Fatal(err)
+		}
+		late := time.Now().Add(3 * time.Second)
+		n.sw.fault(func() {
+			n.sw.set = nil
+			n.sw.read = func(_ context.Context, r *switchctl.Reading) error {
+				if time.Now().Before(late) {
+					r.Row.Admin, r.Row.Oper = switchctl.AdminUp, switchctl.OperUp
+				}
+				return nil
+			}
+		})
+		if _, err := k.hold(n.life, tenMinutes("w2", nothing)); err != nil {
+			n.Errorf("the next window: %v", err)
+		}
+		n.never("another hand")
+		n.shut(k)
+	})
+}
+
 // S12: while no way works, each is tried again, for ever.
 func TestWaysInTurn(t *testing.T) {
 	inNight(t, func(n *night) {

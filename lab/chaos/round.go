@@ -4,7 +4,6 @@ package chaos
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -293,8 +292,7 @@ func (r *round) judge(ctx context.Context) (verdict, error) {
 }
 
 // accused wants that nobody is said to have opened the port in a round in which nobody
-// did, and no agent lied. Where the second way was used, the first may not know yet what
-// was done by it, and what reads as open counts as open (S3).
+// did, and no agent lied.
 func (r *round) accused(ctx context.Context) error {
 	if len(r.hands)+len(r.renamed) > 0 || r.deceived {
 		return nil
@@ -303,16 +301,8 @@ func (r *round) accused(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var second bool
 	for _, e := range entries {
-		if r.site.clock.truly(e.Time).Before(r.began) {
-			continue
-		}
-		var seen struct{ By string }
-		if e.Kind == ledger.KindDoor && e.Detail != nil && json.Unmarshal(e.Detail, &seen) == nil {
-			second = second || seen.By == "core-cli"
-		}
-		if e.Kind == ledger.KindPatrol && e.To == "opened" && !second {
+		if e.Kind == ledger.KindPatrol && e.To == "opened" && !r.site.clock.truly(e.Time).Before(r.began) {
 			err = errors.Join(err, fmt.Errorf("entry %d accuses somebody of having opened the port: %s", e.Seq, e.Reason))
 		}
 	}
