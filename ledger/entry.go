@@ -27,11 +27,20 @@
 // ledger.late.jsonl). The next Open takes that file in before anything else, marks
 // its entries late and removes it; an entry that reached both is not doubled.
 //
+// # The tree
+//
+// Entries are the leaves of a Merkle tree; package proof says how. The hashes stand in
+// the transaction that holds the entry. [Ledger.Checkpoint] signs the tree's head: kept
+// somewhere else, it shows later whether anything before it was changed (S11). Triggers
+// and checks on opening are there against mistakes; against somebody who can write to
+// the file, and has the key, only a head that is kept elsewhere helps.
+//
 // # The file
 //
 // WAL with synchronous=FULL: what was acknowledged survives a power cut. Triggers
 // refuse UPDATE, DELETE and any Seq but the next, so numbers have no gap, also after
-// failed transactions. A damaged file is refused with [ErrDamaged], untouched.
+// failed transactions. A damaged file is refused with [ErrDamaged], untouched;
+// [SetAside] lets a new one begin in its place.
 // Readers never wait for the writer. One process writes, the one that holds the
 // site's lock; a second one would interleave its entries, but do no harm.
 package ledger

@@ -34,6 +34,22 @@ func Keep(path string, entries ...Entry) error {
 
 // keep adds entries at the end and makes them durable, as far as the disk lets it.
 func (f lateFile) keep(entries []Entry) (err error) {
+	lines, err := linesOf(entries)
+	if err != nil {
+		return fmt.Errorf("emergency file %s: %w", f, err)
+	}
+	file, err := os.OpenFile(string(f), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("emergency file: %w", err)
+	}
+	_, err = file.Write(lines)
+	if err = errors.Join(err, file.Sync(), file.Close(), syncDir(filepath.Dir(string(f)))); err != nil {
+		return fmt.Errorf("emergency file: %w", err)
+	}
+	return nil
+}
+
+func linesOf(entries []Entry) ([]byte, error) {
 	var lines bytes.Buffer
 	// An earlier write may have been cut short: begin on a line of one's own.
 	lines.WriteByte('\n')
@@ -41,18 +57,10 @@ func (f lateFile) keep(entries []Entry) (err error) {
 	enc.SetEscapeHTML(false) // the detail is to come back byte for byte
 	for _, e := range entries {
 		if err := enc.Encode(e); err != nil {
-			return fmt.Errorf("emergency file %s: %w", f, err)
+			return nil, err
 		}
 	}
-	file, err := os.OpenFile(string(f), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-	if err != nil {
-		return fmt.Errorf("emergency file: %w", err)
-	}
-	_, err = file.Write(lines.Bytes())
-	if err = errors.Join(err, file.Sync(), file.Close(), syncDir(filepath.Dir(string(f)))); err != nil {
-		return fmt.Errorf("emergency file: %w", err)
-	}
-	return nil
+	return lines.Bytes(), nil
 }
 
 // read returns the entries of the file, and whether there is a file. A line that is

@@ -14,6 +14,7 @@ import (
 
 	"airlock/ledger/proof"
 
+	"github.com/mattn/go-sqlite3"
 	"golang.org/x/mod/sumdb/tlog"
 )
 
@@ -298,10 +299,14 @@ func ends(ctx context.Context, tx *sql.Tx, path string, version int) error {
 	case version < 2:
 		return nil
 	}
-	if err := lastHang(ctx, tx, last); err != nil {
-		return damaged(path, err)
+	if err = lastHang(ctx, tx, last); err == nil {
+		return nil
 	}
-	return nil
+	var trouble sqlite3.Error
+	if ctx.Err() != nil || errors.As(err, &trouble) { // of the disk, or of who asks
+		return explain(path, err)
+	}
+	return damaged(path, err)
 }
 
 // lastHang compares entries, and the last head, with the tree.

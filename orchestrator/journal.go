@@ -21,6 +21,7 @@ type journal struct {
 	*ledger.Ledger
 	path    string
 	openErr error
+	aside   string // what became of a damaged ledger in whose place this one stands; "" for none
 
 	// With openErr, what was noted waits here until it is in the emergency file.
 	mu      sync.Mutex
@@ -32,14 +33,29 @@ type journal struct {
 
 // openJournal opens the ledger; key signs its heads, and is nil where there is none.
 func openJournal(ctx context.Context, path string, key note.Signer) *journal {
-	l, err := ledger.Open(ctx, path, ledger.Options{Signer: key})
-	j := &journal{Ledger: l, path: path, openErr: err}
-	if err != nil {
+	j := &journal{path: path}
+	j.Ledger, j.openErr = ledger.Open(ctx, path, ledger.Options{Signer: key})
+	if errors.Is(j.openErr, ledger.ErrDamaged) {
+		j.renew(ctx, key)
+	}
+	if j.openErr != nil {
 		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 		j.news, j.closing, j.closed = make(chan struct{}, 1), cancel, make(chan struct{})
 		go j.keep(ctx)
 	}
 	return j
+}
+
+// renew sets a damaged ledger aside and begins a new one. Until that stands, nothing can
+// be appended (S1).
+func (j *journal) renew(ctx context.Context, key note.Signer) {
+	moved, _, err := ledger.SetAside(j.path, j.openErr)
+	if err != nil {
+		j.openErr = errors.Join(j.openErr, err)
+		return
+	}
+	j.aside = fmt.Sprintf("%v; it is kept as %s", j.openErr, moved)
+	j.Ledger, j.openErr = ledger.Open(ctx, j.path, ledger.Options{Signer: key})
 }
 
 // Append returns once e is durable.

@@ -131,7 +131,8 @@ const keptAlarms = 50
 
 // Open takes the site and begins to read its doors. ErrBusy if somebody else has it.
 // A ledger that cannot be opened is an alarm and no error, since doors have to be shut
-// all the same (S2); then nothing is opened (S1).
+// all the same (S2); then nothing is opened (S1). One that is damaged is set aside, and a
+// new one begun in its place, which is an alarm as well.
 func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site, error) {
 	lock, err := takeLock(p.State)
 	if err != nil {
@@ -160,6 +161,9 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	})
 	if err := s.journal.openErr; err != nil {
 		s.alarm(Alarm{At: time.Now(), What: "the ledger cannot be opened, so no door will be", Why: err.Error()})
+	}
+	if aside := s.journal.aside; aside != "" {
+		s.alarm(Alarm{At: time.Now(), What: "the ledger was damaged, and a new one was begun; an inner door that it had to open again stays shut", Why: aside})
 	}
 	if keyErr != nil && !errors.Is(keyErr, fs.ErrNotExist) {
 		s.alarm(Alarm{At: time.Now(), What: "nothing vouches for the ledger any more, for its heads are not signed", Why: keyErr.Error()})

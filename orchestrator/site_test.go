@@ -754,6 +754,42 @@ func TestNoLedger(t *testing.T) {
 	}
 }
 
+// S1, S2, S11: a damaged ledger is kept and a new one begun, with an alarm; the doors are
+// shut meanwhile, and a window finds its ledger again.
+func TestDamagedLedger(t *testing.T) {
+	h := newHospital(t)
+	h.within(func(*Site) {}) // makes the ledger
+	file := filepath.Join(h.policy.State, ledgerFile)
+	damage := []byte("this was a ledger")
+	if err := os.WriteFile(file, damage, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.sw.Edit(3, func(p *snmpswitch.Port) { p.Up = true }); err != nil {
+		t.Fatal(err)
+	}
+	h.within(func(s *Site) {
+		if h.sw.Up(3) {
+			t.Error("the vault's port is up")
+		}
+		if _, err := s.Window(t.Context(), "secondary", byTest, silent); err != nil {
+			t.Errorf("a window with the new ledger: %v", err)
+		}
+	})
+	all := h.entries(ledger.Filter{})
+	if all[0].Kind != ledger.KindLedger || !slices.ContainsFunc(all, func(e ledger.Entry) bool {
+		return e.Kind == ledger.KindAlarm && strings.HasPrefix(e.Reason, "the ledger was damaged")
+	}) {
+		t.Errorf("the new ledger begins with %+v, or has no alarm", all[0])
+	}
+	kept, err := filepath.Glob(filepath.Join(h.policy.State, "ledger.damaged-*.db"))
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("kept: %v, %v", kept, err)
+	}
+	if data, err := os.ReadFile(kept[0]); err != nil || !bytes.Equal(data, damage) {
+		t.Errorf("the damaged ledger is %q now, %v", data, err)
+	}
+}
+
 // S2, S5: a ledger that does not open for a while holds up no door.
 func TestLedgerThatIsSlowToOpen(t *testing.T) {
 	h := newHospital(t)
