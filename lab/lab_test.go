@@ -74,7 +74,7 @@ func snmpset(t *testing.T, h *lab.Hospital, port string, value int) (string, err
 	if err != nil {
 		t.Fatal(index)
 	}
-	return on(t, h, lab.NAS, "", "snmpset", "-r", "0", "-t", "2", "-v3", "-l", "authPriv", "-u", lab.SNMPUser,
+	return on(t, h, lab.NAS, "", "snmpset", "-r", "4", "-t", "1", "-v3", "-l", "authPriv", "-u", lab.SNMPUser,
 		"-a", "SHA-256", "-A", lab.SNMPAuth, "-x", "AES", "-X", lab.SNMPPrivacy, "10.78.0.1",
 		".1.3.6.1.2.1.2.2.1.7."+strings.TrimSpace(index), "i", fmt.Sprint(value))
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -39,15 +40,25 @@ type measure struct {
 	take func(context.Context, *site, *rand.Rand) ([]time.Duration, error)
 }
 
-// Measure takes every figure so many times, in several hospitals at once, and prints
+// is reports whether the measure's name contains one of some words.
+func (m measure) is(words []string) bool {
+	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(strings.Join(m.what, "\n"), word) })
+}
+
+// Measure takes every figure, or those whose names contain one of Kinds, so many times, in several hospitals at once, and prints
 // each as it comes. All times are of the switch's port as the sampler saw it, from what
 // is named first; only what is proven is proven by the ledger's word.
 func Measure(ctx context.Context, o Options, times int) error {
+	only := o.Kinds
+	o.Kinds = nil
 	if _, err := o.settle(); err != nil {
 		return err
 	}
 	fmt.Fprintf(o.Log, "| from → to | times | median | worst |\n|---|---:|---:|---:|\n")
 	for _, m := range measures() {
+		if len(only) > 0 && !m.is(only) {
+			continue
+		}
 		figures, err := o.measure(ctx, m, times)
 		for _, f := range figures {
 			fmt.Fprintln(o.Log, f)
@@ -66,9 +77,6 @@ func (o *Options) measure(ctx context.Context, m measure, times int) ([]Figure, 
 	}
 	var mu sync.Mutex
 	lanes, ctx := errgroup.WithContext(ctx)
-	if m.rules.traps { // each takes more than a minute
-		times = min(times, 15)
-	}
 	left := make(chan int, times)
 	for i := range times {
 		left <- i

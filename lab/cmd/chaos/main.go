@@ -40,7 +40,7 @@ func command(ctx context.Context, args []string) error {
 	flags.IntVar(&o.Beside, "beside", 1, "how many `hospitals` are attacked at once")
 	flags.StringVar(&o.Name, "name", "", "begins the hospitals' names, so that several runs can go on beside each other")
 	figures := flags.Int("figures", 0, "strike nothing, but take every figure so many `times`")
-	kinds := flags.String("kinds", "", "only these `kinds`, with commas between them: "+strings.Join(chaos.Kinds(), ", "))
+	kinds := flags.String("kinds", "", "only these `kinds`, with commas between them, or with -figures only those whose names have these words: "+strings.Join(chaos.Kinds(), ", "))
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
