@@ -185,6 +185,14 @@ func TestWorstProblemComesFirst(t *testing.T) {
 	}
 }
 
+func TestSilentSIEMIsAWarning(t *testing.T) {
+	s := &told{status: night()}
+	s.status.Ledger.Syslog = &orchestrator.SyslogStatus{Failing: time.Now(), Error: "connection refused"}
+	if got := Problems(s.status); len(got) != 1 || got[0].Severity != Warning || !strings.Contains(got[0].Text, "connection refused") {
+		t.Errorf("problems %v", got)
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	s := &told{status: night()}
 	code, body := get(t, Handler(s), "GET", "/metrics")

@@ -33,7 +33,7 @@ func (p Problem) String() string {
 // where it belongs, a guard that is not heard of any more or that finds a door overdue, a ledger
 // that cannot be written, an RPO that is not met, and a window that failed, since the
 // next one may come too late; an inner door that keeps gatherings out is a warning, and
-// so is a guard that never was.
+// so are a guard that never was and a SIEM that takes no entries.
 func Problems(st orchestrator.Status) []Problem {
 	var all []Problem
 	add := func(s Severity, format string, args ...any) {
@@ -63,6 +63,9 @@ func Problems(st orchestrator.Status) []Problem {
 	}
 	if st.Ledger.Error != "" {
 		add(Critical, "ledger: %s", st.Ledger.Error)
+	}
+	if l := st.Ledger.Syslog; l != nil {
+		add(Warning, "the SIEM takes no entries since %s: %s", l.Failing.Format("2006-01-02 15:04"), l.Error)
 	}
 	for _, name := range slices.Sorted(maps.Keys(st.Vaults)) {
 		if w := st.Vaults[name].LastWindow; w != nil && w.Result != "done" {

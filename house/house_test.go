@@ -33,6 +33,7 @@ var rooms = map[string][]string{
 	"policies":            {},
 	"ledger":              {"ledger/proof"},
 	"ledger/proof":        {}, // what an auditor's laptop needs: no database, no cgo
+	"ledger/syslog":       {"ledger"},
 	"sshconn":             {},
 	"lease":               {},
 	"switchctl":           {},
@@ -40,7 +41,7 @@ var rooms = map[string][]string{
 	"vault":               {},
 	"repository":          {"collectors", "sshconn"},
 	"orchestrator/window": {},
-	"orchestrator":        {"orchestrator/window", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "policies", "lease"},
+	"orchestrator":        {"orchestrator/window", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "ledger/syslog", "policies", "lease"},
 	"console":             {"orchestrator", "ledger", "ledger/proof", "policies", "lease"},
 	"guard":               {"switchctl", "ledger", "policies", "lease"}, // not orchestrator, whose mistakes it is there to catch
 	"house":               {},

@@ -1,10 +1,11 @@
 #!/bin/sh
-# Installs the programs that the lab and the tests use: real Samba, OpenSSH, net-snmp
-# and FRR. Debian or Ubuntu, as root. Nothing that it installs is left running, now or
-# after the next start of the machine; what was there before is not touched.
+# Installs the programs that the lab and the tests use: real Samba, OpenSSH, net-snmp,
+# FRR, rsyslog and openssl. Debian or Ubuntu, as root. Nothing that it installs is left
+# running, now or after the next start of the machine; what was there before is not
+# touched.
 set -eu
 
-wanted="samba smbclient snmpd snmp frr openssh-server openssh-client iproute2 nftables netcat-openbsd iputils-ping"
+wanted="samba smbclient snmpd snmp frr openssh-server openssh-client iproute2 nftables netcat-openbsd iputils-ping rsyslog rsyslog-gnutls openssl"
 
 missing=
 for package in $wanted; do

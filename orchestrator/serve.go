@@ -44,6 +44,9 @@ func (s *Site) Serve(ctx context.Context) error {
 	if s.policy.Traps != nil && s.parts.Traps != nil {
 		runs.Go(func() { s.receive(ctx) })
 	}
+	if s.policy.Ledger.Syslog != nil && s.journal.openErr == nil {
+		runs.Go(func() { s.tell(ctx) })
+	}
 	runs.Go(func() {
 		every(ctx, lockWatch, func() { s.followLock(ctx) })
 	})

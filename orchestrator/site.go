@@ -27,6 +27,7 @@ import (
 
 	"airlock/collectors"
 	"airlock/ledger"
+	"airlock/ledger/syslog"
 	"airlock/orchestrator/window"
 	"airlock/policies"
 	"airlock/repository"
@@ -83,6 +84,7 @@ type Site struct {
 	slots   chan struct{}   // systems that are gathered at once
 	guards  guards
 	begun   time.Time
+	teller  *syslog.Forwarder // to the SIEM; nil unless serve runs with one
 
 	life   context.Context // of the doors
 	end    context.CancelFunc
@@ -370,6 +372,7 @@ func (s *Site) Close() error {
 		cancel()
 	}
 	s.journal.Note(ledger.Entry{Time: time.Now(), Kind: ledger.KindStop, Actor: s.options.Actor, Reason: "airlock " + s.options.Command})
+	s.tellRest()
 	return errors.Join(err, s.journal.close(), s.lock.Unlock())
 }
 

@@ -76,6 +76,14 @@ type LedgerStatus struct {
 	VerifiedAt *time.Time `json:"verified_at"`
 	Pending    int        `json:"pending"` // entries not durable yet (S2)
 	Error      string     `json:"error,omitempty"`
+	// Syslog is why the SIEM takes nothing, and since when, while it does not.
+	Syslog *SyslogStatus `json:"syslog,omitempty"`
+}
+
+// SyslogStatus is an outage of the SIEM's receiver. Nothing is lost meanwhile.
+type SyslogStatus struct {
+	Failing time.Time `json:"failing"`
+	Error   string    `json:"error"`
 }
 
 // Status tells how things stand. It waits for nothing that is being done, and for no
@@ -101,6 +109,11 @@ func (s *Site) Status(ctx context.Context) (Status, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.teller != nil {
+		if since, why := s.teller.State(); !since.IsZero() {
+			st.Ledger.Syslog = &SyslogStatus{Failing: since.In(st.Time.Location()), Error: why.Error()}
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(s.gathering)) {
 		st.Running = append(st.Running, s.gathering[name])
 	}

@@ -28,6 +28,9 @@ func (r *reader) check(p *Policy) {
 	r.addressAt("status.listen", &p.Status.Listen, 0)
 	r.checkGuard("guard", &p.Guard, p)
 	r.checkPatrol("patrol", &p.Patrol)
+	if p.Ledger.Syslog != nil {
+		r.checkSyslog("ledger.syslog", p.Ledger.Syslog)
+	}
 	r.store("repository", p.Repository.URL, &p.Repository.Access)
 	for _, name := range sorted(p.Switches) {
 		r.checkSwitch("switches."+name, p.Switches[name])
@@ -234,6 +237,32 @@ func (r *reader) checkTraps(at string, t *Traps, p *Policy) {
 	}
 	if len(p.Switches) > 0 && len(p.TrapSenders()) == 0 {
 		r.add(r.keySpot(at), "no switch has credentials by which its traps could be known", "give one below traps.switches: its name, and below that snmp")
+	}
+}
+
+func (r *reader) checkSyslog(at string, s *Syslog) {
+	s.CA = r.absolute(at+".ca", s.CA)
+	if !r.given(at + ".facility") {
+		s.Facility = "local0"
+	}
+	if !r.given(at + ".alarm_after") {
+		s.AlarmAfter = Duration(15 * time.Minute)
+	} else if after := time.Duration(s.AlarmAfter); after > 0 && after < time.Minute {
+		r.add(r.value(at+".alarm_after"), "alarm_after is less than 1m", "write 15m, or leave the key out; a receiver that is restarted is no outage")
+	}
+	network, address := s.Receiver()
+	port := map[string]int{"udp": 514, "tcp": 514, "tls": 6514}[network]
+	switch full, err := readAddress(address, port); {
+	case s.URL == "": // reported
+	case port == 0:
+		r.add(r.value(at+".url"), "url is not the address of a syslog receiver", "write tls://HOST:6514, tcp://HOST:514 or udp://HOST:514")
+	case err != nil:
+		r.refused(at+".url", r.value(at+".url"), err)
+	default:
+		s.URL = network + "://" + full
+	}
+	if port != 0 && network != "tls" && s.CA != "" {
+		r.add(r.value(at+".ca"), "ca has no use without tls", "leave it out, or write url: \"tls://HOST:6514\"")
 	}
 }
 

@@ -12,7 +12,10 @@
 // what a mistake proposes to write, and the comments are the schema's descriptions.
 package policies
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Policy is one site's policy file.
 type Policy struct {
@@ -23,6 +26,7 @@ type Policy struct {
 	Guard      Guard              `yaml:"guard" example:"{interval: 5s, lease_ttl: 15s}"`
 	Patrol     Patrol             `yaml:"patrol" example:"{every: 1m, misses: 3}"`
 	Traps      *Traps             `yaml:"traps" example:"{listen: \"0.0.0.0:162\"}"`
+	Ledger     Ledger             `yaml:"ledger" example:"{syslog: {url: \"tls://siem.example.org:6514\", ca: /etc/airlock/siem-ca.pem}}"`
 	Repository Repository         `yaml:"repository" jsonschema:"required" example:"{url: file:///mnt/nas/airlock, passphrase: {file: /etc/airlock/secrets/repository}}"`
 	Switches   map[string]*Switch `yaml:"switches"`
 	Doors      map[string]*Door   `yaml:"doors"`
@@ -80,6 +84,26 @@ type Traps struct {
 type TrapSender struct {
 	From string `yaml:"from" example:"10.78.0.1"` // the host that they come from; default that of the switch's address
 	SNMP *SNMP  `yaml:"snmp" example:"{user: traps, auth: SHA-256, auth_password: {file: /etc/airlock/secrets/traps_auth}, privacy: AES, privacy_password: {file: /etc/airlock/secrets/traps_priv}}"`
+}
+
+// Ledger says who besides airlock is told what the ledger holds.
+type Ledger struct {
+	Syslog *Syslog `yaml:"syslog" example:"{url: \"tls://siem.example.org:6514\", ca: /etc/airlock/siem-ca.pem}"`
+}
+
+// Syslog is where serve sends every entry of the ledger, for the hospital's SIEM.
+type Syslog struct {
+	URL      string `yaml:"url" jsonschema:"required" example:"\"tls://siem.example.org:6514\""`                                                                                                                             // udp, tcp or tls; port 514, for tls 6514, if none is given
+	CA       string `yaml:"ca" example:"/etc/airlock/siem-ca.pem"`                                                                                                                                                           // for tls: a PEM file of the authorities to believe; default the system's
+	Facility string `yaml:"facility" jsonschema:"enum=user,enum=daemon,enum=auth,enum=authpriv,enum=audit,enum=local0,enum=local1,enum=local2,enum=local3,enum=local4,enum=local5,enum=local6,enum=local7" example:"local0"` // default local0
+	// An outage of the receiver is an alarm after so long; default 15m.
+	AlarmAfter Duration `yaml:"alarm_after" example:"15m"`
+}
+
+// Receiver is the URL's network, udp, tcp or tls, and its host:port.
+func (s Syslog) Receiver() (network, address string) {
+	network, address, _ = strings.Cut(s.URL, "://")
+	return network, address
 }
 
 // Repository is the primary.
