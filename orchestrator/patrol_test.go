@@ -183,7 +183,7 @@ func TestPatrolKnowsOurOwnWindows(t *testing.T) {
 				if r.Row.Index != 3 {
 					return nil
 				}
-				if r.At.Sub(stale.At) > 15*time.Second {
+				if r.At.Sub(stale.At) > 25*time.Second {
 					stale = *r
 				}
 				r.InOctets = stale.InOctets
@@ -250,6 +250,10 @@ func TestPatrolAfterAnAbsence(t *testing.T) {
 			n.byHand(3, time.Minute)
 			*r = recalled{side: window.Vault, index: 3, touched: true}
 		}, "", 0},
+		"our own window was cut, and the port is open": {func(n *night, r *recalled) {
+			n.sw.move(3, true)
+			*r = recalled{side: window.Vault, index: 3, touched: true}
+		}, "", 0},
 		"the switch restarted": {func(n *night, _ *recalled) {
 			n.byHand(3, time.Minute)
 			n.sw.restarted, n.sw.row(3).LastChange, n.sw.octets = time.Now(), 0, 0
@@ -273,7 +277,9 @@ func TestPatrolAfterAnAbsence(t *testing.T) {
 					if all := n.noted(wasOpened); len(all) > 0 {
 						n.Errorf("found was %+v", all)
 					}
-					n.never("ALARM")
+					if !strings.Contains(name, "is open") { // which the machine says
+						n.never("ALARM")
+					}
 				} else if d := n.opened(); !strings.Contains(strings.Join(d.Differs, ", "), c.differs) || d.OpenAtMost < c.least.Seconds() || d.OpenAtMost > 62*60 {
 					n.Errorf("the evidence is %+v, want %s", d, c.differs)
 				}
@@ -299,6 +305,7 @@ func TestReadingsCompared(t *testing.T) {
 		"of an agent whose clock is slow": {is: func(r *switchctl.Reading) { r.Uptime -= 4 * time.Second }},
 		"of an agent whose clock is fast": {is: func(r *switchctl.Reading) { r.Uptime += time.Hour }},
 		"uptime wrapped":                  {was: func(r *switchctl.Reading) { r.Uptime = wrap - 10*time.Second }, is: func(r *switchctl.Reading) { r.Uptime = 50 * time.Second }},
+		"uptime wrapped, of a fast clock": {was: func(r *switchctl.Reading) { r.Uptime = wrap - 10*time.Second }, is: func(r *switchctl.Reading) { r.Uptime = 52 * time.Second }},
 		"restarted": {is: func(r *switchctl.Reading) {
 			r.Uptime, r.Row.LastChange, r.InOctets, r.OutOctets = 20*time.Second, 0, 0, 0
 		}, again: true},
