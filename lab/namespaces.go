@@ -43,7 +43,7 @@ func (h *Hospital) removeNamespace(ctx context.Context, host Host) error {
 // process is a process in a namespace.
 type process struct {
 	pid int
-	exe string // the base name of its program
+	exe string // the base name of its program; "" of one that is ending
 }
 
 // processes lists a namespace's processes, save this one. They are known by the
@@ -69,8 +69,11 @@ func processes(namespace string) ([]process, error) {
 		}
 		var is syscall.Stat_t // fails for a process that has just ended
 		if syscall.Stat(fmt.Sprintf("/proc/%d/ns/net", pid), &is) == nil && is.Dev == want.Dev && is.Ino == want.Ino {
-			exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
-			found = append(found, process{pid, filepath.Base(exe)})
+			exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+			if err == nil {
+				exe = filepath.Base(exe)
+			}
+			found = append(found, process{pid, exe})
 		}
 	}
 	return found, nil
@@ -86,6 +89,10 @@ func kill(ctx context.Context, namespace string, which func(process) bool) error
 		}
 		none := true
 		for _, p := range all {
+			if p.exe == "" { // it is ending, and has its sockets still
+				none = false
+				continue
+			}
 			if which == nil || which(p) {
 				none = false
 				if err := syscall.Kill(p.pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
