@@ -2,9 +2,11 @@
 // those who may give them.
 //
 // Everybody who reaches the address that the policy names may read: GET /v1/status
-// (JSON), /healthz and /metrics (Prometheus), and /v1/leases?nonce=…, by which a guard
-// on another machine learns what the executor allows. Orders are taken on a socket in the state
-// folder, which only its owner can open. Reading waits for nothing that is being done.
+// (JSON), /healthz and /metrics (Prometheus), /v1/leases?nonce=…, by which a guard
+// on another machine learns what the executor allows, and /v1/ledger/head and
+// /v1/ledger/proof?from=&to=, by which whoever keeps the ledger's signed heads holds it
+// to them. Orders are taken on a socket in the state folder, which only its owner can
+// open. Reading waits for nothing that is being done.
 package console
 
 import (
@@ -64,6 +66,9 @@ func Handler(source Source) http.Handler {
 	})
 	if lessor, ok := source.(Lessor); ok {
 		mux.HandleFunc("GET /v1/leases", func(w http.ResponseWriter, r *http.Request) { leases(w, r, lessor) })
+	}
+	if prover, ok := source.(Prover); ok {
+		serveProofs(mux, prover)
 	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.HTTPErrorOnError}))
 	return mux

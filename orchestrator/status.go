@@ -72,7 +72,8 @@ type VaultStatus struct {
 // LedgerStatus is the state of the log.
 type LedgerStatus struct {
 	Entries    int64      `json:"entries"`
-	Root       string     `json:"root"`
+	Root       string     `json:"root"`           // of the tree over the entries, in base64
+	Head       string     `json:"head,omitempty"` // the newest signed one, a note
 	VerifiedAt *time.Time `json:"verified_at"`
 	Pending    int        `json:"pending"` // entries not durable yet (S2)
 	Error      string     `json:"error,omitempty"`
@@ -192,9 +193,7 @@ func observe(ctx context.Context, p policies.Policy, r *ledger.Reader) (Status, 
 	if r == nil {
 		return st, nil
 	}
-	var err error
-	st.Ledger.Entries, err = r.Count(ctx)
-	return st, err
+	return st, st.Ledger.describe(ctx, r)
 }
 
 func (s *SystemStatus) recall(ctx context.Context, r *ledger.Reader, name string, system *policies.System, now time.Time) error {
