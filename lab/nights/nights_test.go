@@ -7,11 +7,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -45,8 +48,14 @@ func build(dir, name, pkg string) func() (string, error) {
 }
 
 func TestMain(m *testing.M) {
+	flag.Parse()
 	os.Exit(func() int {
-		var err error
+		// Hospitals mostly wait: more of them than there are processors.
+		err := flag.Set("test.parallel", strconv.Itoa(2*runtime.NumCPU()))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 		if binaries, err = os.MkdirTemp("", "airlock-nights-"); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
