@@ -34,6 +34,7 @@ var rooms = map[string][]string{
 	"ledger":              {"ledger/proof"},
 	"ledger/proof":        {}, // what an auditor's laptop needs: no database, no cgo
 	"ledger/syslog":       {"ledger"},
+	"ledger/stamp":        {"ledger/proof"},
 	"sshconn":             {},
 	"lease":               {},
 	"switchctl":           {},
@@ -41,7 +42,7 @@ var rooms = map[string][]string{
 	"vault":               {},
 	"repository":          {"collectors", "sshconn"},
 	"orchestrator/window": {},
-	"orchestrator":        {"orchestrator/window", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "ledger/syslog", "policies", "lease"},
+	"orchestrator":        {"orchestrator/window", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "policies", "lease"},
 	"console":             {"orchestrator", "ledger", "ledger/proof", "policies", "lease"},
 	"guard":               {"switchctl", "ledger", "policies", "lease"}, // not orchestrator, whose mistakes it is there to catch
 	"house":               {},

@@ -102,6 +102,16 @@ CREATE TABLE head (
 ) STRICT;
 
 ` + appendOnly("tree", "seq") + appendOnly("span", "number") + appendOnly("head", "number"), fill: hangAll},
+
+		// 3: time-stamps of heads by an authority outside.
+		{schema: `CREATE TABLE stamp (
+	number INTEGER PRIMARY KEY,
+	at     INTEGER NOT NULL,
+	note   TEXT NOT NULL,
+	token  BLOB NOT NULL
+) STRICT;
+
+` + appendOnly("stamp", "number")},
 	}
 }
 

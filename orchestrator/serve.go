@@ -47,6 +47,9 @@ func (s *Site) Serve(ctx context.Context) error {
 	if s.policy.Ledger.Syslog != nil && s.journal.openErr == nil {
 		runs.Go(func() { s.tell(ctx) })
 	}
+	if s.policy.Ledger.Timestamps != nil && s.journal.openErr == nil {
+		runs.Go(func() { s.stampHeads(ctx, *s.policy.Ledger.Timestamps) })
+	}
 	runs.Go(func() {
 		every(ctx, lockWatch, func() { s.followLock(ctx) })
 	})

@@ -31,6 +31,9 @@ func (r *reader) check(p *Policy) {
 	if p.Ledger.Syslog != nil {
 		r.checkSyslog("ledger.syslog", p.Ledger.Syslog)
 	}
+	if p.Ledger.Timestamps != nil {
+		r.checkTimestamps("ledger.timestamps", p.Ledger.Timestamps)
+	}
 	r.store("repository", p.Repository.URL, &p.Repository.Access)
 	for _, name := range sorted(p.Switches) {
 		r.checkSwitch("switches."+name, p.Switches[name])
@@ -263,6 +266,18 @@ func (r *reader) checkSyslog(at string, s *Syslog) {
 	}
 	if port != 0 && network != "tls" && s.CA != "" {
 		r.add(r.value(at+".ca"), "ca has no use without tls", "leave it out, or write url: \"tls://HOST:6514\"")
+	}
+}
+
+func (r *reader) checkTimestamps(at string, t *Timestamps) {
+	t.CA = r.absolute(at+".ca", t.CA)
+	if !r.given(at + ".every") {
+		t.Every = Duration(24 * time.Hour)
+	} else if every := time.Duration(t.Every); every > 0 && (every < time.Hour || every > 30*24*time.Hour) {
+		r.add(r.value(at+".every"), "every is not between 1h and 30d", "write 24h, or leave the key out")
+	}
+	if u, err := url.Parse(t.URL); t.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "") {
+		r.add(r.value(at+".url"), "url is not the address of a time-stamp authority", "write http://HOST/PATH or https://HOST/PATH, without a user, a password or a ?")
 	}
 }
 

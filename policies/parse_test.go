@@ -132,6 +132,7 @@ func TestDefaults(t *testing.T) {
 		{"traps with their own user", p.TrapSenders()["core-cli"].From + " " + p.TrapSenders()["core-cli"].SNMP.User, "10.78.0.254 traps"},
 		{"syslog", *p.Ledger.Syslog, policies.Syslog{URL: "tls://siem.example.org:6514", CA: "/etc/airlock/siem-ca.pem", Facility: "local3", AlarmAfter: policies.Duration(30 * time.Minute)}},
 		{"no syslog", mustParse(t, "../examples/airlock.yaml").Ledger.Syslog, (*policies.Syslog)(nil)},
+		{"time-stamps", *p.Ledger.Timestamps, policies.Timestamps{URL: "http://tsa.example.org/rfc3161", CA: "/etc/airlock/tsa-ca.pem", Every: policies.Duration(12 * time.Hour)}},
 		{"guard's interval", p.Guard.Interval, policies.Duration(2 * time.Second)},
 		{"guard's own way", p.Guard.Switches["core-cli"].Address, "10.78.0.1:22"},
 		{"fallback's port", p.Doors["vault-door"].FallbackPort.Name, "swp3"},

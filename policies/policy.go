@@ -88,7 +88,16 @@ type TrapSender struct {
 
 // Ledger says who besides airlock is told what the ledger holds.
 type Ledger struct {
-	Syslog *Syslog `yaml:"syslog" example:"{url: \"tls://siem.example.org:6514\", ca: /etc/airlock/siem-ca.pem}"`
+	Syslog     *Syslog     `yaml:"syslog" example:"{url: \"tls://siem.example.org:6514\", ca: /etc/airlock/siem-ca.pem}"`
+	Timestamps *Timestamps `yaml:"timestamps" example:"{url: \"http://tsa.example.org\", ca: /etc/airlock/tsa-ca.pem}"`
+}
+
+// Timestamps are how serve has heads of the ledger stamped by an authority outside
+// (RFC 3161).
+type Timestamps struct {
+	URL   string   `yaml:"url" jsonschema:"required" example:"\"http://tsa.example.org\""` // http or https
+	CA    string   `yaml:"ca" jsonschema:"required" example:"/etc/airlock/tsa-ca.pem"`     // a PEM file of the authorities to believe
+	Every Duration `yaml:"every" example:"24h"`                                            // default 24h, 1h to 30d
 }
 
 // Syslog is where serve sends every entry of the ledger, for the hospital's SIEM.

@@ -33,7 +33,7 @@ const (
 	KindLock    Kind = "lock"    // a lockdown began; every door is shut and none is opened
 	KindRelease Kind = "release" // a lockdown ended, or somebody tried in vain to end it
 	KindClock   Kind = "clock"   // the wall clock was stepped
-	KindLedger  Kind = "ledger"  // this ledger stands in the place of a damaged one
+	KindLedger  Kind = "ledger"  // this ledger stands in the place of a damaged one, or a head of it was stamped (To "stamped")
 )
 
 // Kinds lists the kinds of entries.

@@ -1,0 +1,160 @@
+package orchestrator
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/pem"
+	"io"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"airlock/ledger"
+	"airlock/ledger/stamp"
+	"airlock/policies"
+
+	"github.com/digitorus/timestamp"
+	"golang.org/x/mod/sumdb/note"
+)
+
+// stampAuthority answers what it is asked, and gives the file of its certificate.
+func stampAuthority(t *testing.T) (url, ca string) {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca = filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		asked, err := timestamp.ParseRequest(query)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		answer, err := (&timestamp.Timestamp{
+			HashAlgorithm: asked.HashAlgorithm, HashedMessage: asked.HashedMessage, Nonce: asked.Nonce, Time: time.Now(), Policy: asn1.ObjectIdentifier{1, 2, 3}, AddTSACertificate: true,
+		}).CreateResponseWithOpts(signer, key, crypto.SHA256)
+		if err != nil {
+			t.Error(err)
+		}
+		w.Write(answer)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, ca
+}
+
+// Serve has the ledger's head stamped at once if it never was, and not again before the
+// next is due.
+func TestHeadsAreStamped(t *testing.T) {
+	h := newHospital(t)
+	private, public, err := note.GenerateKey(nil, h.policy.Site)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := filepath.Join(h.policy.State, "keys")
+	if err := os.MkdirAll(keys, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"site.key": private, "site.pub": public} {
+		if err := os.WriteFile(filepath.Join(keys, name), []byte(text+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	url, ca := stampAuthority(t)
+	h.policy.Ledger.Timestamps = &policies.Timestamps{URL: url, CA: ca, Every: policies.Duration(24 * time.Hour)}
+	serve := func(until ledger.Filter) {
+		h.within(func(s *Site) {
+			ctx, cancel := context.WithCancel(t.Context())
+			served := make(chan error, 1)
+			go func() { served <- s.Serve(ctx) }()
+			for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+				if _, ok := s.journal.last(ctx, until); ok {
+					break
+				}
+				if time.Since(began) > 30*time.Second {
+					t.Error("no head was stamped")
+					break
+				}
+			}
+			cancel()
+			<-served
+		})
+	}
+	serve(ledger.Filter{Kind: ledger.KindLedger, To: stamped})
+	serve(ledger.Filter{Kind: ledger.KindStart})
+	if t.Failed() {
+		return
+	}
+	r, err := OpenLedger(t.Context(), h.policy.State)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	all, err := r.Stamps(t.Context())
+	if err != nil || len(all) != 1 {
+		t.Fatalf("%d time-stamps, %v", len(all), err)
+	}
+	roots, err := stamp.Authorities(ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at, err := stamp.Check(all[0].Token, all[0].Head, roots); err != nil || !at.Equal(all[0].At) {
+		t.Errorf("the token says %v, %v; kept is %v", at, err, all[0].At)
+	}
+	if err := r.Against(t.Context(), all[0].Head); err != nil {
+		t.Error(err)
+	}
+}
+
+// An authority that cannot be asked costs nothing but a line in the log, until it is
+// missing for too long.
+func TestAuthorityIsAway(t *testing.T) {
+	h := newHospital(t)
+	h.policy.Ledger.Timestamps = &policies.Timestamps{URL: "http://127.0.0.1:1", CA: filepath.Join(h.dir, "none.pem"), Every: policies.Duration(time.Hour)}
+	h.within(func(s *Site) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		s.begun = time.Now().Add(-3 * time.Hour)
+		done := make(chan struct{})
+		go func() {
+			s.stampHeads(ctx, *h.policy.Ledger.Timestamps)
+			close(done)
+		}()
+		for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+			if e, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindAlarm}); ok && strings.Contains(e.Reason, "time-stamped") {
+				break
+			}
+			if time.Since(began) > 30*time.Second {
+				t.Error("no alarm")
+				break
+			}
+		}
+		cancel()
+		<-done
+	})
+}
