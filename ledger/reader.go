@@ -114,15 +114,11 @@ func (r *Reader) Entries(ctx context.Context, f Filter) iter.Seq2[Entry, error] 
 	}
 }
 
-// Check examines the whole file: its structure, its indexes and its numbers. It
-// reads all of it, at some hundred thousand entries a second.
+// Check examines the file: its structure, its indexes and its numbers. It reads all of
+// it, at some hundred thousand entries a second. What an entry says is Verify's business.
 func (r *Reader) Check(ctx context.Context) error {
-	var finding string
-	if err := r.db.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&finding); err != nil {
-		return explain(r.path, err)
-	}
-	if finding != "ok" {
-		return damaged(r.path, errors.New(finding))
+	if err := r.integrity(ctx); err != nil {
+		return err
 	}
 	var gaps int64
 	if err := r.db.QueryRowContext(ctx, "SELECT ifnull(max(seq), 0) - count(*) FROM entry").Scan(&gaps); err != nil {
@@ -228,16 +224,22 @@ func collect(rows *sql.Rows) ([]Entry, error) {
 	var entries []Entry
 	for rows.Next() {
 		var e Entry
-		var happened, recorded int64
-		var detail []byte
-		if err := rows.Scan(&e.Seq, &happened, &recorded, &e.Late, &e.Kind, &e.Actor, &e.Reason,
-			&e.Door, &e.Window, &e.System, &e.Vault, &e.From, &e.To, &detail,
-			&e.Version, &e.Run, &e.Mono, &e.Clock, &e.ClockError); err != nil {
+		if err := scan(rows, &e); err != nil {
 			return nil, errors.Join(err, rows.Close())
 		}
-		e.Time, e.Recorded = time.Unix(0, happened).UTC(), time.Unix(0, recorded).UTC()
-		e.Detail = json.RawMessage(detail)
 		entries = append(entries, e)
 	}
 	return entries, errors.Join(rows.Err(), rows.Close())
+}
+
+// scan reads a row into e, and what stands behind its columns into more.
+func scan(rows *sql.Rows, e *Entry, more ...any) error {
+	var happened, recorded int64
+	var detail []byte
+	err := rows.Scan(append([]any{&e.Seq, &happened, &recorded, &e.Late, &e.Kind, &e.Actor, &e.Reason,
+		&e.Door, &e.Window, &e.System, &e.Vault, &e.From, &e.To, &detail,
+		&e.Version, &e.Run, &e.Mono, &e.Clock, &e.ClockError}, more...)...)
+	e.Time, e.Recorded = time.Unix(0, happened).UTC(), time.Unix(0, recorded).UTC()
+	e.Detail = json.RawMessage(detail)
+	return err
 }

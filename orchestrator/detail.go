@@ -10,6 +10,7 @@ import (
 
 // doorDetail is the evidence beside a change of a door's state.
 type doorDetail struct {
+	Side     string         `json:"side,omitempty"` // "inner" of a door on the departments' side
 	Reading  *readingDetail `json:"reading,omitempty"`
 	By       string         `json:"by,omitempty"`    // the switch's name in the policy file, where the door has several ways
 	Probe    string         `json:"probe,omitempty"` // silent, answers, pending

@@ -558,6 +558,9 @@ func (k *keeper) intended(a answered) {
 // nothing could be.
 func (k *keeper) evidence(a window.Moved) json.RawMessage {
 	d := sightDetail(k.seen[a.Side])
+	if a.Side == window.Inner {
+		d.Side = a.Side.String()
+	}
 	if a.Side == window.Vault && a.To == window.Shut {
 		d.Exposure = k.passage.Exposure().Seconds()
 	}

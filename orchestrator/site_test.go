@@ -48,8 +48,9 @@ type hospital struct {
 	parts  Parts
 	log    bytes.Buffer // of the executor; read it after Close
 
-	mu    sync.Mutex
-	moves []string // of the ports, as they went
+	mu         sync.Mutex
+	moves      []string // of the ports, as they went
+	toldByTest bool     // some of the ledger is the test's own story
 }
 
 const airlockYAML = `
@@ -215,7 +216,7 @@ func (h *hospital) open() *Site {
 	return s
 }
 
-// within opens the site, runs f, and closes the site.
+// within opens the site, runs f, and closes the site, whose ledger is then audited.
 func (h *hospital) within(f func(*Site)) {
 	h.Helper()
 	s := h.open()
@@ -223,11 +224,30 @@ func (h *hospital) within(f func(*Site)) {
 		if err := s.Close(); err != nil {
 			h.Error(err)
 		}
+		h.audit()
 	}()
 	if err := s.Settle(h.Context()); err != nil {
 		h.Fatal(err)
 	}
 	f(s)
+}
+
+// audit holds what the ledger tells to what can have happened.
+func (h *hospital) audit() {
+	h.Helper()
+	r, err := OpenLedger(h.Context(), h.policy.State)
+	if err != nil || r == nil || h.toldByTest {
+		return
+	}
+	report, err := r.Verify(h.Context(), nil, nil, nil)
+	if err := errors.Join(err, r.Close()); err != nil {
+		h.Error(err)
+	}
+	for _, f := range report.Findings {
+		if f.Grave {
+			h.Error(f)
+		}
+	}
 }
 
 // entries are the ledger's, once the site is closed.
@@ -251,6 +271,7 @@ func (h *hospital) entries(f ledger.Filter) []ledger.Entry {
 // died leaves the ledger as a process that was killed in a window leaves it.
 func (h *hospital) died(entries ...ledger.Entry) {
 	h.Helper()
+	h.toldByTest = true
 	l, err := ledger.Open(h.Context(), filepath.Join(h.policy.State, ledgerFile), ledger.Options{})
 	if err != nil {
 		h.Fatal(err)

@@ -1,0 +1,359 @@
+package proof
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/sync/errgroup"
+)
+
+// Finding is something that an audit found.
+type Finding struct {
+	Seq   int64  `json:"seq,omitempty"` // the entry that it is about; 0: the ledger as a whole
+	Rule  string `json:"rule"`          // what was not kept: form, number, tree, head, time, door, window, exposure, …
+	Grave bool   `json:"grave"`         // the ledger does not prove what it should; otherwise it is a person's to explain
+	Text  string `json:"text"`
+}
+
+// String is the finding as a line.
+func (f Finding) String() string {
+	where := "the ledger"
+	if f.Seq > 0 {
+		where = fmt.Sprintf("entry %d", f.Seq)
+	}
+	return fmt.Sprintf("%s: %s: %s", where, f.Rule, f.Text)
+}
+
+// MostFindings is how many findings a Report lists; the others are only counted.
+const MostFindings = 1000
+
+// Report is what an audit came to.
+type Report struct {
+	Entries  int64          `json:"entries"`
+	First    time.Time      `json:"first,omitzero"` // when the first entry was recorded
+	Last     time.Time      `json:"last,omitzero"`
+	Root     Hash           `json:"root"` // of the whole tree
+	Kinds    map[Kind]int64 `json:"kinds"`
+	Heads    int            `json:"heads"`   // that are signed, and fit
+	Signed   int64          `json:"signed"`  // entries under the last of them
+	Outside  int64          `json:"outside"` // entries under the last head kept elsewhere that fits
+	Windows  int64          `json:"windows"`
+	Openings int64          `json:"openings"`
+	// Exposure is the sum over all openings; of those whose end an executor did not
+	// live to see, the time up to the proof of closure.
+	Exposure time.Duration `json:"exposure_ns"`
+	Findings []Finding     `json:"findings"`
+	More     int           `json:"more,omitempty"`  // findings that are not listed
+	Grave    int           `json:"grave,omitempty"` // findings that are, of all
+}
+
+// Sound reports whether nothing grave was found.
+func (r Report) Sound() bool { return r.Grave == 0 }
+
+// Audit judges a ledger, entry by entry: the form, the tree, the heads, and whether
+// what the entries tell can have happened. The zero Audit is not usable.
+type Audit struct {
+	keys    []note.Verifier
+	outside []Head // by size
+	report  Report
+	edge    Edge
+	next    int64 // the number that the next entry should have
+	gap     bool  // it did not, so that nothing above the leaves can fit
+	fits    int64 // size of the last head that fitted
+	clocks  clocks
+	story   story
+}
+
+// NewAudit begins an audit. Heads have to be signed by one of keys; outside are heads
+// that were kept elsewhere, whose signatures the caller has checked.
+func NewAudit(keys []note.Verifier, outside ...Head) *Audit {
+	a := &Audit{keys: keys, outside: slices.Clone(outside), report: Report{Kinds: map[Kind]int64{}, Findings: []Finding{}}}
+	slices.SortFunc(a.outside, func(x, y Head) int { return cmp.Compare(x.Size, y.Size) })
+	a.story = newStory(a.found)
+	a.clocks.found = a.found
+	a.compareOutside()
+	return a
+}
+
+// Item is a part of a ledger, made ready for an audit.
+type Item struct {
+	entry    Entry
+	leaf     Hash
+	evidence *evidence
+	stored   []byte // the entry's row of hashes in the ledger, if hasRow
+	hasRow   bool
+	head     []byte // instead of an entry
+	bad      error  // what stands in an entry's place is none
+	fault    error  // nothing could be read
+}
+
+// ItemOfLeaf is an entry by its canonical form. What is none, is found.
+func ItemOfLeaf(leaf []byte) Item {
+	e, err := ParseLeaf(leaf)
+	return Item{entry: e, bad: err, leaf: LeafHash(leaf), evidence: evidenceOf(&e)}
+}
+
+// ItemOfEntry is an entry, with the hashes that are stored with it.
+func ItemOfEntry(e Entry, stored []byte) Item {
+	leaf, err := AppendLeaf(nil, &e)
+	return Item{entry: e, bad: err, leaf: LeafHash(leaf), evidence: evidenceOf(&e), stored: bytes.Clone(stored), hasRow: true}
+}
+
+// ItemOfHead is a signed head. It belongs after the last entry that it is about.
+func ItemOfHead(signed []byte) Item { return Item{head: signed} }
+
+// ItemBad is an entry that could not be read, and why.
+func ItemBad(seq int64, why error) Item { return Item{entry: Entry{Seq: seq}, bad: why} }
+
+// ItemFault ends the audit with an error.
+func ItemFault(err error) Item { return Item{fault: err} }
+
+// Run judges what source yields. Each part of it is a function that makes some items
+// ready; they are called beside one another, and judged in their order. progress, which
+// may be nil, is told how many entries were judged. An error is the source's or ctx's;
+// what is wrong with the ledger is no error but a finding.
+func (a *Audit) Run(ctx context.Context, source iter.Seq2[func() []Item, error], progress func(entries int64)) error {
+	type job struct {
+		ready func() []Item
+		items chan []Item
+	}
+	hands := min(runtime.GOMAXPROCS(0), 8)
+	jobs, order := make(chan job), make(chan job, hands+2)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer close(jobs)
+		defer close(order)
+		for ready, err := range source {
+			if err != nil {
+				return err
+			}
+			j := job{ready, make(chan []Item, 1)}
+			for _, to := range []chan job{order, jobs} {
+				select {
+				case to <- j:
+				case <-ctx.Done():
+					return context.Cause(ctx)
+				}
+			}
+		}
+		return nil
+	})
+	for range hands {
+		g.Go(func() error {
+			for j := range jobs {
+				j.items <- j.ready()
+			}
+			return nil
+		})
+	}
+	g.Go(func() error {
+		for j := range order {
+			select {
+			case items := <-j.items:
+				for i := range items {
+					if err := a.take(&items[i]); err != nil {
+						return err
+					}
+				}
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			if progress != nil {
+				progress(a.report.Entries)
+			}
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+func (a *Audit) take(i *Item) error {
+	switch {
+	case i.fault != nil:
+		return i.fault
+	case i.head != nil:
+		a.head(i.head)
+	default:
+		a.entry(i)
+	}
+	return nil
+}
+
+func (a *Audit) found(seq int64, grave bool, rule, format string, args ...any) {
+	if grave {
+		a.report.Grave++
+	}
+	if len(a.report.Findings) == MostFindings {
+		a.report.More++
+		return
+	}
+	a.report.Findings = append(a.report.Findings, Finding{Seq: seq, Rule: rule, Grave: grave, Text: fmt.Sprintf(format, args...)})
+}
+
+func (a *Audit) entry(i *Item) {
+	e := &i.entry
+	a.report.Entries++
+	switch a.next++; {
+	case i.bad != nil:
+		e.Seq = max(e.Seq, a.next)
+		a.found(e.Seq, true, "form", "%s", clip(i.bad.Error()))
+	case e.Seq != a.next:
+		a.found(e.Seq, true, "number", "it stands where entry %d belongs", a.next)
+		a.next, a.gap = e.Seq, true
+	}
+	a.hang(i)
+	a.compareOutside()
+	if i.bad != nil {
+		return
+	}
+	kind := e.Kind
+	if !kind.Known() { // of a newer airlock; they may be many
+		kind = "others"
+	}
+	if a.report.Kinds[kind]++; a.report.First.IsZero() {
+		a.report.First = e.Recorded
+	}
+	a.report.Last = e.Recorded
+	a.clocks.take(e)
+	a.story.take(e, i.evidence)
+}
+
+// hang adds the entry to the tree, and compares it with the hashes that are stored.
+func (a *Audit) hang(i *Item) {
+	hashes := a.edge.Add(i.leaf)
+	switch {
+	case !i.hasRow:
+	case len(i.stored) < len(i.leaf) || !bytes.Equal(i.stored[:len(i.leaf)], i.leaf[:]):
+		a.found(i.entry.Seq, true, "tree", "it is not the entry that was written: its stored hash is another")
+	case !a.gap && !bytes.Equal(i.stored, joined(hashes)):
+		a.found(i.entry.Seq, true, "tree", "the stored hashes of the tree above it are others")
+	}
+}
+
+func joined(hashes []Hash) []byte {
+	row := make([]byte, 0, len(hashes)*len(Hash{}))
+	for _, h := range hashes {
+		row = append(row, h[:]...)
+	}
+	return row
+}
+
+// head judges a head that the ledger keeps itself.
+func (a *Audit) head(signed []byte) {
+	h, err := ReadHead(signed)
+	if err == nil && len(a.keys) > 0 {
+		_, err = OpenHead(signed, a.keys...)
+	}
+	switch size := a.edge.Size(); {
+	case err != nil:
+		a.found(size, true, "signature", "%s", clip(err.Error()))
+	case h.Size != size:
+		a.found(size, true, "head", "a head of %d entries stands after %d", h.Size, size)
+	case h.Root != a.edge.Root():
+		a.found(size, true, "head", "the first %d entries are others than when this head was signed; up to entry %d they are the same", size, a.fits)
+	default:
+		a.report.Heads++
+		a.report.Signed, a.fits = size, size
+	}
+}
+
+// compareOutside compares the heads from elsewhere that are about the entries so far.
+func (a *Audit) compareOutside() {
+	for len(a.outside) > 0 && a.outside[0].Size <= a.edge.Size() {
+		h := a.outside[0]
+		a.outside = a.outside[1:]
+		if err := h.Against(a.edge.Size(), a.edge.Root()); err != nil {
+			a.found(h.Size, true, "outside head", "%s; up to entry %d a head says that they are the same%s", err, a.fits, a.replaced(h))
+			continue
+		}
+		a.report.Outside, a.fits = h.Size, h.Size
+	}
+}
+
+// replaced says that a head is of the ledger in whose place this one stands, if so.
+func (a *Audit) replaced(h Head) string {
+	if a.story.before.Head != h.Note {
+		return ""
+	}
+	return fmt.Sprintf("; it is the last head of the ledger that was set aside as %q: check that one by it", clip(a.story.before.File))
+}
+
+// End judges what only the end can tell, and returns the report.
+func (a *Audit) End() Report {
+	for _, h := range a.outside {
+		a.found(0, true, "outside head", "%s%s", h.Against(a.edge.Size(), a.edge.Root()), a.replaced(h))
+	}
+	a.outside = nil
+	a.clocks.end()
+	a.story.end()
+	if len(a.keys) == 0 {
+		a.found(0, false, "signature", "no key was given, so the signatures of heads were not looked at")
+	}
+	if a.report.Signed < a.report.Entries {
+		a.found(0, false, "head", "no head is there for the entries after number %d", a.report.Signed)
+	}
+	r := a.report
+	r.Root = a.edge.Root()
+	r.Windows, r.Openings, r.Exposure = a.story.windowCount, a.story.openingCount, a.story.exposure
+	return r
+}
+
+// evidence is what an audit reads of a detail.
+type evidence struct {
+	Side    string `json:"side"` // of a door: "inner", or the vault's own
+	Reading *struct {
+		Admin int `json:"admin"`
+		Oper  int `json:"oper"`
+	} `json:"reading"`
+	Probe    string    `json:"probe"`
+	Exposure float64   `json:"exposure_seconds"`
+	OpenedAt time.Time `json:"opened_at"`
+	ProvenAt time.Time `json:"proven_at"`
+	File     string    `json:"file"` // of a ledger that was set aside
+	Head     string    `json:"head"`
+}
+
+// evidenceOf reads the details of the kinds that are judged by them; nil if there is
+// nothing to read.
+func evidenceOf(e *Entry) *evidence {
+	if len(e.Detail) == 0 || e.Kind != KindDoor && e.Kind != KindWindow && e.Kind != KindLedger {
+		return nil
+	}
+	var d evidence
+	if json.Unmarshal(e.Detail, &d) != nil {
+		return nil
+	}
+	return &d
+}
+
+// ErrKey says that a text is no public key.
+var ErrKey = errors.New("no public key of a site")
+
+// ReadKeys reads public keys as airlock init prints them, one on a line.
+func ReadKeys(text string) ([]note.Verifier, error) {
+	var keys []note.Verifier
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		key, err := note.NewVerifier(line)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %q; it stands in keys/site.pub in the state folder", ErrKey, clip(line))
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("%w: the text is empty", ErrKey)
+	}
+	return keys, nil
+}

@@ -1,0 +1,249 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"airlock/ledger/proof"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// verifyPage is how many entries are read and checked together.
+const verifyPage = 1024
+
+// Verify looks at the whole ledger, as it stands when it begins: SQLite's own structure,
+// every entry and what its hash was when it was written, every head, by one of keys, and
+// whether what the entries tell can have happened. outside are heads that were kept
+// elsewhere, whose signatures the caller has checked: without them, who can write to the
+// file and has the key could have made all of it anew. progress, which may be nil, is
+// told how many entries were checked. The error is about the looking, and ErrDamaged if
+// SQLite itself cannot make sense of the file; what is wrong with the ledger otherwise
+// stands in the report.
+func (r *Reader) Verify(ctx context.Context, keys []note.Verifier, outside []proof.Head, progress func(done, of int64)) (proof.Report, error) {
+	if err := r.integrity(ctx); err != nil {
+		return proof.Report{}, err
+	}
+	audit := proof.NewAudit(keys, outside...)
+	n, err := r.verifiable(ctx)
+	if err != nil {
+		return proof.Report{}, err
+	}
+	tell := func(done int64) {
+		if progress != nil {
+			progress(done, n)
+		}
+	}
+	err = audit.Run(ctx, r.parts(ctx, n), tell)
+	report := audit.End()
+	if err != nil {
+		return report, explain(r.path, err)
+	}
+	extra, err := r.odd(ctx, n)
+	for _, f := range extra {
+		report.Findings, report.Grave = append(report.Findings, f), report.Grave+1
+	}
+	return report, err
+}
+
+// integrity has SQLite look at its structure and its indexes.
+func (r *Reader) integrity(ctx context.Context) error {
+	var finding string
+	if err := r.db.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&finding); err != nil {
+		return explain(r.path, err)
+	}
+	if finding != "ok" {
+		return damaged(r.path, errors.New(finding))
+	}
+	return nil
+}
+
+// verifiable is the greatest number that an entry, or the hash of one, has.
+func (r *Reader) verifiable(ctx context.Context) (n int64, err error) {
+	err = r.db.QueryRowContext(ctx, "SELECT max((SELECT ifnull(max(seq), 0) FROM entry), (SELECT ifnull(max(seq), 0) FROM tree))").Scan(&n)
+	if err != nil {
+		return 0, explain(r.path, err)
+	}
+	return n, nil
+}
+
+// parts are the entries up to n, page by page, and the heads among them.
+func (r *Reader) parts(ctx context.Context, n int64) iter.Seq2[func() []proof.Item, error] {
+	return func(yield func(func() []proof.Item, error) bool) {
+		cuts, err := r.cuts(ctx, n)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for low := int64(0); low < n || len(cuts) > 0; {
+			high := min(low+verifyPage, n)
+			var here []head
+			if len(cuts) > 0 && cuts[0].size <= high {
+				high = max(cuts[0].size, low)
+				for len(cuts) > 0 && cuts[0].size <= high {
+					here, cuts = append(here, cuts[0]), cuts[1:]
+				}
+			}
+			from, to := low, high
+			if !yield(func() []proof.Item { return r.items(ctx, from, to, here) }, nil) {
+				return
+			}
+			low = high
+		}
+	}
+}
+
+// head is a row of the table of heads.
+type head struct {
+	size int64
+	note []byte
+}
+
+// cuts are the heads by size; one of more than n entries is put at the end, where an
+// audit finds it out of place.
+func (r *Reader) cuts(ctx context.Context, n int64) ([]head, error) {
+	rows, err := r.db.QueryContext(ctx, "SELECT min(size, ?), CAST(note AS BLOB) FROM head WHERE size <= ? OR size > (SELECT ifnull(max(seq), 0) FROM entry) ORDER BY 1, number", n, n)
+	if err != nil {
+		return nil, err
+	}
+	var all []head
+	for rows.Next() {
+		var h head
+		if err := rows.Scan(&h.size, &h.note); err != nil {
+			return nil, errors.Join(err, rows.Close())
+		}
+		all = append(all, h)
+	}
+	return all, errors.Join(rows.Err(), rows.Close())
+}
+
+const selectVerified = selectFields + `, v, ifnull(run, ''), mono, ifnull(clock, ''), clock_error, tree.hashes
+FROM entry LEFT JOIN tree USING (seq) WHERE seq > ? AND seq <= ? ORDER BY seq`
+
+// items reads the entries with low < Seq ≤ high, and puts heads behind them.
+func (r *Reader) items(ctx context.Context, low, high int64, heads []head) []proof.Item {
+	items, err := r.read(ctx, low, high)
+	if err != nil && ctx.Err() == nil && high-low > 1 { // one of them: which?
+		items = nil
+		for seq := low + 1; seq <= high; seq++ {
+			one, err := r.read(ctx, seq-1, seq)
+			if err != nil {
+				one = []proof.Item{proof.ItemBad(seq, err)}
+			}
+			items = append(items, one...)
+		}
+	} else if err != nil && ctx.Err() == nil {
+		items = []proof.Item{proof.ItemBad(high, err)}
+	} else if err != nil {
+		items = []proof.Item{proof.ItemFault(err)}
+	}
+	for _, h := range heads {
+		items = append(items, proof.ItemOfHead(h.note))
+	}
+	return items
+}
+
+func (r *Reader) read(ctx context.Context, low, high int64) ([]proof.Item, error) {
+	if low == high {
+		return nil, nil
+	}
+	rows, err := r.db.QueryContext(ctx, selectVerified, low, high)
+	if err != nil {
+		return nil, err
+	}
+	items := make([]proof.Item, 0, high-low)
+	for rows.Next() {
+		var e Entry
+		var stored sql.RawBytes
+		if err := scan(rows, &e, &stored); err != nil {
+			return nil, errors.Join(err, rows.Close())
+		}
+		items = append(items, proof.ItemOfEntry(e, stored))
+	}
+	return items, errors.Join(rows.Err(), rows.Close())
+}
+
+// odd finds what the entries do not show: rows that belong to no entry, and values that
+// read like another.
+func (r *Reader) odd(ctx context.Context, n int64) ([]proof.Finding, error) {
+	var found []proof.Finding
+	for _, c := range []struct{ query, text string }{
+		{`SELECT seq FROM entry WHERE seq <= ?1 AND (door = '' OR "window" = '' OR system = '' OR vault = '' OR "from" = '' OR "to" = '' OR detail = '' OR run = '' OR clock = ''
+			OR typeof(late) <> 'integer' OR v > 1 AND clock IS NULL OR v = 1 AND clock IS NOT NULL)`,
+			"a field is empty that should not be there at all"},
+		{"SELECT seq FROM tree WHERE seq <= ?1 AND seq NOT IN (SELECT seq FROM entry)", "there is a hash of it, and no entry"},
+		{"SELECT seq FROM entry WHERE seq < 1 AND ?1 >= 0", "it has a number below 1"},
+		{`SELECT number * 1024 FROM span WHERE number <= ?1 / 1024 AND (earliest, latest) IS NOT
+			(SELECT min(time), max(time) FROM entry WHERE seq > (number - 1) * 1024 AND seq <= number * 1024)`,
+			"the times by which entries up to it are found are others than theirs"},
+		{"SELECT ?1 / 1024 * 1024 WHERE ?1 / 1024 > (SELECT ifnull(max(number), 0) FROM span) OR (SELECT count(*) <> ifnull(max(number), 0) FROM span)",
+			"times by which entries are found are missing"},
+		{"SELECT size FROM head WHERE ?1 >= 0 AND (size < 0 OR instr(note, char(10) || size || char(10)) = 0 OR number <> (SELECT count(*) FROM head h WHERE h.number <= head.number))",
+			"a head is kept under another size than it has, or one is missing before it"},
+	} {
+		rows, err := r.db.QueryContext(ctx, c.query+" LIMIT 100", n)
+		if err != nil {
+			return found, explain(r.path, err)
+		}
+		for rows.Next() {
+			var seq int64
+			if err := rows.Scan(&seq); err != nil {
+				return found, errors.Join(explain(r.path, err), rows.Close())
+			}
+			found = append(found, proof.Finding{Seq: seq, Rule: "file", Grave: true, Text: c.text})
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return found, explain(r.path, err)
+		}
+	}
+	return found, nil
+}
+
+// Export writes all entries and heads, as they stand when it begins, into an export;
+// what else belongs there, and Close, are the caller's.
+func (r *Reader) Export(ctx context.Context, x *proof.Writer) error {
+	n, err := r.Count(ctx)
+	if err != nil {
+		return err
+	}
+	heads, err := r.Heads(ctx)
+	if err != nil {
+		return err
+	}
+	put := func(size int64) error {
+		for ; len(heads) > 0 && heads[0].Size <= size && size <= n; heads = heads[1:] {
+			if err := x.Head(heads[0]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := put(0); err != nil {
+		return err
+	}
+	for e, err := range r.Entries(ctx, Filter{}) {
+		if err != nil {
+			return err
+		}
+		if e.Seq > n {
+			break
+		}
+		if err := errors.Join(x.Entry(&e), put(e.Seq)); err != nil {
+			return fmt.Errorf("ledger %s: %w", r.path, err)
+		}
+	}
+	return nil
+}
+
+// ExportTo writes an export of entries and heads alone.
+func (r *Reader) ExportTo(ctx context.Context, w io.Writer, h proof.Header, keys ...string) error {
+	x, err := proof.NewWriter(w, h, keys...)
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.Export(ctx, x), x.Close())
+}
