@@ -44,6 +44,7 @@ var rooms = map[string][]string{
 	"orchestrator/window": {},
 	"orchestrator":        {"orchestrator/window", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "policies", "lease"},
 	"console":             {"orchestrator", "ledger", "ledger/proof", "policies", "lease"},
+	"audit/report":        {"orchestrator", "ledger", "ledger/proof"},
 	"guard":               {"switchctl", "ledger", "policies", "lease"}, // not orchestrator, whose mistakes it is there to catch
 	"house":               {},
 

@@ -16,8 +16,8 @@ import (
 )
 
 func (a *app) auditCommand() *cobra.Command {
-	c := &cobra.Command{Use: "audit", Short: "Read the ledger", Args: cobra.ArbitraryArgs, RunE: subcommand}
-	c.AddCommand(a.auditListCommand())
+	c := &cobra.Command{Use: "audit", Short: "Read the ledger, and report what it holds", Args: cobra.ArbitraryArgs, RunE: subcommand}
+	c.AddCommand(a.auditListCommand(), a.auditReportCommand())
 	return c
 }
 
