@@ -54,6 +54,7 @@ var rooms = map[string][]string{
 	"switchctl/switchtest/…": {"switchctl", "switchctl/switchtest"},
 	"collectors/…":           {"collectors", "sshconn"},
 	"vault/…":                {"vault", "sshconn"},
+	"vault/server":           {"vault", "ledger", "lease"}, // what a vault's host keeps by itself
 
 	"cmd/…": {"…"},
 	"lab":   {"policies", "ledger", "ledger/proof", "lease", "sshconn", "switchctl/…", "collectors/…", "vault/…", "repository", "orchestrator/…", "console", "guard", "lab/…"},

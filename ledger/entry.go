@@ -78,6 +78,8 @@ const (
 	KindRelease = proof.KindRelease
 	KindClock   = proof.KindClock
 	KindLedger  = proof.KindLedger
+	KindReceipt = proof.KindReceipt
+	KindRefusal = proof.KindRefusal
 )
 
 // Kinds lists the kinds of entries.

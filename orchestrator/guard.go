@@ -57,6 +57,31 @@ func siteSigner(state string) (note.Signer, error) {
 	return key, nil
 }
 
+// formerKey is where, beside the site's own, the public key of the machine may stand
+// whose place this one took.
+const formerKey = "former.pub"
+
+// siteVerifiers are the public keys by which the site's generations may be signed.
+// fs.ErrNotExist if the site has none.
+func siteVerifiers(state string) ([]note.Verifier, error) {
+	var keys []note.Verifier
+	for _, name := range []string{"site.pub", formerKey} {
+		text, err := os.ReadFile(filepath.Join(state, "keys", name))
+		if errors.Is(err, fs.ErrNotExist) && len(keys) > 0 {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the site's public key: %w", err)
+		}
+		key, err := note.NewVerifier(strings.TrimSpace(string(text)))
+		if err != nil {
+			return nil, fmt.Errorf("the site's public key: the file %s is damaged: %w", name, err)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
 // GuardStatus is what is known of the guard: of the one on this machine by what it
 // writes, of one on another by its questions.
 type GuardStatus struct {

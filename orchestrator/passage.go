@@ -17,6 +17,8 @@ import (
 	"airlock/policies"
 	"airlock/repository"
 	"airlock/vault"
+
+	"golang.org/x/mod/sumdb/note"
 )
 
 // WindowRecord is what became of one window; the ledger and the status have it.
@@ -46,8 +48,12 @@ type WindowRecord struct {
 	Lacks      []vault.Lack `json:"lacks,omitempty"`
 	Conflicts  []string     `json:"conflicts,omitempty"`
 	Relisted   string       `json:"relisted,omitempty"`
-	Amiss      []string     `json:"amiss,omitempty"` // what was found wrong in the repository before
-	Late       bool         `json:"late,omitempty"`
+	// Receipt is what the vault's host vouches for; nil where the policy names no key of
+	// one. Of what it lacks, no more is named than fits the ledger.
+	Receipt *vault.Receipt `json:"receipt,omitempty"`
+	Resent  int            `json:"resent,omitempty"` // blobs that the receipt lacked and that were sent again
+	Amiss   []string       `json:"amiss,omitempty"`  // what was found wrong in the repository before
+	Late    bool           `json:"late,omitempty"`
 }
 
 // String is the record as one line, with the exposure beside the wire time.
@@ -58,6 +64,9 @@ func (r WindowRecord) String() string {
 		fmt.Fprintf(&b, ", %d blobs, %s", r.Blobs, Size(r.Bytes))
 		if r.Generation > 0 {
 			fmt.Fprintf(&b, ", generation %d", r.Generation)
+		}
+		if r.Receipt != nil {
+			fmt.Fprintf(&b, ", receipt by %s", r.Receipt.Vault)
 		}
 	}
 	if !r.OpenedAt.IsZero() {
@@ -187,6 +196,9 @@ func (s *Site) load(ctx context.Context, r *WindowRecord, tell Watch) (*cargo, e
 		return nil, err
 	}
 	in := vault.PlanInput{Site: s.policy.Site, Vault: r.Vault, Window: r.ID, Now: time.Now(), Memory: memory}
+	if in.SiteKey, in.HostKey, err = s.sealingKeys(r.Vault); err != nil {
+		return nil, errors.Join(err, memory.Close())
+	}
 	for _, b := range inventory.Blobs {
 		in.Blobs = append(in.Blobs, vault.Blob(b))
 	}
@@ -197,6 +209,21 @@ func (s *Site) load(ctx context.Context, r *WindowRecord, tell Watch) (*cargo, e
 	tell(Progress{Stage: "ready", TotalFiles: int64(len(plan.Lacking)), TotalBytes: plan.Bytes,
 		Text: fmt.Sprintf("the vault lacks %d blobs, %s", len(plan.Lacking), Size(plan.Bytes))})
 	return &cargo{plan: plan, memory: memory, origin: origin{repo}, tell: tell}, nil
+}
+
+// sealingKeys are the site's key, which signs generations, and that of the vault's host,
+// which signs receipts, where the policy names one. A site without a key, which has been
+// told so, still copies: unsigned, and to no host that would have to vouch for it.
+func (s *Site) sealingKeys(name string) (site note.Signer, host note.Verifier, err error) {
+	site, err = siteSigner(s.policy.State)
+	key := s.policy.Vaults[name].ReceiptKey
+	if key == "" {
+		return site, nil, nil
+	}
+	if err == nil {
+		host, err = note.NewVerifier(key)
+	}
+	return site, host, err
 }
 
 // origin gives the repository's blobs as they lie.
@@ -213,10 +240,28 @@ func (c *cargo) deliver(ctx context.Context, store vault.Store, r *WindowRecord)
 	})
 	r.Blobs, r.Bytes, r.Held, r.Generation = report.Blobs, report.Bytes, report.Held, report.Generation
 	r.Lacks, r.Conflicts, r.Relisted = report.Damaged, report.Conflicts, report.Relisted
+	r.Resent = report.Resent
 	if report.Generation > 0 {
 		r.Hash = report.Hash.String()
 	}
+	if report.Receipt != nil {
+		receipt := *report.Receipt
+		receipt.Lacks = receipt.Lacks[:min(len(receipt.Lacks), namedInLedger)]
+		r.Receipt = &receipt
+	}
 	return err
+}
+
+// unvouched says what the vault's host does not vouch for; "" where all is well, or where
+// no host is asked.
+func (r WindowRecord) unvouched() string {
+	switch {
+	case r.Receipt == nil || r.Receipt.Whole():
+		return ""
+	case len(r.Receipt.Lacks) > 0:
+		return fmt.Sprintf("; the vault lost %d blobs that the repository cannot give again", len(r.Receipt.Lacks))
+	}
+	return fmt.Sprintf("; the vault has yet to read %d blobs whose hash it does not know", r.Receipt.Unread)
 }
 
 // hold opens the door for work and returns after it was shut.
@@ -344,9 +389,9 @@ func (p *passage) end(passed Passage, err error) (WindowRecord, error) {
 		}
 	}
 	switch {
-	case err == nil && len(r.Lacks)+len(r.Amiss)+len(r.Conflicts) > 0:
+	case err == nil && (len(r.Lacks)+len(r.Amiss)+len(r.Conflicts) > 0 || r.unvouched() != ""):
 		r.Result = resultInPart
-		err = fmt.Errorf("%w: the generation lacks %d blobs, %d are amiss in the repository, %d conflict in the vault", ErrInPart, len(r.Lacks), len(r.Amiss), len(r.Conflicts))
+		err = fmt.Errorf("%w: the generation lacks %d blobs, %d are amiss in the repository, %d conflict in the vault%s", ErrInPart, len(r.Lacks), len(r.Amiss), len(r.Conflicts), r.unvouched())
 	case err == nil:
 		r.Result = resultDone
 	case errors.Is(err, ErrRefused):
@@ -357,6 +402,9 @@ func (p *passage) end(passed Passage, err error) (WindowRecord, error) {
 	if err != nil {
 		r.Error = err.Error()
 		p.site.alarm(Alarm{At: time.Now(), Vault: r.Vault, What: "window " + r.Result, Why: r.Error})
+	}
+	if r.Receipt != nil && len(r.Receipt.Alarms) > 0 {
+		p.site.alarm(Alarm{At: time.Now(), Vault: r.Vault, What: "the vault's host raises an alarm", Why: strings.Join(r.Receipt.Alarms, "; ")})
 	}
 	p.site.journal.Note(ledger.Entry{
 		Time: time.Now(), Kind: ledger.KindWindow, Actor: p.by.Actor, Reason: p.by.Reason,

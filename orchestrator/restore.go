@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -166,7 +167,7 @@ func (s *Site) restoreFar(ctx context.Context, r Restore, done *Restored, by Cal
 	into := *done
 	record, err := p.hold(ctx, map[string]any{"restore": r}, func(ctx context.Context, store vault.Store, _ *WindowRecord) error {
 		defer func() { out <- into }()
-		view, err := newestGeneration(ctx, store, conf.Passphrase, cache)
+		view, err := s.newestGeneration(ctx, store, conf.Passphrase, cache, tell)
 		if err != nil {
 			return err
 		}
@@ -180,16 +181,30 @@ func (s *Site) restoreFar(ctx context.Context, r Restore, done *Restored, by Cal
 	return errors.Join(err, os.RemoveAll(cache))
 }
 
-// newestGeneration opens what the vault held at the end of its last window.
-func newestGeneration(ctx context.Context, store vault.Store, passphrase, cache string) (*repository.View, error) {
-	all, err := vault.Generations(ctx, store)
+// newestTrusted loads what the vault held at the end of the last window that this site
+// has signed; of the last window, where the site has no key.
+func (s *Site) newestTrusted(ctx context.Context, store vault.Store, tell Watch) (*vault.Generation, error) {
+	keys, err := siteVerifiers(s.policy.State)
+	if errors.Is(err, fs.ErrNotExist) {
+		tell(Progress{Text: "the site has no key, so nobody can tell whether the newest generation is its own: airlock init makes one"})
+		return vault.Load(ctx, store, 0)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if len(all) == 0 {
-		return nil, errors.New("the vault holds no generation: no window has ended yet")
+	g, passed, err := vault.Newest(ctx, store, keys...)
+	for _, why := range passed {
+		tell(Progress{Text: "passed over: " + why})
 	}
-	g, err := vault.Load(ctx, store, all[len(all)-1].Number)
+	if errors.Is(err, vault.ErrUntrusted) {
+		err = fmt.Errorf("%w; if this machine took the place of another, write the public key of its recovery kit into %s", err, filepath.Join(s.policy.State, "keys", formerKey))
+	}
+	return g, err
+}
+
+// newestGeneration opens it.
+func (s *Site) newestGeneration(ctx context.Context, store vault.Store, passphrase, cache string, tell Watch) (*repository.View, error) {
+	g, err := s.newestTrusted(ctx, store, tell)
 	if err != nil {
 		return nil, err
 	}
@@ -327,7 +342,7 @@ func (s *Site) verifyFar(ctx context.Context, name string, sample float64, by Ca
 	defer p.release()
 	out := make(chan Verified, 1)
 	record, err := p.hold(ctx, map[string]any{"sample": sample}, func(ctx context.Context, store vault.Store, _ *WindowRecord) error {
-		v, err := checkNewest(ctx, store, sample, tell)
+		v, err := s.checkNewest(ctx, store, sample, tell)
 		out <- v
 		return err
 	})
@@ -340,12 +355,8 @@ func (s *Site) verifyFar(ctx context.Context, name string, sample float64, by Ca
 	return v, err
 }
 
-func checkNewest(ctx context.Context, store vault.Store, sample float64, tell Watch) (Verified, error) {
-	all, err := vault.Generations(ctx, store)
-	if err != nil || len(all) == 0 {
-		return Verified{}, errors.Join(err, errors.New("the vault holds no generation to verify"))
-	}
-	g, err := vault.Load(ctx, store, all[len(all)-1].Number)
+func (s *Site) checkNewest(ctx context.Context, store vault.Store, sample float64, tell Watch) (Verified, error) {
+	g, err := s.newestTrusted(ctx, store, tell)
 	if err != nil {
 		return Verified{}, err
 	}

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
-	"golang.org/x/mod/sumdb/note"
 )
 
 // check holds what was read against the rules that no single value can show, and
@@ -189,12 +188,9 @@ func (r *reader) checkLeases(at string, l Leases, p *Policy) {
 	if u, err := url.Parse(l.URL); l.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || *u != (url.URL{Scheme: u.Scheme, Host: u.Host})) {
 		r.add(r.value(at+".url"), "url is not the address of a status listener", form)
 	}
-	if v, err := note.NewVerifier(l.Key); l.Key != "" && err != nil {
-		at := r.value(at + ".key")
-		r.masks = append(r.masks, span{at, spot{at.line + 1, 1}}) // it may be the private one
-		r.add(at, "key is not a site's public key", "write the line that stands in keys/site.pub in the executor's state folder; `airlock init` makes it")
-	} else if err == nil && v.Name() != p.Site && p.Site != "" {
-		r.add(r.value(at+".key"), fmt.Sprintf("this is the key of the site %q", v.Name()), "write the line that stands in keys/site.pub in the state folder of this site's executor")
+	name := r.noteKey(at+".key", l.Key, "a site's public key", "write the line that stands in keys/site.pub in the executor's state folder; `airlock init` makes it")
+	if name != "" && name != p.Site && p.Site != "" {
+		r.add(r.value(at+".key"), fmt.Sprintf("this is the key of the site %q", name), "write the line that stands in keys/site.pub in the state folder of this site's executor")
 	}
 	if !r.given("status.listen") {
 		r.add(r.keySpot(at), "the executor serves no leases: status.listen is missing", "write `listen: \"127.0.0.1:9470\"` below status:, with an address that the guard's machine reaches")
@@ -502,6 +498,10 @@ func (r *reader) checkVault(at string, v *Vault, p *Policy) {
 	}
 	if time.Duration(v.Window.MaxOpen) > longestWindow {
 		r.add(r.value(at+".window.max_open"), "max_open is more than 24h", "write how long the copy may need at the most, such as 45m")
+	}
+	r.noteKey(at+".receipt_key", v.ReceiptKey, "the public key of a vault's host", "write the line that `airlock vault serve` tells when it starts; it stands in keys/receipt.pub in the state folder there")
+	if v.ReceiptKey != "" && v.URL.Scheme == "file" {
+		r.add(r.keySpot(at+".receipt_key"), "a folder gives no receipts", "leave receipt_key out, or let `airlock vault serve` keep the folder and write sftp://")
 	}
 	if !r.given(at + ".window.answer_within") {
 		v.Window.AnswerWithin = Duration(time.Minute)

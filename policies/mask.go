@@ -129,6 +129,7 @@ func (r *report) shownKeys() map[string]bool {
 		}
 	}
 	visit(reflect.TypeFor[Policy]())
+	visit(reflect.TypeFor[VaultHost]())
 	maps.DeleteFunc(r.shown, func(name string, _ bool) bool { return secret[name] })
 	return r.shown
 }

@@ -75,20 +75,27 @@ func sourceText(file string, data []byte) (string, error) {
 // policy reads what can be read; it is whole only if nothing was reported.
 func (r *reader) policy(text string) *Policy {
 	p := &Policy{}
+	if r.fill(text, reflect.ValueOf(p).Elem()) {
+		r.check(p)
+		p.bind()
+	}
+	return p
+}
+
+// fill reads the file's keys into v, a struct. It says whether there are any.
+func (r *reader) fill(text string, v reflect.Value) bool {
 	r.fullWidth()
 	r.tokens = lexer.Tokenize(text)
 	if !r.shallow() {
-		return p
+		return false
 	}
 	body, ok := r.document()
 	if !ok {
-		return p
+		return false
 	}
 	r.at[""] = place{spot{1, 1}, spotOf(body)}
-	r.read("", body, reflect.ValueOf(p).Elem(), field{})
-	r.check(p)
-	p.bind()
-	return p
+	r.read("", body, v, field{})
+	return true
 }
 
 var (

@@ -204,6 +204,9 @@ type Vault struct {
 	InnerDoor string `yaml:"inner_door" example:"departments-door"` // shut and proven shut before the door opens
 	Window    Window `yaml:"window" jsonschema:"required" example:"{schedule: \"30 2 * * *\", max_open: 45m}"`
 	Keep      Keep   `yaml:"keep" example:"{last: 10, daily: 14}"` // default last 10, daily 14, weekly 8, monthly 12
+	// The public key of the vault's host, which `airlock vault serve` tells there. A window
+	// is done only with a receipt by this key.
+	ReceiptKey string `yaml:"receipt_key" example:"\"kita-vault+ef4ce9b8+AWCL2S7t7u1WVdNb6MAJopYCEGxtWxMMRZcH6RQHWtsd\""`
 }
 
 // Window is when, and for how long at the most, a vault's door stands open.
@@ -270,3 +273,6 @@ type Duration time.Duration
 
 // Rate is bytes a second: "40MB/s", "10MiB/s".
 type Rate int64
+
+// Size is a number of bytes: "50GB", "8TB".
+type Size int64

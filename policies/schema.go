@@ -17,13 +17,18 @@ import (
 
 // declarations holds the types with the comments that become descriptions.
 //
-//go:embed policy.go schedule.go secret.go url.go values.go
+//go:embed policy.go schedule.go secret.go url.go values.go vaulthost.go
 var declarations embed.FS
 
 // Schema is the JSON Schema (draft 2020-12) of the policy file, for editors: made from
 // the types, kept as airlock.schema.json. It holds the form; references between
 // parts, and what one key asks of another, only Parse checks.
-func Schema() ([]byte, error) {
+func Schema() ([]byte, error) { return schema(&Policy{}, "airlock.yaml") }
+
+// VaultSchema is the same of the policy file of a vault's host, kept as vault.schema.json.
+func VaultSchema() ([]byte, error) { return schema(&VaultHost{}, "vault.yaml") }
+
+func schema(of any, title string) ([]byte, error) {
 	comments, err := goComments()
 	if err != nil {
 		return nil, err
@@ -36,8 +41,8 @@ func Schema() ([]byte, error) {
 		Mapper:                     leafSchema,
 		LookupComment:              func(t reflect.Type, field string) string { return comments[join(t.Name(), field)] },
 	}
-	s := r.Reflect(&Policy{})
-	s.Title = "airlock.yaml"
+	s := r.Reflect(of)
+	s.Title = title
 	out, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("write the policy file's schema: %w", err)
@@ -55,6 +60,8 @@ func leafSchema(t reflect.Type) *jsonschema.Schema {
 		return text("", "Asia/Tokyo")
 	case reflect.TypeFor[Duration]():
 		return text(durationForm.String(), "45m", "26h", "1h30m", "7d")
+	case reflect.TypeFor[Size]():
+		return text(sizeForm.String(), "50GB", "8TB")
 	case reflect.TypeFor[Rate]():
 		return text(rateForm.String(), "40MB/s", "300Mbit/s")
 	case reflect.TypeFor[ClockRange]():
@@ -92,6 +99,12 @@ func (Port) JSONSchemaExtend(s *jsonschema.Schema) {
 // JSONSchemaExtend says what names may be.
 func (Guard) JSONSchemaExtend(s *jsonschema.Schema) {
 	s.Properties.Value("switches").PropertyNames = &jsonschema.Schema{Pattern: usableName.String()}
+}
+
+// JSONSchemaExtend says what names may be.
+func (VaultHost) JSONSchemaExtend(s *jsonschema.Schema) {
+	s.Properties.Value("vault").Pattern = usableName.String()
+	s.Properties.Value("clients").PropertyNames = &jsonschema.Schema{Pattern: usableName.String()}
 }
 
 // JSONSchemaExtend says what names may be.

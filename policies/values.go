@@ -119,6 +119,40 @@ func (r Rate) String() string {
 // MarshalText is String.
 func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
+var sizeForm = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?) ?(MB|GB|TB|MiB|GiB|TiB)$`)
+
+// UnmarshalText reads a number of bytes in MB, GB, TB, MiB, GiB or TiB.
+func (b *Size) UnmarshalText(text []byte) error {
+	const fix = "write a number with its unit, such as 50GB, 8TB or 500GiB"
+	s := string(text)
+	m := sizeForm.FindStringSubmatch(s)
+	if m == nil {
+		return &refusal{fmt.Sprintf("%q is not a size", s), fix}
+	}
+	units := map[string]float64{"MB": 1e6, "GB": 1e9, "TB": 1e12, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+	n, err := strconv.ParseFloat(m[1], 64)
+	if n *= units[m[2]]; err != nil || n < 1 || n > 1e18 {
+		return &refusal{s + " is not a size that any disk has", fix}
+	}
+	*b = Size(math.Round(n))
+	return nil
+}
+
+// String writes the size in the largest decimal unit that divides it: 50GB.
+func (b Size) String() string {
+	n, unit := int64(b), "B"
+	for _, u := range []string{"kB", "MB", "GB", "TB"} {
+		if n == 0 || n%1000 != 0 {
+			break
+		}
+		n, unit = n/1000, u
+	}
+	return strconv.FormatInt(n, 10) + unit
+}
+
+// MarshalText is String.
+func (b Size) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
+
 // ClockRange is a span of the day by the wall clock, "22:00-05:30" running over midnight.
 // From is in it, To is not.
 type ClockRange struct {

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -199,13 +198,4 @@ func (g *Generation) Blob(name string) (Entry, bool) {
 		return Entry{}, false
 	}
 	return g.Blobs[i], true
-}
-
-// readBounded reads a manifest whole, and refuses one that would fill the memory.
-func readBounded(r io.Reader) ([]byte, error) {
-	file, err := io.ReadAll(io.LimitReader(r, maxGeneration+1))
-	if err == nil && len(file) > maxGeneration {
-		err = fmt.Errorf("larger than %d bytes", maxGeneration)
-	}
-	return file, err
 }

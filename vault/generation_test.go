@@ -135,10 +135,10 @@ func FuzzDecode(f *testing.F) {
 // Kopia's own code is the judge of where a blob lies.
 func TestBlobPathIsKopias(t *testing.T) {
 	var parameters sharded.Parameters
-	if err := parameters.Load(strings.NewReader(shardsFile)); err != nil {
+	if err := parameters.Load(strings.NewReader(ShardsFile)); err != nil {
 		t.Fatal(err)
 	}
-	if err := checkShards([]byte(shardsFile)); err != nil {
+	if err := checkShards([]byte(ShardsFile)); err != nil {
 		t.Error(err)
 	}
 	rapid.Check(t, func(t *rapid.T) {
@@ -147,7 +147,7 @@ func TestBlobPathIsKopias(t *testing.T) {
 		if got, want := BlobPath(name), path.Join(dir, string(rest))+sharded.CompleteBlobSuffix; got != want {
 			t.Errorf("%s lies at %s, kopia looks at %s", name, got, want)
 		}
-		if got := blobOfPath(BlobPath(name)); got != name {
+		if got := BlobOf(BlobPath(name)); got != name {
 			t.Errorf("%s is listed as %q", name, got)
 		}
 		if err := CheckName(BlobPath(name)); err != nil {

@@ -13,13 +13,14 @@ import (
 
 // Where a vault's files lie. Kopia passes over every file without its suffix .f.
 const (
-	shardsName     = ".shards"
+	// ShardsName is where kopia's sharded storage reads ShardsFile.
+	ShardsName     = ".shards"
 	generationsDir = "generations"
 	versionsDir    = "versions"
 
-	// shardsFile is what kopia's sharded storage reads: blobs of names longer than
+	// ShardsFile is what kopia's sharded storage reads: blobs of names longer than
 	// 20 bytes lie two folders deep, of one byte and then three.
-	shardsFile     = `{"default":[1,3],"maxNonShardedLength":20}` + "\n"
+	ShardsFile     = `{"default":[1,3],"maxNonShardedLength":20}` + "\n"
 	unshardedBytes = 20
 
 	blobSuffix    = ".f"
@@ -35,8 +36,8 @@ func BlobPath(name string) string {
 	return path.Join(name[:1], name[1:4], name[4:]+blobSuffix)
 }
 
-// blobOfPath is the inverse of BlobPath; "" for a file that is no blob.
-func blobOfPath(file string) string {
+// BlobOf is the inverse of BlobPath; "" for a file that is no blob of that kind.
+func BlobOf(file string) string {
 	name, ok := strings.CutSuffix(strings.ReplaceAll(file, "/", ""), blobSuffix)
 	if !ok || checkBlobName(name) != nil || BlobPath(name) != file {
 		return ""
@@ -44,19 +45,31 @@ func blobOfPath(file string) string {
 	return name
 }
 
+// IsBlobFile says whether a path is one where a blob's bytes may lie: its own place, or
+// that of a version.
+func IsBlobFile(file string) bool {
+	if BlobOf(file) != "" {
+		return true
+	}
+	dir, name := path.Split(file)
+	sum, ours := strings.CutPrefix(path.Clean(dir), versionsDir+"/")
+	return ours && new(Sum).UnmarshalText([]byte(sum)) == nil && checkBlobName(name) == nil
+}
+
 func versionPath(name string, sum [32]byte) string {
 	return path.Join(versionsDir, hex.EncodeToString(sum[:]), name)
 }
 
-func generationPath(number int64) string {
-	return fmt.Sprintf("%s/%08d.json", generationsDir, number)
+// GenerationPath is where a generation's manifest lies.
+func GenerationPath(number int64) string {
+	return fmt.Sprintf("%s/%08d"+manifestSuffix, generationsDir, number)
 }
 
 // generationOfFile is the number in a file's base name; 0 for any other file.
 func generationOfFile(base string) int64 {
-	digits, ok := strings.CutSuffix(base, ".json")
+	digits, ok := strings.CutSuffix(base, manifestSuffix)
 	number, err := strconv.ParseInt(digits, 10, 64)
-	if !ok || err != nil || number < 1 || path.Base(generationPath(number)) != base {
+	if !ok || err != nil || number < 1 || path.Base(GenerationPath(number)) != base {
 		return 0
 	}
 	return number
@@ -83,7 +96,7 @@ func checkShards(have []byte) error {
 	}
 	err := json.Unmarshal(have, &got)
 	if err != nil || !slices.Equal(got.Default, []int{1, 3}) || got.Unsharded != unshardedBytes || len(got.Overrides) > 0 {
-		return fmt.Errorf("the vault's %s reads %.80q, not %q: another program laid this folder out; give the vault an empty one", shardsName, have, shardsFile)
+		return fmt.Errorf("the vault's %s reads %.80q, not %q: another program laid this folder out; give the vault an empty one", ShardsName, have, ShardsFile)
 	}
 	return nil
 }

@@ -27,8 +27,8 @@ func (s *sending) meet(ctx context.Context) error {
 			return err
 		}
 	default:
-		if err := s.store.Put(ctx, shardsName, int64(len(shardsFile)), strings.NewReader(shardsFile)); err != nil {
-			return fmt.Errorf("%s: %w", shardsName, err)
+		if err := s.store.Put(ctx, ShardsName, int64(len(ShardsFile)), strings.NewReader(ShardsFile)); err != nil {
+			return fmt.Errorf("%s: %w", ShardsName, err)
 		}
 	}
 	if surprise == "" {
@@ -46,11 +46,11 @@ func (s *sending) ask(ctx context.Context) (shards []byte, surprise string, err 
 	var next, last, landed string
 	asking, ctx := errgroup.WithContext(ctx)
 	asking.Go(func() (err error) {
-		shards, err = s.peek(ctx, shardsName, 0, 4096)
+		shards, err = s.peek(ctx, ShardsName, 0, 4096)
 		return err
 	})
 	asking.Go(func() error {
-		begin, err := s.peek(ctx, generationPath(number), 0, 1)
+		begin, err := s.peek(ctx, GenerationPath(number), 0, 1)
 		if len(begin) > 0 {
 			next = fmt.Sprintf("it has a generation %d, which is not remembered", number)
 		}
@@ -58,7 +58,7 @@ func (s *sending) ask(ctx context.Context) (shards []byte, surprise string, err 
 	})
 	if s.known.last != nil {
 		asking.Go(func() error {
-			same, err := s.recognise(ctx, generationPath(s.known.last.Number), s.known.file)
+			same, err := s.recognise(ctx, GenerationPath(s.known.last.Number), s.known.file)
 			if !same {
 				last = fmt.Sprintf("its generation %d is not the one remembered", s.known.last.Number)
 			}
@@ -81,7 +81,7 @@ func (s *sending) ask(ctx context.Context) (shards []byte, surprise string, err 
 	remembers := len(s.known.landed) > 0 || s.known.last != nil
 	var found []string
 	if len(shards) == 0 && remembers {
-		found = append(found, "its "+shardsName+" is missing")
+		found = append(found, "its "+ShardsName+" is missing")
 	}
 	if len(shards) > 0 && !remembers {
 		found = append(found, "nothing is remembered of it")
@@ -222,14 +222,14 @@ func (s *sending) latest(ctx context.Context) (*Generation, []byte, error) {
 	}
 	remembered := s.known.last != nil && number == s.known.last.Number
 	if remembered && !bytes.Equal(file, s.known.file) {
-		s.conflict("%s is not as airlock put it there", generationPath(number))
+		s.conflict("%s is not as airlock put it there", GenerationPath(number))
 	}
 	g, err := Decode(file)
 	switch {
 	case err != nil && remembered:
 		return s.known.last, s.known.file, nil
 	case err != nil:
-		return nil, nil, fmt.Errorf("%s cannot be read, so none can follow it; look at it on the vault's host, and rename it out of the way: %w", generationPath(number), err)
+		return nil, nil, fmt.Errorf("%s cannot be read, so none can follow it; look at it on the vault's host, and rename it out of the way: %w", GenerationPath(number), err)
 	}
 	return g, file, belongs(g, s.plan.in)
 }
@@ -250,7 +250,7 @@ func listBlobs(ctx context.Context, store Store, workers int) (map[string]int64,
 				defer mu.Unlock()
 				for _, info := range infos {
 					file := path.Join(dir, info.Name())
-					if name := blobOfPath(file); name != "" && !info.IsDir() {
+					if name := BlobOf(file); name != "" && !info.IsDir() {
 						found[name] = info.Size()
 					} else if info.IsDir() && len(info.Name()) == [...]int{1, 3, 0}[depth] {
 						deeper = append(deeper, file)

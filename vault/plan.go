@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/mod/sumdb/note"
 )
 
 // PlanInput is what a plan is made of.
@@ -18,6 +20,11 @@ type PlanInput struct {
 	Memory      *Memory
 	// Workers is how many blobs are on their way at once; 0 means 8.
 	Workers int
+	// SiteKey signs the generation; nil leaves it unsigned, and no reader trusts it.
+	SiteKey note.Signer
+	// HostKey is that of the vault's host, whose receipt is asked for; nil for a vault
+	// that gives none.
+	HostKey note.Verifier
 }
 
 // Plan is one window's work, made with the doors shut: no network, no file but the

@@ -2,7 +2,6 @@ package vault
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -53,24 +52,20 @@ func Load(ctx context.Context, store Store, number int64) (*Generation, error) {
 	}
 	g, err := Decode(file)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", generationPath(number), err)
+		return nil, fmt.Errorf("%s: %w", GenerationPath(number), err)
 	}
 	if g.Number != number {
-		return nil, fmt.Errorf("%s says that it is generation %d", generationPath(number), g.Number)
+		return nil, fmt.Errorf("%s says that it is generation %d", GenerationPath(number), g.Number)
 	}
 	return g, nil
 }
 
 func readGeneration(ctx context.Context, store Store, number int64) ([]byte, error) {
-	r, err := store.Open(ctx, generationPath(number), 0, -1)
+	r, err := store.Open(ctx, GenerationPath(number), 0, -1)
 	if err != nil {
 		return nil, fmt.Errorf("generation %d: %w", number, err)
 	}
-	file, err := readBounded(r)
-	if err = errors.Join(err, r.Close()); err != nil {
-		return nil, fmt.Errorf("read generation %d: %w", number, err)
-	}
-	return file, nil
+	return readAtMost(r, maxGeneration, GenerationPath(number))
 }
 
 // Reader reads the blobs of one generation.

@@ -38,6 +38,10 @@ type Report struct {
 	// Relisted says why the vault had to be listed with the door open; "" if it
 	// was as remembered.
 	Relisted string
+	// Receipt is what the vault's host vouches for; nil where none was asked for or
+	// none came. What it still lacks has been sent again already, as far as it could be.
+	Receipt *Receipt
+	Resent  int // blobs that the receipt lacked and that were sent again
 }
 
 // maxUnreadable is how many blobs may be damaged or unreadable before the window
@@ -282,7 +286,8 @@ func (s *sending) landed(e Entry, sent bool) error {
 	return s.plan.in.Memory.confirm(e)
 }
 
-// seal puts the generation, the last of all.
+// seal puts the generation, the last of all, and its signature, and has the vault's
+// host vouch for it.
 func (s *sending) seal(ctx context.Context) error {
 	g, file := s.plan.sealed, s.plan.file
 	if s.deviated {
@@ -293,17 +298,101 @@ func (s *sending) seal(ctx context.Context) error {
 			return err
 		}
 	}
-	name := generationPath(g.Number)
-	err := s.store.Put(ctx, name, int64(len(file)), bytes.NewReader(file))
-	if errors.Is(err, fs.ErrExist) {
-		err = fmt.Errorf("%s is in the vault already, and this window has not put it there: another window sends to the same folder, or the switch let it through late; try again", name)
-	}
-	if err != nil {
+	sum := Sum(sha256.Sum256(file))
+	putting, both := errgroup.WithContext(ctx)
+	putting.Go(func() error { return s.putNew(both, GenerationPath(g.Number), file) })
+	putting.Go(func() error { return s.putSignature(both, g.Number, sum) })
+	if err := putting.Wait(); err != nil {
 		return fmt.Errorf("generation %d: %w", g.Number, err)
 	}
-	s.report.Generation, s.report.Hash = g.Number, sha256.Sum256(file)
+	s.report.Generation, s.report.Hash = g.Number, sum
 	if err := s.plan.in.Memory.seal(g, file); err != nil {
 		return fmt.Errorf("generation %d is in the vault, but cannot be remembered: %w", g.Number, err)
 	}
+	if s.plan.in.HostKey == nil {
+		return nil
+	}
+	if err := s.vouch(ctx, g, file, sum); err != nil {
+		return fmt.Errorf("generation %d is in the vault, but its host does not vouch for it: %w", g.Number, err)
+	}
 	return nil
+}
+
+func (s *sending) putSignature(ctx context.Context, number int64, sum Sum) error {
+	if s.plan.in.SiteKey == nil {
+		return nil
+	}
+	signature, err := SignGeneration(number, sum, s.plan.in.SiteKey)
+	if err != nil {
+		return err
+	}
+	return s.putNew(ctx, SignaturePath(number), signature)
+}
+
+// putNew puts a file that nobody else can have put.
+func (s *sending) putNew(ctx context.Context, name string, file []byte) error {
+	err := s.store.Put(ctx, name, int64(len(file)), bytes.NewReader(file))
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s is in the vault already, and this window has not put it there: another window sends to the same folder, or the switch let it through late; try again", name)
+	}
+	return err
+}
+
+// vouch fetches the receipt, and sends what it lacks.
+func (s *sending) vouch(ctx context.Context, g *Generation, file []byte, sum Sum) error {
+	r, err := fetchReceipt(ctx, s.store, g.Number, sum, s.plan.in.HostKey)
+	if err != nil {
+		return err
+	}
+	for round := 0; len(r.Lacks) > 0 && round <= len(g.Blobs)/MaxLacks+1; round++ {
+		before := s.report.Blobs
+		if err := s.resend(ctx, g, file, r.Lacks); err != nil {
+			return fmt.Errorf("sending again what the vault lost: %w", err)
+		}
+		s.report.Resent += s.report.Blobs - before
+		if r, err = fetchReceipt(ctx, s.store, g.Number, sum, s.plan.in.HostKey); err != nil {
+			return err
+		}
+		if s.report.Blobs == before {
+			break // the repository does not have them either
+		}
+	}
+	s.report.Receipt = &r
+	return nil
+}
+
+// resend puts blobs that the vault was thought to hold. They are forgotten first, so
+// that a cut here leaves them to the next window.
+func (s *sending) resend(ctx context.Context, g *Generation, file []byte, lacks []Lack) error {
+	lost := make(map[string]bool, len(lacks))
+	for _, l := range lacks {
+		lost[l.Name] = true
+	}
+	held := slices.DeleteFunc(slices.Clone(g.Blobs), func(e Entry) bool { return lost[e.Name] })
+	if err := s.plan.in.Memory.rewrite(g, file, held); err != nil {
+		return err
+	}
+	sending, working := errgroup.WithContext(ctx)
+	sending.SetLimit(s.plan.in.Workers)
+	for _, b := range s.plan.blobs {
+		if !lost[b.Name] {
+			continue
+		}
+		e, listed := g.Blob(b.Name)
+		if !listed || e.SHA256 != b.SHA256 {
+			continue
+		}
+		sending.Go(func() error {
+			err := s.put(working, b, e)
+			if errors.Is(err, fs.ErrExist) { // the vault says that it is not sound: a person must look
+				s.conflict("the vault's host says that it lacks blob %s, and yet a file is in its place", b.Name)
+				return nil
+			}
+			return err
+		})
+	}
+	if err := sending.Wait(); err != nil {
+		return err
+	}
+	return s.plan.in.Memory.sync()
 }

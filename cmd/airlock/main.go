@@ -192,6 +192,7 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: "set", Title: "Set up:"},
 		&cobra.Group{ID: "run", Title: "Run:"},
 		&cobra.Group{ID: "look", Title: "Look and restore:"},
+		&cobra.Group{ID: "far", Title: "Behind the door:"},
 	)
 	add := func(group string, commands ...*cobra.Command) {
 		for _, c := range commands {
@@ -203,6 +204,7 @@ func (a *app) root() *cobra.Command {
 	add("set", a.initCommand(), a.checkCommand(), a.planCommand(), a.portsCommand(), a.demoCommand())
 	add("run", a.serveCommand(), a.guardCommand(), a.gatherCommand(), a.windowCommand(), a.shutCommand(), a.lockdownCommand(), a.releaseCommand())
 	add("look", a.statusCommand(), a.snapshotsCommand(), a.restoreCommand(), a.verifyCommand(), a.auditCommand())
+	add("far", a.vaultCommand())
 	a.words.help(root)
 	return root
 }

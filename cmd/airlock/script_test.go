@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/gosnmp/gosnmp"
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/crypto/ssh"
 )
 
 // binaries is the folder of the program as users run it. It is built without the race
@@ -225,6 +227,9 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"mode":    mode,
 		"edit":    edit,
 		"polls":   polls,
+
+		"vaulthost": vaultHost,
+		"spoil":     spoil,
 	}
 }
 
@@ -367,4 +372,47 @@ func edit(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%s has %q %d times", args[0], args[1], strings.Count(text, args[1]))
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(text, args[1], args[2], 1)), 0o600))
+}
+
+// vaulthost writes vault.yaml, the policy file of a vault's host that is on this machine,
+// and far.yaml, the same site with that vault and its receipts.
+func vaultHost(ts *testscript.TestScript, _ bool, _ []string) {
+	work := ts.Getenv("WORK")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	address := l.Addr().String()
+	ts.Check(l.Close())
+	client, err := ssh.ParsePrivateKey([]byte(ts.ReadFile("secrets/key")))
+	ts.Check(err)
+	write := func(name, text string) {
+		ts.Check(os.WriteFile(filepath.Join(work, name), []byte(text), 0o600))
+	}
+	write("vault.yaml", fmt.Sprintf(`vault: lab-vault
+timezone: Asia/Tokyo
+folder: %s/vault
+state: %s/host
+listen: %q
+site_key: %q
+clients:
+  airlock: {public_key: %q}
+floor: 1MB
+`, work, work, address, strings.TrimSpace(ts.ReadFile("state/keys/site.pub")), strings.TrimSpace(string(ssh.MarshalAuthorizedKey(client.PublicKey())))))
+	ts.Check(ts.Exec("airlock", "-c", "vault.yaml", "vault", "keys", "--json"))
+	var keys struct {
+		Receipt string `json:"receipt_key"`
+		Known   string `json:"known_hosts"`
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &keys))
+	write("far_known_hosts", keys.Known+"\n")
+	policy := ts.ReadFile("airlock.yaml")
+	place := fmt.Sprintf("url: sftp://airlock@%s%s/vault\n    key: {file: %s/secrets/key}\n    known_hosts: %s/far_known_hosts\n    receipt_key: %q", address, work, work, work, keys.Receipt)
+	write("far.yaml", strings.Replace(policy, "url: file://"+work+"/vault", place, 1))
+}
+
+// spoil FILE changes a byte behind everybody's back.
+func spoil(ts *testscript.TestScript, _ bool, args []string) {
+	name := ts.MkAbs(args[0])
+	data := []byte(ts.ReadFile(args[0]))
+	data[len(data)/2] ^= 1
+	ts.Check(errors.Join(os.Chmod(name, 0o600), os.WriteFile(name, data, 0o600)))
 }

@@ -82,6 +82,22 @@ func japanese() []phrase {
 		{"%d bytes; audit list --json has them", "{1} バイト。audit list --json で表示できます"},
 		{"INDEX", "番号"}, {"NAME", "名前"}, {"ALIAS", "別名"}, {"DESCRIPTION", "説明"}, {"TYPE", "種類"}, {"ADMIN", "設定"}, {"OPER", "動作"}, {"SPEED", "速度"}, {"CHANGED AT UPTIME", "変化時の稼働時間"},
 
+		// The vault's host.
+		{"%d generation", "世代 {1} 個"}, {"%d generations", "世代 {1} 個"},
+		{"The vault holds no generation yet.", "二次保管先にはまだ世代がありません。"},
+		{"GENERATION", "世代"}, {"ARRIVED", "到着"}, {"BLOBS", "ブロブ"}, {"KEPT AS", "保持の理由"},
+		{"does not count: %s", "数に入らない: {1}"},
+		{"; DAMAGED: %s", "。破損: {1}"},
+		{"no rule: the next prune drops it", "該当なし（次の整理で削除）"},
+		{"%s read back, %s; %s left of this round, which began %s", "{1}、{2} を読み直し。{4} に始めた一巡の残り {3}"},
+		{"DAMAGED %s: %s", "破損 {1}: {2}"},
+		{"generation %d: %s, %s, in %s", "世代 {1}: {2}、{3}、展開先 {4}"},
+		{"Open it with: kopia repository connect filesystem --readonly --path %s", "次のコマンドで開けます: kopia repository connect filesystem --readonly --path {1}"},
+		{"Mind that it is not known whose it is: %s", "注意: この世代がどの施設のものか確認できません: {1}"},
+		{"would drop %s, and remove %s, %s; %s kept", "削除の予定: {1}、{2}、{3}。保持: {4}"},
+		{"dropped %s, and removed %s, %s; %s kept", "削除: {1}、{2}、{3}。保持: {4}"},
+		{"%s that airlock knows nothing of: look at them", "airlock のものではない {1} があります。確認してください"},
+
 		// Progress.
 		{"%s of %s", "{1} / {2}"}, {"%s left", "残り {1}"}, {"%d not read", "読めないもの {1}"},
 
@@ -96,6 +112,20 @@ func japanese() []phrase {
 		// Help.
 		{"Usage:", "使い方:"}, {"Examples:", "例:"}, {"Available Commands:", "コマンド:"}, {"Additional Commands:", "そのほか:"}, {"Flags:", "オプション:"}, {"Global Flags:", "共通オプション:"},
 		{"Set up:", "準備:"}, {"Run:", "実行:"}, {"Look and restore:", "確認と復元:"},
+		{"Behind the door:", "扉の向こう側:"},
+		{"On the vault's own host: serve it, read it back, check a generation out", "二次保管先のホストで: 受け入れ・読み直し・世代の取り出し"},
+		{"On the vault's own host: serve the vault so that what arrives can only add, keep generations by this host's clock and rules, read everything back. None of it needs the passphrase. The policy file is /etc/airlock/vault.yaml, or that of -c.", "二次保管先のホストで実行します。届いたものは追加だけを許し、世代はこのホストの時計と規則で保持し、すべてを読み直して確かめます。パスフレーズは要りません。設定ファイルは /etc/airlock/vault.yaml（-c で変更）。"},
+		{"Serve the vault over SFTP: what arrives can only add", "SFTP で受け入れる（追加だけを許す）"},
+		{"Print what the site has to pin: the key of receipts, the line for known_hosts", "施設側に登録するもの（受領証の鍵、known_hosts の行）を表示する"},
+		{"List the generations, and by which rules they are kept", "世代と、保持の理由を一覧する"},
+		{"Read the vault back from its disk and compare every hash", "ディスクから読み直し、すべてのハッシュを照合する"},
+		{"Lay a generation out as an ordinary kopia repository, by hard links", "世代を、ハードリンクで普通の kopia リポジトリとして取り出す"},
+		{"Drop the generations that no rule keeps, and the blobs that no generation lists", "どの規則にも当たらない世代と、どの世代にもないブロブを削除する"},
+		{"stop after this time, such as 30m; the next run carries on", "この時間（30m など）で止める。次の実行が続きを読む"},
+		{"copy instead of linking, for another disk; every hash is compared", "リンクせずに複製する（別のディスク用。ハッシュも照合）"},
+		{"drop up to so many generations this once", "今回だけ、この数まで世代を削除する"},
+		{"the clock was looked at, and is right", "時計を確認した。正しい"},
+		{"only say what would be done", "何をするかを示すだけ"},
 		{"Offline backups for hospitals: gather, open the door, copy, shut it and prove it", "病院のためのオフラインバックアップ: 集め、扉を開け、複製し、閉じて、閉鎖を確認する"},
 		{"Make what a site lacks, keep what it has, and print a recovery kit", "足りないものを作り（あるものはそのまま）、復旧キットを表示する"},
 		{"Check the policy file; with --connect also reach everything it names, changing nothing", "設定ファイルを検査する（--connect で接続も確かめる。何も変更しない）"},

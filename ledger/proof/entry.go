@@ -34,6 +34,8 @@ const (
 	KindRelease Kind = "release" // a lockdown ended, or somebody tried in vain to end it
 	KindClock   Kind = "clock"   // the wall clock was stepped
 	KindLedger  Kind = "ledger"  // this ledger stands in the place of a damaged one, or a head of it was stamped (To "stamped")
+	KindReceipt Kind = "receipt" // a vault's host vouched for a generation (To "whole"), or said what it lacks (To "lacking")
+	KindRefusal Kind = "refusal" // a vault's host refused what a client asked
 )
 
 // Kinds lists the kinds of entries.
@@ -41,6 +43,7 @@ func Kinds() []Kind {
 	return []Kind{
 		KindStart, KindStop, KindDoor, KindWindow, KindGather, KindRestore, KindVerify, KindUpkeep, KindAlarm, KindPatrol, KindPort,
 		KindInit, KindTimer, KindSession, KindLock, KindRelease, KindClock, KindLedger,
+		KindReceipt, KindRefusal,
 	}
 }
 

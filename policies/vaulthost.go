@@ -1,0 +1,179 @@
+package policies
+
+import (
+	"fmt"
+	"net"
+	"reflect"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/mod/sumdb/note"
+)
+
+// VaultHost is the policy file of a vault's own host, which `airlock vault` reads there.
+type VaultHost struct {
+	Vault    string `yaml:"vault" jsonschema:"required" example:"kita-vault"` // the host's own name, which its receipts bear; letters, digits, - and _
+	Timezone Zone   `yaml:"timezone" jsonschema:"required" example:"Asia/Tokyo"`
+	Folder   string `yaml:"folder" jsonschema:"required" example:"/srv/vault"`                                                               // absolute; what is served. Nothing else may write there
+	State    string `yaml:"state" jsonschema:"required" example:"/var/lib/airlock-vault"`                                                    // absolute folder outside of it: keys, index, ledger
+	Listen   string `yaml:"listen" jsonschema:"required" example:"\"10.77.0.13:22\""`                                                        // host:port; port 22 if none is given
+	HostKey  Secret `yaml:"host_key" example:"{file: /etc/airlock/secrets/vault_host_ed25519}"`                                              // an OpenSSH private key; default one of its own, made at the first start
+	SiteKey  string `yaml:"site_key" jsonschema:"required" example:"\"lab-hospital+e7ac616b+ASNCfqqosTHv5dStGDomIVg6lrU+YLzOHjvtx3c1MByb\""` // the site's public key, keys/site.pub in its state folder
+	// Who may send and read; each under the user name by which it logs in.
+	Clients   map[string]*VaultClient `yaml:"clients" jsonschema:"required" example:"{airlock: {public_key: \"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIF5LfFdbCAcoDFJRJsczmdn+bSOhHy4JkyY9YcURucjZ\"}}"`
+	Keep      Keep                    `yaml:"keep" example:"{last: 10, daily: 14}"` // default last 10, daily 14, weekly 8, monthly 12
+	Retention Retention               `yaml:"retention" example:"{min_count: 3, min_age: 14d, brake: 5}"`
+	Quota     Size                    `yaml:"quota" example:"8TB"`    // what may lie there at the most; default as much as the disk takes
+	Floor     Size                    `yaml:"floor" example:"50GB"`   // what stays free on the disk; default 1GB
+	ReadAll   Duration                `yaml:"read_all" example:"30d"` // within how long all is read again by verify; default 30d, 1d to 1y
+	Limits    VaultLimits             `yaml:"limits" example:"{connections: 16, idle: 5m}"`
+}
+
+// VaultClient is one who may log in.
+type VaultClient struct {
+	PublicKey string `yaml:"public_key" jsonschema:"required" example:"\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIF5LfFdbCAcoDFJRJsczmdn+bSOhHy4JkyY9YcURucjZ\""` // one line, as in authorized_keys, without options
+}
+
+// Retention bounds what keep may drop. Ages are counted from a generation's arrival by
+// the vault's own clock.
+type Retention struct {
+	MinCount int      `yaml:"min_count" jsonschema:"minimum=1,maximum=100000" example:"3"` // the newest so many always stay; default 3
+	MinAge   Duration `yaml:"min_age" example:"14d"`                                       // nothing younger is dropped; default 14d
+	// No more generations than these are dropped in one run: if more would be, none is, and
+	// a person must look. Default 5.
+	Brake int `yaml:"brake" jsonschema:"minimum=1,maximum=100000" example:"5"`
+}
+
+// VaultLimits protect the vault's host.
+type VaultLimits struct {
+	Connections int      `yaml:"connections" jsonschema:"minimum=1,maximum=1000" example:"16"` // of logged-in clients at once; default 16
+	Logins      int      `yaml:"logins" jsonschema:"minimum=1,maximum=100000" example:"60"`    // attempts a minute from one address; default 60
+	OpenFiles   int      `yaml:"open_files" jsonschema:"minimum=1,maximum=10000" example:"64"` // per connection; default 64
+	Bandwidth   Rate     `yaml:"bandwidth" example:"100MB/s"`                                  // of all that arrives; default no limit
+	Idle        Duration `yaml:"idle" example:"5m"`                                            // a client that asks nothing for so long is cut; default 5m, 10s to 1d
+}
+
+// ParseVaultHost reads the policy file of a vault's host, as Parse reads a site's.
+func ParseVaultHost(file string, data []byte) (*VaultHost, error) {
+	text, err := sourceText(file, data)
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{report: newReport(file, text), at: make(map[string]place)}
+	var h VaultHost
+	if r.fill(text, reflect.ValueOf(&h).Elem()) {
+		r.checkVaultHost(&h)
+	}
+	if err := r.mistakes(); err != nil {
+		return nil, err
+	}
+	return &h, nil
+}
+
+// The bounds of some values of a vault's host.
+const (
+	shortestIdle    = 10 * time.Second
+	longestIdle     = 24 * time.Hour
+	shortestReadAll = 24 * time.Hour
+	longestReadAll  = 366 * 24 * time.Hour
+)
+
+func (r *reader) checkVaultHost(h *VaultHost) {
+	if h.Vault != "" && !usableName.MatchString(h.Vault) {
+		r.add(r.value("vault"), fmt.Sprintf("the name %q is not usable", h.Vault), nameFix)
+	}
+	h.Folder, h.State = r.absolute("folder", h.Folder), r.absolute("state", h.State)
+	if h.Folder == "/" {
+		r.add(r.value("folder"), "the folder is the whole machine", "give the vault a folder of its own, best a disk of its own")
+	}
+	if within(h.State, h.Folder) || within(h.Folder, h.State) {
+		r.add(r.value("state"), "state and folder lie in one another", "give state a folder outside of what is served, such as /var/lib/airlock-vault")
+	}
+	r.addressAt("listen", &h.Listen, 22)
+	if _, _, err := net.SplitHostPort(h.Listen); h.Listen != "" && err != nil {
+		h.Listen = net.JoinHostPort(strings.Trim(h.Listen, "[]"), "22")
+	}
+	r.noteKey("site_key", h.SiteKey, "a site's public key", "write the line that stands in keys/site.pub in the orchestrator's state folder; `airlock init` makes it")
+	r.checkVaultClients(h.Clients)
+	r.keep("keep", &h.Keep)
+	r.checkRetention("retention", &h.Retention)
+	r.checkVaultLimits("limits", &h.Limits)
+	if !r.given("floor") {
+		h.Floor = 1e9
+	}
+	r.span("read_all", &h.ReadAll, 30*24*time.Hour, shortestReadAll, longestReadAll)
+}
+
+// within says whether a path is another or lies below it.
+func within(p, above string) bool {
+	return p != "" && above != "" && (p == above || strings.HasPrefix(p, strings.TrimSuffix(above, "/")+"/"))
+}
+
+// noteKey checks a public key in the form of golang.org/x/mod/sumdb/note. One that is
+// wrong is not shown: it may be the private one.
+func (r *reader) noteKey(at, key, what, fix string) (name string) {
+	if key == "" {
+		return ""
+	}
+	v, err := note.NewVerifier(key)
+	if err != nil {
+		from := r.value(at)
+		r.masks = append(r.masks, span{from, spot{from.line + 1, 1}})
+		r.add(from, at[strings.LastIndexByte(at, '.')+1:]+" is not "+what, fix)
+		return ""
+	}
+	return v.Name()
+}
+
+func (r *reader) checkVaultClients(clients map[string]*VaultClient) {
+	if at, given := r.at["clients"]; given && clients != nil && len(clients) == 0 {
+		r.add(at.key, "no client is named", "write the user name of one below it, and below that its public_key")
+	}
+	for _, name := range sorted(clients) {
+		at := "clients." + name + ".public_key"
+		if clients[name].PublicKey == "" {
+			continue
+		}
+		_, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(clients[name].PublicKey))
+		if err != nil || len(options)+len(strings.TrimSpace(string(rest))) > 0 {
+			from := r.value(at)
+			r.masks = append(r.masks, span{from, spot{from.line + 1, 1}}) // it may be the private one
+			r.add(from, "public_key is not the public half of an SSH key", "write the one line of the file that ends in .pub, such as \"ssh-ed25519 AAAA…\"")
+		}
+	}
+}
+
+func (r *reader) checkRetention(at string, k *Retention) {
+	if !r.given(at + ".min_count") {
+		k.MinCount = 3
+	}
+	if !r.given(at + ".min_age") {
+		k.MinAge = Duration(14 * 24 * time.Hour)
+	}
+	if !r.given(at + ".brake") {
+		k.Brake = 5
+	}
+}
+
+func (r *reader) checkVaultLimits(at string, l *VaultLimits) {
+	for key, fill := range map[string]struct {
+		value *int
+		with  int
+	}{"connections": {&l.Connections, 16}, "logins": {&l.Logins, 60}, "open_files": {&l.OpenFiles, 64}} {
+		if !r.given(join(at, key)) {
+			*fill.value = fill.with
+		}
+	}
+	r.span(at+".idle", &l.Idle, 5*time.Minute, shortestIdle, longestIdle)
+}
+
+// span holds a span of time within its bounds, and fills in the default.
+func (r *reader) span(at string, d *Duration, usual, shortest, longest time.Duration) {
+	switch {
+	case !r.given(at):
+		*d = Duration(usual)
+	case *d != 0 && (time.Duration(*d) < shortest || time.Duration(*d) > longest):
+		r.add(r.value(at), fmt.Sprintf("%s is not between %s and %s", key(at), Duration(shortest), Duration(longest)), fmt.Sprintf("write %s, or leave the key out", Duration(usual)))
+	}
+}

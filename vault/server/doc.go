@@ -1,0 +1,34 @@
+// Package server keeps a vault on its own host: an SFTP server that can only add, an
+// index of what arrived, receipts for what is whole, retention by the host's own clock
+// and rules, and the reading back of all of it. None of this needs the passphrase.
+//
+// # What a client can do
+//
+// It can read, make folders, and put a new file under a free name. A file lies in
+// incoming/ until it is whole: its bytes are hashed while they arrive, fsynced, and
+// linked to their name, whose folder is fsynced before the client has its answer. A
+// client may write into incoming/ itself and rename from there, as airlock does, or put
+// under the final name, as sftp and rclone do; then the server keeps the unfinished file
+// apart. Each byte is written once. Everything else is refused, and logged: opening an
+// existing name for writing, renaming over or away, removing, truncating, changing
+// attributes, links, names outside (S9). In incoming/ alone a client may remove what it
+// has put there itself.
+//
+// One exception heals: a name whose bytes the host has found damaged counts as free, and
+// takes the very bytes that it had, by their SHA-256, and no others.
+//
+// # What stands where
+//
+// The folder is laid out as package vault says. receipts/ is the host's alone. Beside
+// the folder, in the state folder: index.db, which says of every finished file its size,
+// hash, arrival and last reading, and is made anew from the folder if it is lost;
+// ledger.db; clock.json; keys/. Arrival is when the host itself saw a file, never what a
+// client claims.
+//
+// # Who may change what at once
+//
+// serve holds serve.lock. Whoever removes files, takes stock of the folder or vouches for
+// a generation holds change.lock meanwhile, so that no blob is removed between being
+// looked for and being vouched for. The process that faces the network never removes a
+// finished file: [Host.Prune] is another command's.
+package server

@@ -1,0 +1,413 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net"
+	"path"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"airlock/ledger"
+	"airlock/vault"
+
+	"github.com/gofrs/flock"
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/time/rate"
+)
+
+// Service says to whom a host is served, and how much of it.
+type Service struct {
+	HostKey ssh.Signer
+	Clients map[string]ssh.PublicKey // by user name
+	Limits  Limits
+}
+
+// Limits protect the host. None may be zero but Bandwidth, which then has none.
+type Limits struct {
+	Connections int           // of logged-in clients at once
+	Logins      int           // attempts a minute from one address
+	OpenFiles   int           // per connection
+	Bandwidth   int64         // bytes a second, of all that arrives
+	Idle        time.Duration // a client that asks nothing for so long is cut
+}
+
+// serving is a Host that clients talk to.
+type serving struct {
+	*Host
+	Service
+	ssh     *ssh.ServerConfig
+	room    room
+	arrival *rate.Limiter // of bytes
+	shaking chan struct{} // a place for each handshake in course
+	logged  chan struct{} // and for each logged-in client
+	gate    gate
+	tells   *rate.Limiter // of refusals in the ledger
+
+	mu       sync.Mutex
+	finished map[string]finished // by name in incoming/
+	conns    map[net.Conn]bool
+	ended    bool
+}
+
+// ErrServed says that another process serves this vault.
+var ErrServed = errors.New("another process serves this vault")
+
+// Bounds that nobody needs to set.
+const (
+	handshakes   = 32               // in course at once
+	handshakeIn  = 20 * time.Second // or the client is cut
+	channels     = 8                // per connection
+	tick         = time.Minute      // between looks at the clock
+	forgottenAge = 24 * time.Hour   // of a finished file in incoming/ that nobody renames
+)
+
+// Serve serves the vault until ctx ends; then it cuts the clients, and returns once what
+// they asked for is done. What cuts left in incoming/ is removed first, and stock is
+// taken of the folder.
+func (h *Host) Serve(ctx context.Context, l net.Listener, service Service) (err error) {
+	lock := flock.New(filepath.Join(h.conf.State, "serve.lock"))
+	if mine, err := lock.TryLock(); err != nil || !mine {
+		return errors.Join(ErrServed, err, l.Close())
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	s, err := h.prepare(ctx, service)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	started := ledger.Entry{Time: h.conf.Now(), Kind: ledger.KindStart, Actor: h.conf.Actor, Vault: h.conf.Name, Reason: "airlock vault serve", Detail: detail(map[string]any{"listen": l.Addr().String(), "receipt_key": h.public})}
+	if _, err := h.ledger.Append(ctx, started); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	var running sync.WaitGroup
+	background, end := context.WithCancel(ctx)
+	running.Go(func() { s.keepTime(background) })
+	running.Go(func() { s.readUnread(background) })
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() }) // its error is that of Accept
+	s.accept(ctx, l, &running)
+	stop()
+	end()
+	s.cutAll()
+	running.Wait()
+	h.note(ledger.KindStop, h.conf.Actor, "airlock vault serve", nil)
+	return nil
+}
+
+func (h *Host) prepare(ctx context.Context, service Service) (*serving, error) {
+	s := &serving{
+		Host: h, Service: service,
+		shaking: make(chan struct{}, handshakes), logged: make(chan struct{}, service.Limits.Connections),
+		gate:     gate{perMinute: service.Limits.Logins},
+		tells:    rate.NewLimiter(rate.Every(time.Minute), 60),
+		finished: map[string]finished{}, conns: map[net.Conn]bool{},
+	}
+	s.ssh = s.sshConfig()
+	if b := service.Limits.Bandwidth; b > 0 {
+		s.arrival = rate.NewLimiter(rate.Limit(b), int(max(b, 1<<20)))
+	}
+	if err := s.sweep(); err != nil {
+		return nil, fmt.Errorf("clearing %s: %w", vault.Incoming, err)
+	}
+	if err := h.exclusively(ctx, func() error { return h.takeStock(ctx) }); err != nil {
+		return nil, err
+	}
+	used, err := h.index.total(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.room = room{disk: h.folder.disk, quota: h.conf.Quota, floor: h.conf.Floor, used: used}
+	return s, nil
+}
+
+// sweep removes what is left in incoming/: of none is it known whether it is whole.
+func (s *serving) sweep() error {
+	left, err := fs.ReadDir(s.folder.FS(), vault.Incoming)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, f := range left {
+		if f.Type().IsRegular() {
+			if err := s.folder.drop(path.Join(vault.Incoming, f.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *serving) now() time.Time { return s.conf.Now() }
+
+// keepTime watches the clock, and forgets what nobody comes back for.
+func (s *serving) keepTime(ctx context.Context) {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		if _, err := s.watchClock(false); err != nil {
+			s.conf.Log.Error("the clock's record", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		s.mu.Lock()
+		for name, f := range s.finished {
+			if s.now().Sub(f.at) > forgottenAge {
+				delete(s.finished, name)
+				if err := s.folder.drop(name); err != nil {
+					s.conf.Log.Error("clearing "+vault.Incoming, "error", err)
+				}
+				s.room.giveBack(f.size)
+			}
+		}
+		s.mu.Unlock()
+	}
+}
+
+// finish notes a whole file that awaits its name.
+func (s *serving) finish(temp string, f finished) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.finished[temp] = f
+}
+
+// claim takes a whole file that a client has put into incoming/ and means to name, or
+// to remove.
+func (s *serving) claim(temp, client string) (finished, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f, ok := s.finished[temp]
+	if !ok || f.client != client {
+		return finished{}, false
+	}
+	delete(s.finished, temp)
+	return f, true
+}
+
+// publish gives a whole file its name for good: if the name is free, or if it is that
+// of a damaged file and these are the bytes that it had.
+func (s *serving) publish(ctx context.Context, temp, name string, f finished) error {
+	r, err := s.index.find(ctx, name)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		err = s.folder.publish(temp, name)
+	case err != nil:
+		return err
+	case r.damage == "":
+		return errTaken
+	case r.sum == nil || *r.sum != f.sum:
+		return fmt.Errorf("%s was lost here and had the SHA-256 %v; these are other bytes", name, r.sum)
+	default:
+		if err = s.folder.restore(temp, name); err == nil {
+			s.note(ledger.KindUpkeep, f.client, "a damaged file was sent again: "+name, map[string]any{"file": name, "sha256": f.sum})
+		}
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return errTaken
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.index.arrive(context.WithoutCancel(ctx), name, f.size, f.sum, s.now()); err != nil {
+		return err
+	}
+	return s.room.take(nameWeight)
+}
+
+// accept takes connections until the listener is closed.
+func (s *serving) accept(ctx context.Context, l net.Listener, running *sync.WaitGroup) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+				return
+			}
+			select { // too many open files, perhaps: there will be fewer
+			case <-ctx.Done():
+			case <-time.After(50 * time.Millisecond):
+			}
+			continue
+		}
+		select {
+		case s.shaking <- struct{}{}:
+		default:
+			_ = conn.Close() // more strangers than the host has time for
+			continue
+		}
+		if !s.gate.admits(conn.RemoteAddr(), s.now()) || !s.hold(conn) {
+			<-s.shaking
+			_ = conn.Close()
+			continue
+		}
+		running.Go(func() { s.connection(ctx, conn) })
+	}
+}
+
+func (s *serving) hold(conn net.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended {
+		s.conns[conn] = true
+	}
+	return !s.ended
+}
+
+func (s *serving) cutAll() {
+	s.mu.Lock()
+	conns := slices.Collect(maps.Keys(s.conns))
+	s.ended = true
+	s.mu.Unlock()
+	for _, c := range conns {
+		_ = c.Close() // whoever was using it learns why
+	}
+}
+
+func (s *serving) let(conn net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, conn)
+	_ = conn.Close() // closed already, or of no more use
+}
+
+// errUnknownKey is all that a stranger is told.
+var errUnknownKey = errors.New("not one of this vault's clients")
+
+func (s *serving) sshConfig() *ssh.ServerConfig {
+	safe := ssh.SupportedAlgorithms()
+	c := &ssh.ServerConfig{
+		Config:                  ssh.Config{KeyExchanges: safe.KeyExchanges, Ciphers: safe.Ciphers, MACs: safe.MACs},
+		PublicKeyAuthAlgorithms: safe.PublicKeyAuths,
+		MaxAuthTries:            3,
+		ServerVersion:           "SSH-2.0-airlock",
+		PublicKeyCallback: func(c ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+			pinned, known := s.Clients[c.User()]
+			if !known || !bytes.Equal(pinned.Marshal(), key.Marshal()) {
+				return nil, errUnknownKey
+			}
+			return nil, nil
+		},
+	}
+	c.AddHostKey(s.HostKey)
+	return c
+}
+
+// connection serves one connection to its end.
+func (s *serving) connection(ctx context.Context, conn net.Conn) {
+	defer s.let(conn)
+	strangers := sync.OnceFunc(func() { <-s.shaking })
+	defer strangers()
+	if conn.SetDeadline(time.Now().Add(handshakeIn)) != nil {
+		return
+	}
+	c, offered, requests, err := ssh.NewServerConn(conn, s.ssh)
+	if err != nil {
+		var refused *ssh.ServerAuthError
+		if errors.As(err, &refused) {
+			s.refusal("", conn.RemoteAddr().String(), "login", "")
+		}
+		return
+	}
+	if conn.SetDeadline(time.Time{}) != nil {
+		return
+	}
+	strangers()
+	select {
+	case s.logged <- struct{}{}:
+		defer func() { <-s.logged }()
+	default:
+		s.conf.Log.Warn("too many connections; one was cut", "client", c.User(), "from", conn.RemoteAddr())
+		return
+	}
+	go ssh.DiscardRequests(requests)
+	s.channels(ctx, conn, c, offered)
+}
+
+// channels serves a client's sessions. All end before it returns.
+func (s *serving) channels(ctx context.Context, conn net.Conn, c *ssh.ServerConn, offered <-chan ssh.NewChannel) {
+	idle := time.AfterFunc(s.Limits.Idle, func() {
+		s.conf.Log.Info("a client that asked nothing was cut", "client", c.User(), "from", conn.RemoteAddr())
+		_ = conn.Close()
+	})
+	defer idle.Stop()
+	files := make(chan struct{}, s.Limits.OpenFiles)
+	places := make(chan struct{}, channels)
+	var sessions sync.WaitGroup
+	defer sessions.Wait()
+	for o := range offered {
+		if o.ChannelType() != "session" {
+			_ = o.Reject(ssh.UnknownChannelType, "only sessions") // a lost connection ends the loop
+			continue
+		}
+		select {
+		case places <- struct{}{}:
+		default:
+			_ = o.Reject(ssh.ResourceShortage, "too many sessions")
+			continue
+		}
+		channel, requests, err := o.Accept()
+		if err != nil {
+			<-places
+			continue
+		}
+		sessions.Go(func() {
+			defer func() { <-places }()
+			one := &session{host: s, ctx: ctx, client: c.User(), from: conn.RemoteAddr().String(), files: files, uploads: map[string]*upload{}}
+			one.serve(&busy{channel, func() { idle.Reset(s.Limits.Idle) }, s.arrival, ctx}, channel, requests)
+		})
+	}
+}
+
+// busy is a channel that tells of each request, and takes bytes no faster than it may.
+type busy struct {
+	ssh.Channel
+	stir    func()
+	arrival *rate.Limiter
+	ctx     context.Context
+}
+
+func (b *busy) Read(p []byte) (int, error) {
+	if b.arrival != nil {
+		p = p[:min(len(p), b.arrival.Burst())]
+	}
+	n, err := b.Channel.Read(p)
+	b.stir()
+	if err == nil && b.arrival != nil {
+		err = b.arrival.WaitN(b.ctx, n)
+	}
+	return n, err
+}
+
+// gate bounds the attempts to log in from one address.
+type gate struct {
+	perMinute int
+	mu        sync.Mutex
+	from      map[string]*rate.Limiter
+}
+
+// maxGate bounds the addresses that are remembered.
+const maxGate = 4096
+
+func (g *gate) admits(from net.Addr, now time.Time) bool {
+	host, _, err := net.SplitHostPort(from.String())
+	if err != nil {
+		host = from.String()
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.from == nil || len(g.from) >= maxGate {
+		g.from = map[string]*rate.Limiter{}
+	}
+	l := g.from[host]
+	if l == nil {
+		l = rate.NewLimiter(rate.Limit(float64(g.perMinute)/60), g.perMinute)
+		g.from[host] = l
+	}
+	return l.AllowN(now, 1)
+}
