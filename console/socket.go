@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"airlock/ledger/proof"
 	"airlock/orchestrator"
 )
 
@@ -261,6 +262,26 @@ func Connect(ctx context.Context, path string) (*Remote, error) {
 	return &Remote{http.Client{Transport: &http.Transport{
 		DialContext: dial, DisableKeepAlives: true, ResponseHeaderTimeout: answersWithin,
 	}}}, nil
+}
+
+// Head asks the executor to sign the ledger as it stands.
+func (r *Remote) Head(ctx context.Context) (head proof.Head, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://airlock/v1/ledger/head", nil)
+	if err != nil {
+		return head, err
+	}
+	response, err := r.client.Do(request)
+	if err != nil {
+		return head, fmt.Errorf("%w: %w", ErrNobody, err)
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err = errors.Join(err, response.Body.Close()); err != nil {
+		return head, err
+	}
+	if response.StatusCode != http.StatusOK {
+		return head, fmt.Errorf("the executor answers: %s", bytes.TrimSpace(body))
+	}
+	return head, json.Unmarshal(body, &head)
 }
 
 // answersWithin bounds how long an executor takes to say that it has an order.

@@ -193,6 +193,10 @@ func observe(ctx context.Context, p policies.Policy, r *ledger.Reader) (Status, 
 	if r == nil {
 		return st, nil
 	}
+	var err error
+	if st.Ledger.VerifiedAt, err = verifiedAt(p.State, p.Timezone.Location); err != nil {
+		return st, err
+	}
 	return st, st.Ledger.describe(ctx, r)
 }
 

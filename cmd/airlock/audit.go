@@ -17,9 +17,12 @@ import (
 
 func (a *app) auditCommand() *cobra.Command {
 	c := &cobra.Command{Use: "audit", Short: "Read the ledger, and report what it holds", Args: cobra.ArbitraryArgs, RunE: subcommand}
-	c.AddCommand(a.auditListCommand(), a.auditReportCommand())
+	c.AddCommand(a.auditListCommand(), a.auditVerifyCommand(), a.auditExportCommand(), a.auditReportCommand())
 	return c
 }
+
+// errNoLedger: the site was not made yet.
+var errNoLedger = errors.New("there is no ledger yet; airlock init makes it")
 
 // openLedger opens the site's ledger, or another one, for reading; nil if the site has
 // none yet.

@@ -95,7 +95,7 @@ func (a *app) readReport(ctx context.Context, p policies.Policy, c report.Config
 		return nil, err
 	}
 	if r == nil {
-		return nil, errors.New("there is no ledger yet; airlock init makes it")
+		return nil, errNoLedger
 	}
 	var guard report.Source
 	g, err := ledger.OpenReader(ctx, p.Guard.Ledger)

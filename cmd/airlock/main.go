@@ -18,6 +18,7 @@ import (
 	"syscall"
 	_ "time/tzdata" // hospital servers without zone files exist
 
+	"airlock/ledger/proof"
 	"airlock/orchestrator"
 	"airlock/policies"
 	"airlock/repository"
@@ -106,7 +107,7 @@ func exitCode(err error) int {
 		return exitNotShut
 	case errors.Is(err, orchestrator.ErrInPart):
 		return exitInPart
-	case errors.As(err, &mistakes), errors.Is(err, errUsage), errors.Is(err, orchestrator.ErrUnknown):
+	case errors.As(err, &mistakes), errors.Is(err, errUsage), errors.Is(err, orchestrator.ErrUnknown), errors.Is(err, proof.ErrKey):
 		return exitUsage
 	}
 	return exitFailed

@@ -1,0 +1,334 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"airlock/console"
+	"airlock/ledger"
+	"airlock/ledger/proof"
+	"airlock/ledger/stamp"
+	"airlock/orchestrator"
+	"airlock/policies"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/mod/sumdb/note"
+)
+
+// errUnsound: the ledger does not prove what it should.
+var errUnsound = errors.New("the ledger does not prove what it should")
+
+// auditing is what an audit is made of and with.
+type auditing struct {
+	key, ca string
+	outside []string // files of heads
+	keys    []note.Verifier
+	heads   []proof.Head
+}
+
+// audited is what an audit came to, in JSON.
+type audited struct {
+	proof.Report
+	Sound  bool          `json:"sound"`
+	Export *proof.Export `json:"export,omitempty"`
+	Stamps stamps        `json:"stamps"`
+}
+
+// sound reports whether nothing grave was found, in the ledger or its time-stamps.
+func (f audited) sound() bool { return f.Report.Sound() && len(f.Stamps.Wrong) == 0 }
+
+// stamps are what became of the time-stamps.
+type stamps struct {
+	All     int       `json:"all"`
+	Checked int       `json:"checked"` // that can be believed, of heads of this ledger
+	Newest  time.Time `json:"newest,omitzero"`
+	Wrong   []string  `json:"wrong,omitempty"`
+}
+
+func (a *app) auditVerifyCommand() *cobra.Command {
+	var with auditing
+	c := &cobra.Command{
+		Use:   "verify [EXPORT]",
+		Short: "Check the whole ledger, or an export of one: tree, signatures, time-stamps, and what the entries tell",
+		Long:  "Check the whole ledger, or an export of one: tree, signatures, time-stamps, and what the entries tell. An export needs no policy file and no site, only --key. Give --head a head that was kept elsewhere: without one, who has the site's key could have made the whole ledger anew.",
+		Args:  usage(cobra.MaximumNArgs(1)),
+		RunE: func(c *cobra.Command, files []string) error {
+			verify := a.verifyLive
+			if len(files) > 0 {
+				verify = func(ctx context.Context, with auditing) (audited, error) { return a.verifyExport(ctx, with, files[0]) }
+			}
+			found, err := verify(c.Context(), with)
+			if err != nil {
+				return err
+			}
+			if found.Sound = found.sound(); a.json {
+				err = a.printJSON(found)
+			} else {
+				a.printAudited(found)
+			}
+			if !found.Sound {
+				err = errors.Join(err, fmt.Errorf("%w: %d grave findings", errUnsound, found.Grave+len(found.Stamps.Wrong)))
+			}
+			return err
+		},
+	}
+	a.jsonFlag(c)
+	c.Flags().StringVar(&with.key, "key", "", "the site's public `key`, or the file that holds it; needed with an export")
+	c.Flags().StringArrayVar(&with.outside, "head", nil, "a `file` with a signed head that was kept elsewhere; may be repeated")
+	c.Flags().StringVar(&with.ca, "ca", "", "the `file` of the time-stamp authorities to believe")
+	return c
+}
+
+// read reads keys and outside heads. The key is the text itself, or a file of it.
+func (w *auditing) read() error {
+	text := w.key
+	if !strings.Contains(text, "+") || strings.ContainsAny(text, `/\`) && fileThere(text) {
+		data, err := os.ReadFile(text)
+		if err != nil {
+			return fmt.Errorf("the site's public key: %w", err)
+		}
+		text = string(data)
+	}
+	var err error
+	if w.keys, err = proof.ReadKeys(text); err != nil {
+		return err
+	}
+	for _, file := range w.outside {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("a head of the ledger: %w", err)
+		}
+		var answer struct{ Note string } // of /v1/ledger/head
+		if json.Unmarshal(data, &answer) == nil && answer.Note != "" {
+			data = []byte(answer.Note)
+		}
+		head, err := proof.OpenHead(data, w.keys...)
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		w.heads = append(w.heads, head)
+	}
+	return nil
+}
+
+func fileThere(name string) bool { _, err := os.Stat(name); return err == nil }
+
+func (a *app) verifyLive(ctx context.Context, with auditing) (audited, error) {
+	p, err := a.policy()
+	if err != nil {
+		return audited{}, err
+	}
+	if with.key == "" {
+		with.key = publicKeyFile(p)
+	}
+	if t := p.Ledger.Timestamps; t != nil && with.ca == "" {
+		with.ca = t.CA
+	}
+	if err := with.read(); err != nil {
+		return audited{}, err
+	}
+	r, err := openLedger(ctx, p, "")
+	if err != nil {
+		return audited{}, err
+	}
+	if r == nil {
+		return audited{}, errNoLedger
+	}
+	found, err := a.verifyReader(ctx, r, with)
+	err = errors.Join(err, r.Close())
+	if err == nil && found.sound() {
+		err = orchestrator.KeepVerified(p.State, orchestrator.LedgerVerified{At: time.Now(), Entries: found.Entries, Root: found.Root})
+	}
+	return found, err
+}
+
+func (a *app) verifyReader(ctx context.Context, r *ledger.Reader, with auditing) (found audited, err error) {
+	watch, end := a.progress()
+	defer end()
+	found.Report, err = r.Verify(ctx, with.keys, with.heads, func(done, of int64) {
+		watch(orchestrator.Progress{Task: "verify", Stage: "reading back", Files: done, TotalFiles: of})
+	})
+	if err != nil {
+		return found, err
+	}
+	watch(orchestrator.Progress{Task: "verify", Stage: "done"})
+	all, err := r.Stamps(ctx)
+	if err != nil {
+		return found, err
+	}
+	for _, s := range all {
+		found.Stamps.take(s, with, r.Against(ctx, s.Head))
+	}
+	return found, nil
+}
+
+func (a *app) verifyExport(ctx context.Context, with auditing, file string) (found audited, err error) {
+	if with.key == "" {
+		return found, fmt.Errorf("%w: say by which key the export has to be signed: --key FILE, as the site gave it to you, not as the export has it", errUsage)
+	}
+	if err := with.read(); err != nil {
+		return found, err
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return found, err
+	}
+	watch, end := a.progress()
+	defer end()
+	export, report, err := proof.VerifyExport(ctx, f, proof.Options{
+		Keys: with.keys, Outside: with.heads,
+		Progress: func(entries int64) {
+			watch(orchestrator.Progress{Task: "verify", Stage: "reading back", Files: entries})
+		},
+		Stamp: func(data json.RawMessage) error {
+			var s ledger.Stamp
+			if err := json.Unmarshal(data, &s); err != nil {
+				return fmt.Errorf("a time-stamp: %w", err)
+			}
+			found.Stamps.take(s, with, nil)
+			return nil
+		},
+	})
+	watch(orchestrator.Progress{Task: "verify", Stage: "done"})
+	found.Report, found.Export = report, &export
+	return found, errors.Join(err, f.Close())
+}
+
+// take checks one time-stamp; fits says whether its head is of this ledger. An export
+// holds the stamped heads among its own, which were checked.
+func (s *stamps) take(one ledger.Stamp, with auditing, fits error) {
+	s.All++
+	if with.ca == "" {
+		return
+	}
+	roots, err := stamp.Authorities(with.ca)
+	var at time.Time
+	if err == nil {
+		_, err = proof.OpenHead([]byte(one.Head.Note), with.keys...)
+	}
+	if err == nil {
+		at, err = stamp.Check(one.Token, one.Head, roots)
+	}
+	if err = errors.Join(err, fits); err != nil {
+		s.Wrong = append(s.Wrong, fmt.Sprintf("the time-stamp of the head of %d entries: %v", one.Head.Size, err))
+		return
+	}
+	s.Checked++
+	if at.After(s.Newest) {
+		s.Newest = at
+	}
+}
+
+// printAudited says what was found, grave things first.
+func (a *app) printAudited(found audited) {
+	for _, grave := range []bool{true, false} {
+		for _, f := range found.Findings {
+			if f.Grave == grave {
+				word := a.text("note")
+				if grave {
+					word = a.text("GRAVE")
+				}
+				fmt.Fprintf(a.out, "%s: %s\n", word, plain(a.words.tell(f.String())))
+			}
+		}
+	}
+	for _, wrong := range found.Stamps.Wrong {
+		fmt.Fprintf(a.out, "%s: %s\n", a.text("GRAVE"), plain(wrong))
+	}
+	if found.More > 0 {
+		a.print("  and %d more", found.More)
+	}
+	a.print("%s, root %s", a.count(int(found.Entries), "%d entry", "%d entries"), found.Root)
+	a.print("windows %d, openings %d, doors open for %s in all", found.Windows, found.Openings, found.Exposure.Round(time.Millisecond))
+	a.print("signed heads %d, the last over %d entries; kept elsewhere: over %d", found.Heads, found.Signed, found.Outside)
+	switch s := found.Stamps; {
+	case s.All > 0 && s.Checked+len(s.Wrong) == 0:
+		a.print("time-stamps %d, none checked: name the authorities with --ca FILE", s.All)
+	case s.Checked > 0:
+		a.print("time-stamps %d, of which %d hold; the newest is of %s", s.All, s.Checked, s.Newest.Format(time.RFC3339))
+	}
+	switch {
+	case !found.sound():
+	case found.Outside == 0:
+		a.print("sound: the signatures hold. Whether the ledger was made anew by somebody with the key, only a head that was kept elsewhere shows: --head FILE")
+	default:
+		a.print("sound: nothing was changed, removed or added before entry %d, by the head that was kept elsewhere", found.Outside+1)
+	}
+}
+
+func publicKeyFile(p policies.Policy) string { return filepath.Join(p.State, "keys", "site.pub") }
+
+func (a *app) auditExportCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "export FILE",
+		Short: "Write the whole ledger into one file, which audit verify checks anywhere",
+		Args:  usage(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, files []string) error {
+			p, err := a.policy()
+			if err != nil {
+				return err
+			}
+			// A head over everything that is there, if an executor runs that can sign one.
+			if remote, err := console.Connect(c.Context(), console.SocketPath(p.State)); err == nil {
+				if _, err := remote.Head(c.Context()); err != nil {
+					return err
+				}
+			}
+			r, err := openLedger(c.Context(), p, "")
+			if err != nil {
+				return err
+			}
+			if r == nil {
+				return errNoLedger
+			}
+			err = writeWhole(files[0], func(w io.Writer) error { return a.exportTo(c.Context(), w, p, r) })
+			if err = errors.Join(err, r.Close()); err == nil {
+				a.print("wrote %s", files[0])
+			}
+			return err
+		},
+	}
+}
+
+func (a *app) exportTo(ctx context.Context, w io.Writer, p policies.Policy, r *ledger.Reader) error {
+	key, err := os.ReadFile(publicKeyFile(p))
+	if err != nil {
+		return fmt.Errorf("the site's public key: %w", err)
+	}
+	x, err := proof.NewWriter(w, proof.Header{Site: p.Site, Made: time.Now(), By: "airlock " + a.version}, string(bytes.TrimSpace(key)))
+	if err != nil {
+		return err
+	}
+	if err := exportWhole(ctx, x, r); err != nil {
+		return err // without its end the file is none
+	}
+	return x.Close()
+}
+
+func exportWhole(ctx context.Context, x *proof.Writer, r *ledger.Reader) error {
+	if err := r.Export(ctx, x); err != nil {
+		return err
+	}
+	all, err := r.Stamps(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		data, err := json.Marshal(s)
+		if err == nil {
+			err = x.Stamp(data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
