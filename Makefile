@@ -19,7 +19,7 @@ demo: build ## a whole hospital night in one process: no root, nothing else inst
 
 test: ## every test; as root on Debian it first installs the real servers that the tests use
 	lab/install.sh
-	go test -race -timeout 14m ./...
+	go test -race -p 3 -timeout 20m ./...
 
 check: ## the quick look before a commit: format, vet, staticcheck, short tests
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "run gofmt -w on:" $$unformatted; exit 1; }
