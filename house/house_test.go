@@ -39,7 +39,7 @@ var rooms = map[string][]string{
 	"lease":               {},
 	"switchctl":           {},
 	"collectors":          {},
-	"vault":               {},
+	"vault":               {"lease"},
 	"repository":          {"collectors", "sshconn"},
 	"orchestrator/window": {},
 	"orchestrator":        {"orchestrator/window", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "policies", "lease"},

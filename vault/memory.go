@@ -240,19 +240,7 @@ func (m *Memory) emptyJournal() error {
 }
 
 func (m *Memory) writeGeneration(file []byte) error {
-	name := filepath.Join(m.dir, memoryGeneration)
-	f, err := os.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(file)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return err
-	}
-	return syncDir(m.dir)
+	return writeWhole(filepath.Join(m.dir, memoryGeneration), file)
 }
 
 func syncDir(dir string) error {

@@ -14,6 +14,7 @@ import (
 
 	"airlock/orchestrator"
 	"airlock/policies"
+	"airlock/vault"
 	"airlock/vault/server"
 
 	"github.com/spf13/cobra"
@@ -68,7 +69,7 @@ func (a *app) hosting(c *cobra.Command, f func(context.Context, *policies.VaultH
 	}
 	h, err := server.Open(c.Context(), server.Config{
 		Name: p.Vault, Zone: p.Timezone.Location, Folder: p.Folder, State: p.State, Site: site,
-		Keep: server.Keep{
+		Keep: vault.Keep{
 			MinCount: p.Retention.MinCount, Last: p.Keep.Last, Hourly: p.Keep.Hourly,
 			Daily: p.Keep.Daily, Weekly: p.Keep.Weekly, Monthly: p.Keep.Monthly, Annual: p.Keep.Annual,
 		},

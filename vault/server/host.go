@@ -31,7 +31,7 @@ type Config struct {
 	Folder  string         // absolute; made if the folder above it is there
 	State   string         // absolute; made if need be
 	Site    note.Verifier  // whose generations count
-	Keep    Keep
+	Keep    vault.Keep
 	MinAge  time.Duration // no generation younger than this is dropped
 	Brake   int           // no more generations than these are dropped in one run
 	Quota   int64         // bytes in all; 0 is as much as the disk takes

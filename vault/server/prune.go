@@ -41,8 +41,8 @@ func (h *Host) Generations(ctx context.Context) ([]Standing, error) {
 	kept := h.kept(sure, doubtful)
 	var all []Standing
 	for _, a := range slices.Concat(sure, doubtful) {
-		s := Standing{Number: a.number, Arrived: a.at.In(h.conf.Zone), Kept: kept[a.number]}
-		g, sum, err := h.manifest(a.number)
+		s := Standing{Number: a.Number, Arrived: a.At.In(h.conf.Zone), Kept: kept[a.Number]}
+		g, sum, err := h.manifest(a.Number)
 		if err == nil {
 			s.Window, s.Blobs = g.Window, len(g.Blobs)
 			for _, e := range g.Blobs {
@@ -51,7 +51,7 @@ func (h *Host) Generations(ctx context.Context) ([]Standing, error) {
 					s.Lacks++
 				}
 			}
-			err = h.signed(a.number, sum)
+			err = h.signed(a.Number, sum)
 		}
 		if err != nil {
 			s.Amiss = err.Error()
@@ -64,7 +64,7 @@ func (h *Host) Generations(ctx context.Context) ([]Standing, error) {
 
 // arrivals are the generations in the folder: those that the site has signed, and those
 // of which that is not sure.
-func (h *Host) arrivals(ctx context.Context) (sure, doubtful []arrival, err error) {
+func (h *Host) arrivals(ctx context.Context) (sure, doubtful []vault.Arrival, err error) {
 	numbers, err := h.numbers()
 	if err != nil {
 		return nil, nil, err
@@ -83,7 +83,7 @@ func (h *Host) arrivals(ctx context.Context) (sure, doubtful []arrival, err erro
 	return sure, doubtful, nil
 }
 
-func (h *Host) arrival(ctx context.Context, number int64) (a arrival, signed bool, err error) {
+func (h *Host) arrival(ctx context.Context, number int64) (a vault.Arrival, signed bool, err error) {
 	name := vault.GenerationPath(number)
 	r, err := h.index.find(ctx, name)
 	if unlessNone(err) != nil {
@@ -96,7 +96,7 @@ func (h *Host) arrival(ctx context.Context, number int64) (a arrival, signed boo
 		}
 		r.arrived = info.ModTime()
 	}
-	a = arrival{number, r.arrived}
+	a = vault.Arrival{Number: number, At: r.arrived}
 	if r.sum == nil {
 		_, sum, err := h.manifest(number)
 		return a, err == nil && h.signed(number, sum) == nil, nil
@@ -106,10 +106,10 @@ func (h *Host) arrival(ctx context.Context, number int64) (a arrival, signed boo
 
 // kept says why generations stay. One that is doubtful stays until it is old enough,
 // counts for no rule, and takes nobody's place.
-func (h *Host) kept(sure, doubtful []arrival) map[int64][]string {
+func (h *Host) kept(sure, doubtful []vault.Arrival) map[int64][]string {
 	now := h.conf.Now()
-	why := h.conf.Keep.keep(sure, h.conf.Zone, now, h.conf.MinAge)
-	for n, reasons := range (Keep{}).keep(doubtful, h.conf.Zone, now, h.conf.MinAge) {
+	why := h.conf.Keep.Reasons(sure, h.conf.Zone, now, h.conf.MinAge)
+	for n, reasons := range (vault.Keep{}).Reasons(doubtful, h.conf.Zone, now, h.conf.MinAge) {
 		why[n] = reasons
 	}
 	return why
@@ -175,8 +175,8 @@ func (h *Host) dropGenerations(ctx context.Context, o PruneOptions, report *Prun
 	kept := h.kept(sure, doubtful)
 	var drop []int64
 	for _, a := range slices.Concat(sure, doubtful) {
-		if len(kept[a.number]) == 0 {
-			drop = append(drop, a.number)
+		if len(kept[a.Number]) == 0 {
+			drop = append(drop, a.Number)
 		}
 	}
 	slices.Sort(drop)
@@ -326,8 +326,8 @@ func (u *unlisted) learn(ctx context.Context, h *Host, dropped []int64, try bool
 		for _, e := range g.Blobs {
 			u.listed[e.At()] = true
 		}
-		if u.read[n] = true; a.at.After(u.newest) {
-			u.newest = a.at
+		if u.read[n] = true; a.At.After(u.newest) {
+			u.newest = a.At
 		}
 	}
 	return nil

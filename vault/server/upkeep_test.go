@@ -127,7 +127,7 @@ func TestClockHoldsPrune(t *testing.T) {
 // as it does.
 func TestUnsignedTakesNoPlace(t *testing.T) {
 	w := newWorld(t)
-	w.conf.Keep = Keep{Last: 1, MinCount: 1}
+	w.conf.Keep = vault.Keep{Last: 1, MinCount: 1}
 	w.windows(1)
 	w.serve(usual())
 	store := w.store()

@@ -97,7 +97,7 @@ func newWorld(t testing.TB) *world {
 	w.site = signer
 	w.conf = Config{
 		Name: "lab-vault", Zone: time.UTC, Folder: filepath.Join(dir, "vault"), State: filepath.Join(dir, "state"), Site: verifier,
-		Keep: Keep{MinCount: 1, Last: 3}, MinAge: time.Hour, Brake: 5, ReadAll: 30 * 24 * time.Hour,
+		Keep: vault.Keep{MinCount: 1, Last: 3}, MinAge: time.Hour, Brake: 5, ReadAll: 30 * 24 * time.Hour,
 		Log: slog.New(slog.NewTextHandler(&logged{t: t}, nil)), Actor: "user test", Now: w.now,
 	}
 	memory, err := vault.OpenMemory(filepath.Join(dir, "memory"))

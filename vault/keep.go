@@ -1,4 +1,4 @@
-package server
+package vault
 
 import (
 	"cmp"
@@ -16,28 +16,29 @@ type Keep struct {
 	Last, Hourly, Daily, Weekly, Monthly, Annual int
 }
 
-// arrival is a generation as retention sees it. Its number is the sender's word, and
+// Arrival is a generation as retention sees it. Its number is the sender's word, and
 // counts only between two that arrived at once.
-type arrival struct {
-	number int64
-	at     time.Time // by the host's clock
+type Arrival struct {
+	Number int64
+	At     time.Time // by the clock of whoever keeps the generations
 }
 
-func newestFirst(a, b arrival) int {
-	return cmp.Or(b.at.Compare(a.at), cmp.Compare(b.number, a.number))
+func newestFirst(a, b Arrival) int {
+	return cmp.Or(b.At.Compare(a.At), cmp.Compare(b.Number, a.Number))
 }
 
-// keep says of each generation that stays why it does.
-func (k Keep) keep(all []arrival, zone *time.Location, now time.Time, minAge time.Duration) map[int64][]string {
+// Reasons says of each generation that stays why it does. Whatever is younger than minAge
+// stays. Periods are those of zone.
+func (k Keep) Reasons(all []Arrival, zone *time.Location, now time.Time, minAge time.Duration) map[int64][]string {
 	all = slices.Clone(all)
 	slices.SortFunc(all, newestFirst)
 	why := map[int64][]string{}
 	for i, a := range all {
 		switch {
 		case i < k.Last:
-			why[a.number] = append(why[a.number], fmt.Sprintf("last %d", i+1))
+			why[a.Number] = append(why[a.Number], fmt.Sprintf("last %d", i+1))
 		case i < k.MinCount:
-			why[a.number] = append(why[a.number], "one of the fewest that stay")
+			why[a.Number] = append(why[a.Number], "one of the fewest that stay")
 		}
 	}
 	for _, rule := range []struct {
@@ -53,16 +54,16 @@ func (k Keep) keep(all []arrival, zone *time.Location, now time.Time, minAge tim
 	} {
 		seen := map[string]bool{}
 		for _, a := range all {
-			period := rule.period(a.at.In(zone))
+			period := rule.period(a.At.In(zone))
 			if !seen[period] && len(seen) < rule.count {
 				seen[period] = true
-				why[a.number] = append(why[a.number], rule.name+" "+period)
+				why[a.Number] = append(why[a.Number], rule.name+" "+period)
 			}
 		}
 	}
 	for _, a := range all {
-		if len(why[a.number]) == 0 && now.Sub(a.at) < minAge {
-			why[a.number] = []string{"younger than " + minAge.String()}
+		if len(why[a.Number]) == 0 && now.Sub(a.At) < minAge {
+			why[a.Number] = []string{"younger than " + minAge.String()}
 		}
 	}
 	return why
