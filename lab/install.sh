@@ -5,7 +5,7 @@
 # touched.
 set -eu
 
-wanted="samba smbclient snmpd snmp frr openssh-server openssh-client iproute2 nftables netcat-openbsd iputils-ping rsyslog rsyslog-gnutls openssl"
+wanted="samba smbclient snmpd snmp frr openssh-server openssh-client iproute2 nftables netcat-openbsd iputils-ping rsyslog rsyslog-gnutls openssl rclone restic strace"
 
 missing=
 for package in $wanted; do

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -23,3 +24,12 @@ func (f *folder) disk() (disk, error) {
 // forget has the kernel forget what it has cached of a file, so that reading it reads
 // the disk. What it does not forget is only read from memory.
 func forget(f *os.File) error { return unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED) }
+
+// syncAll makes durable whatever lies on the folder's disk.
+func (f *folder) syncAll() (err error) {
+	d, err := f.Open(".")
+	if err != nil {
+		return err
+	}
+	return errors.Join(unix.Syncfs(int(d.Fd())), d.Close())
+}

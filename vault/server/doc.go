@@ -5,11 +5,14 @@
 // # What a client can do
 //
 // It can read, make folders, and put a new file under a free name. A file lies in
-// incoming/ until it is whole: its bytes are hashed while they arrive, fsynced, and
-// linked to their name, whose folder is fsynced before the client has its answer. A
-// client may write into incoming/ itself and rename from there, as airlock does, or put
-// under the final name, as sftp and rclone do; then the server keeps the unfinished file
-// apart. Each byte is written once. Everything else is refused, and logged: opening an
+// incoming/ until it is whole: its bytes are hashed while they arrive, fsynced, and only
+// then linked to their name, whose folder is fsynced too. A client may put under the
+// final name, as sftp and rclone do: then the server keeps the unfinished file apart, and
+// all that is done when the client's close is answered. Or it may write into incoming/
+// itself and rename from there, as airlock does: the rename is a promise, which is kept
+// in the order of the promises and for many files at once; whatever looks at the name
+// waits for it, and a receipt is given only once all of them are kept. Each byte is
+// written once. Everything else is refused, and logged: opening an
 // existing name for writing, renaming over or away, removing, truncating, changing
 // attributes, links, names outside (S9). In incoming/ alone a client may remove what it
 // has put there itself.

@@ -93,14 +93,38 @@ func (x *index) find(ctx context.Context, path string) (record, error) {
 	return scan(x.db.QueryRowContext(ctx, "SELECT "+columns+" FROM file WHERE path = ?", path))
 }
 
-// arrive notes a file that has just been published, or put right again. Arrivals do not
-// go back when the clock does.
-func (x *index) arrive(ctx context.Context, path string, size int64, sum vault.Sum, now time.Time) error {
-	_, err := x.db.ExecContext(ctx, `INSERT INTO file (path, size, sha256, arrived, read)
-		VALUES (?1, ?2, ?3, max(?4, (SELECT ifnull(max(arrived), 0) FROM (SELECT arrived FROM file WHERE path GLOB 'generations/*'))), ?4)
-		ON CONFLICT (path) DO UPDATE SET size = excluded.size, sha256 = excluded.sha256, read = excluded.read, damage = ''`,
-		path, size, sum[:], now.UnixNano())
-	return explainIndex(err)
+// arrive notes files that have just got their names, or were put right again. Arrivals
+// do not go back when the clock does.
+func (x *index) arrive(ctx context.Context, group []*promise, now time.Time) error {
+	return x.change(ctx, func(tx *sql.Tx) error {
+		at := now.UnixNano()
+		err := tx.QueryRowContext(ctx, "SELECT max(?, ifnull(max(arrived), 0)) FROM file WHERE path GLOB 'generations/*'", at).Scan(&at)
+		if err != nil {
+			return err
+		}
+		for _, p := range group {
+			if p.err != nil {
+				continue
+			}
+			if _, err := tx.ExecContext(ctx, `INSERT INTO file (path, size, sha256, arrived, read) VALUES (?, ?, ?, ?, ?)
+				ON CONFLICT (path) DO UPDATE SET size = excluded.size, sha256 = excluded.sha256, read = excluded.read, damage = ''`,
+				p.name, p.file.size, p.file.sum[:], at, now.UnixNano()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (x *index) change(ctx context.Context, f func(*sql.Tx) error) error {
+	tx, err := x.db.BeginTx(ctx, nil)
+	if err != nil {
+		return explainIndex(err)
+	}
+	if err := f(tx); err != nil {
+		return errors.Join(explainIndex(err), tx.Rollback())
+	}
+	return explainIndex(tx.Commit())
 }
 
 // discover notes a file that was found in the folder and of which nothing is known.

@@ -31,6 +31,7 @@ const readAtOnce = 2 * time.Second
 // receipt looks whether all that a generation lists is there as it should be, and vouches
 // for it. It is in the ledger before it is given.
 func (s *serving) receipt(ctx context.Context, number int64, client string) (file []byte, err error) {
+	s.naming.flush()
 	err = s.exclusively(ctx, func() error {
 		file, err = s.vouch(ctx, number, client)
 		return err
@@ -211,9 +212,6 @@ func (s *serving) issue(ctx context.Context, r vault.Receipt, client string) ([]
 
 // show puts a receipt where readers of the disk find it.
 func (s *serving) show(name string, file []byte) error {
-	if err := s.folder.before("receipt", name); err != nil {
-		return err
-	}
 	temp := name + ".new"
 	if err := s.folder.drop(temp); err != nil {
 		return err
@@ -223,7 +221,7 @@ func (s *serving) show(name string, file []byte) error {
 		return err
 	}
 	_, err = f.Write(file)
-	if err = errors.Join(err, s.folder.settle(f, temp), f.Close()); err != nil {
+	if err = errors.Join(err, s.folder.settle(f), f.Close()); err != nil {
 		return err
 	}
 	return s.folder.restore(temp, name)

@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -45,6 +44,7 @@ type serving struct {
 	Service
 	ssh     *ssh.ServerConfig
 	room    room
+	naming  *naming
 	arrival *rate.Limiter // of bytes
 	shaking chan struct{} // a place for each handshake in course
 	logged  chan struct{} // and for each logged-in client
@@ -67,6 +67,7 @@ const (
 	channels     = 8                // per connection
 	tick         = time.Minute      // between looks at the clock
 	forgottenAge = 24 * time.Hour   // of a finished file in incoming/ that nobody renames
+	maxUnnamed   = 4096             // of these; then a client's oldest go
 )
 
 // Serve serves the vault until ctx ends; then it cuts the clients, and returns once what
@@ -86,8 +87,10 @@ func (h *Host) Serve(ctx context.Context, l net.Listener, service Service) (err 
 	if _, err := h.ledger.Append(ctx, started); err != nil {
 		return errors.Join(err, l.Close())
 	}
-	var running sync.WaitGroup
+	var running, names sync.WaitGroup
 	background, end := context.WithCancel(ctx)
+	promised, last := context.WithCancel(context.WithoutCancel(ctx))
+	names.Go(func() { s.naming.run(promised) })
 	running.Go(func() { s.keepTime(background) })
 	running.Go(func() { s.readUnread(background) })
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() }) // its error is that of Accept
@@ -96,6 +99,8 @@ func (h *Host) Serve(ctx context.Context, l net.Listener, service Service) (err 
 	end()
 	s.cutAll()
 	running.Wait()
+	last() // nobody promises any more
+	names.Wait()
 	h.note(ledger.KindStop, h.conf.Actor, "airlock vault serve", nil)
 	return nil
 }
@@ -115,6 +120,9 @@ func (h *Host) prepare(ctx context.Context, service Service) (*serving, error) {
 	if err := s.sweep(); err != nil {
 		return nil, fmt.Errorf("clearing %s: %w", vault.Incoming, err)
 	}
+	if err := h.folder.syncAll(); err != nil { // what an earlier process was killed over
+		return nil, fmt.Errorf("make %s durable: %w", h.conf.Folder, err)
+	}
 	if err := h.exclusively(ctx, func() error { return h.takeStock(ctx) }); err != nil {
 		return nil, err
 	}
@@ -123,6 +131,7 @@ func (h *Host) prepare(ctx context.Context, service Service) (*serving, error) {
 		return nil, err
 	}
 	s.room = room{disk: h.folder.disk, quota: h.conf.Quota, floor: h.conf.Floor, used: used}
+	s.naming = newNaming(h, &s.room)
 	return s, nil
 }
 
@@ -158,24 +167,45 @@ func (s *serving) keepTime(ctx context.Context) {
 		case <-ticker.C:
 		}
 		s.mu.Lock()
+		old := map[string]finished{}
 		for name, f := range s.finished {
 			if s.now().Sub(f.at) > forgottenAge {
+				old[name] = f
 				delete(s.finished, name)
-				if err := s.folder.drop(name); err != nil {
-					s.conf.Log.Error("clearing "+vault.Incoming, "error", err)
-				}
-				s.room.giveBack(f.size)
 			}
 		}
 		s.mu.Unlock()
+		for name, f := range old {
+			s.forgotten(name, f)
+		}
+	}
+}
+
+func (s *serving) forgotten(temp string, f finished) {
+	if err := s.discard(temp, f); err != nil {
+		s.conf.Log.Error("clearing "+vault.Incoming, "error", err)
 	}
 }
 
 // finish notes a whole file that awaits its name.
 func (s *serving) finish(temp string, f finished) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.finished[temp] = f
+	oldest := temp
+	for other, o := range s.finished {
+		if len(s.finished) > maxUnnamed && o.client == f.client && o.at.Before(s.finished[oldest].at) {
+			oldest = other
+		}
+	}
+	o := s.finished[oldest]
+	tooMany := len(s.finished) > maxUnnamed
+	if tooMany {
+		delete(s.finished, oldest)
+	}
+	s.mu.Unlock()
+	if tooMany {
+		s.forgotten(oldest, o)
+	}
 }
 
 // claim takes a whole file that a client has put into incoming/ and means to name, or
@@ -191,34 +221,11 @@ func (s *serving) claim(temp, client string) (finished, bool) {
 	return f, true
 }
 
-// publish gives a whole file its name for good: if the name is free, or if it is that
-// of a damaged file and these are the bytes that it had.
-func (s *serving) publish(ctx context.Context, temp, name string, f finished) error {
-	r, err := s.index.find(ctx, name)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		err = s.folder.publish(temp, name)
-	case err != nil:
-		return err
-	case r.damage == "":
-		return errTaken
-	case r.sum == nil || *r.sum != f.sum:
-		return fmt.Errorf("%s was lost here and had the SHA-256 %v; these are other bytes", name, r.sum)
-	default:
-		if err = s.folder.restore(temp, name); err == nil {
-			s.note(ledger.KindUpkeep, f.client, "a damaged file was sent again: "+name, map[string]any{"file": name, "sha256": f.sum})
-		}
-	}
-	if errors.Is(err, fs.ErrExist) {
-		return errTaken
-	}
-	if err != nil {
-		return err
-	}
-	if err := s.index.arrive(context.WithoutCancel(ctx), name, f.size, f.sum, s.now()); err != nil {
-		return err
-	}
-	return s.room.take(nameWeight)
+// discard removes a whole file that gets no name.
+func (s *serving) discard(temp string, f finished) error {
+	<-f.bytes.done
+	s.room.giveBack(f.size + nameWeight)
+	return s.folder.drop(temp)
 }
 
 // accept takes connections until the listener is closed.

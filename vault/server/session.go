@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -102,33 +103,39 @@ func (s *session) Fileread(r *sftp.Request) (io.ReaderAt, error) {
 	if err != nil {
 		return nil, s.denied("read", r.Filepath, err)
 	}
-	if number := vault.ReceiptOf(name); number > 0 {
-		file, err := s.host.receipt(s.ctx, number, s.client)
-		if err != nil {
-			return nil, told(err)
-		}
-		return strings.NewReader(string(file)), nil
-	}
 	if err := s.place(); err != nil {
 		return nil, err
 	}
+	if number := vault.ReceiptOf(name); number > 0 {
+		file, err := s.host.receipt(s.ctx, number, s.client)
+		if err != nil {
+			<-s.files
+			return nil, told(err)
+		}
+		return &reading{bytes.NewReader(file), nil, s}, nil
+	}
+	s.host.naming.look(name)
 	f, err := s.host.folder.openRegular(name)
 	if err != nil {
 		<-s.files
 		return nil, told(err)
 	}
-	return &reading{f, s}, nil
+	return &reading{f, f, s}, nil
 }
 
 // reading is a file that is open for reading.
 type reading struct {
-	*os.File
-	s *session
+	io.ReaderAt
+	file io.Closer // nil for what is only in memory
+	s    *session
 }
 
 func (r *reading) Close() error {
 	<-r.s.files
-	return r.File.Close()
+	if r.file == nil {
+		return nil
+	}
+	return r.file.Close()
 }
 
 // place takes one of the connection's places for open files.
@@ -167,12 +174,7 @@ func (s *session) Filewrite(r *sftp.Request) (io.WriterAt, error) {
 			return nil, errNoFile
 		}
 	}
-	if err := s.place(); err != nil {
-		return nil, err
-	}
-	u.file, err = s.host.folder.create(u.temp)
-	if err != nil {
-		<-s.files
+	if err := s.begin(u); err != nil {
 		if errors.Is(err, fs.ErrExist) {
 			return nil, s.refuse("overwrite", name)
 		}
@@ -184,8 +186,25 @@ func (s *session) Filewrite(r *sftp.Request) (io.WriterAt, error) {
 	return u, nil
 }
 
+// begin makes an upload's file. fs.ErrExist if there is one by its temporary name.
+func (s *session) begin(u *upload) (err error) {
+	if err := s.place(); err != nil {
+		return err
+	}
+	if err = s.host.room.take(nameWeight); err == nil {
+		if u.file, err = s.host.folder.create(u.temp); err == nil {
+			u.taken = nameWeight
+			return nil
+		}
+		s.host.room.giveBack(nameWeight)
+	}
+	<-s.files
+	return err
+}
+
 // taken says whether a file or folder has the name. That of a damaged file is free.
 func (s *session) taken(name string) (bool, error) {
+	s.host.naming.look(name)
 	if _, err := s.host.folder.Lstat(name); errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	} else if err != nil {
@@ -256,7 +275,7 @@ func (s *session) mkdir(name string) error {
 	if err := s.host.room.take(nameWeight); err != nil {
 		return told(err)
 	}
-	if err := s.host.folder.makeFolder(name); err != nil {
+	if err := s.host.naming.makeFolder(name); err != nil {
 		s.host.room.giveBack(nameWeight)
 		if errors.Is(err, fs.ErrExist) {
 			return errTaken
@@ -270,11 +289,6 @@ func (s *session) rename(from, to string) error {
 	if !unfinished(from) || to == "." || ours(to) {
 		return s.refuse("rename", from+" to "+to)
 	}
-	if taken, err := s.taken(to); err != nil {
-		return told(err)
-	} else if taken {
-		return errTaken
-	}
 	f, ok := s.host.claim(from, s.client)
 	if !ok {
 		if _, err := s.host.folder.Lstat(from); errors.Is(err, fs.ErrNotExist) {
@@ -282,11 +296,15 @@ func (s *session) rename(from, to string) error {
 		}
 		return s.refuse("rename of an unfinished file", from)
 	}
-	err := s.host.publish(s.ctx, from, to, f)
+	p, err := s.host.naming.promise(s.ctx, from, to, f)
 	if err != nil {
 		s.host.finish(from, f) // for another try, or to be removed
+		return told(err)
 	}
-	return told(err)
+	if s.host.naming.behind() {
+		return told(p.wait())
+	}
+	return nil
 }
 
 // remove takes back what the client has put into incoming/ and not named.
@@ -301,8 +319,7 @@ func (s *session) remove(name string) error {
 	if !ok {
 		return s.refuse("remove", name)
 	}
-	s.host.room.giveBack(f.size)
-	return told(s.host.folder.drop(name))
+	return told(s.host.discard(name, f))
 }
 
 // StatVFS tells how much may still come.
@@ -346,6 +363,7 @@ func (s *session) stat(name string) (fs.FileInfo, error) {
 	if u := s.open(name); u != nil {
 		return u.info(path.Base(name)), nil
 	}
+	s.host.naming.look(name)
 	info, err := s.host.folder.Lstat(name)
 	if err != nil || info.IsDir() {
 		return info, err
@@ -368,7 +386,25 @@ func (s *session) listAbove(r *sftp.Request) (sftp.ListerAt, error) {
 		rest := strings.TrimPrefix(s.host.conf.Folder, strings.TrimSuffix(r.Filepath, "/")+"/")
 		name, _, _ = strings.Cut(rest, "/")
 	}
-	return only{fileInfo{name: name, mode: fs.ModeDir | 0o500, modified: time.Unix(0, 0)}}, nil
+	one := only{fileInfo{name: name, mode: fs.ModeDir | 0o500, modified: time.Unix(0, 0)}}
+	if r.Method != "List" {
+		return one, nil
+	}
+	if err := s.place(); err != nil {
+		return nil, err
+	}
+	return &listed{one, s}, nil
+}
+
+// listed is a folder that is open for listing, and has one entry.
+type listed struct {
+	only
+	s *session
+}
+
+func (l *listed) Close() error {
+	<-l.s.files
+	return nil
 }
 
 // only is a list of one.
@@ -387,7 +423,8 @@ func (s *session) list(name string) (sftp.ListerAt, error) {
 	if err := s.place(); err != nil {
 		return nil, err
 	}
-	d, err := s.host.folder.Open(name)
+	s.host.naming.flush()
+	d, err := s.host.folder.openFolder(name)
 	if err != nil {
 		<-s.files
 		return nil, told(err)

@@ -29,7 +29,7 @@ type upload struct {
 	hash   hash.Hash
 	hashed int64  // bytes from the start that are written and hashed
 	ahead  []span // written beyond hashed; sorted, apart from one another
-	taken  int64  // room
+	taken  int64  // room, that of the name included
 	failed error  // the first thing that went wrong: nothing more is taken
 }
 
@@ -71,9 +71,6 @@ func (u *upload) write(b []byte, off int64) error {
 		return err
 	}
 	u.taken += int64(len(b))
-	if err := u.session.host.folder.before("write", u.temp); err != nil {
-		return err
-	}
 	if _, err := u.file.WriteAt(b, off); err != nil {
 		return err
 	}
@@ -120,33 +117,33 @@ func (u *upload) TransferError(err error) {
 	u.failed = errors.Join(errors.New("the connection broke before the file was whole"), u.failed, err)
 }
 
-// Close is the client's word that the file is whole. When it returns nil the file is
-// durable, and has its final name if it was put under it.
+// Close is the client's word that the file is whole. One that was put under its final
+// name is durable there when it returns nil; of one in incoming/ the bytes are on their
+// way to the disk.
 func (u *upload) Close() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	defer u.session.closed(u)
+	host := u.session.host
 	err := u.failed
 	if err == nil && len(u.ahead) > 0 {
 		err = fmt.Errorf("%s has a hole after %d bytes: it is not kept", u.temp, u.hashed)
 	}
-	if err == nil {
-		err = u.session.host.folder.settle(u.file, u.temp)
-	}
-	err = errors.Join(err, u.file.Close())
-	f := finished{client: u.session.client, size: u.hashed, at: u.session.host.now()}
-	u.hash.Sum(f.sum[:0])
-	if err == nil && u.final != "" {
-		err = u.session.host.publish(u.session.ctx, u.temp, u.final, f)
-	}
 	if err != nil {
-		u.session.host.room.giveBack(u.taken)
-		return errors.Join(err, u.session.host.folder.drop(u.temp))
+		host.room.giveBack(u.taken)
+		return errors.Join(err, u.file.Close(), host.folder.drop(u.temp))
 	}
+	f := finished{client: u.session.client, size: u.hashed, at: host.now(), bytes: host.naming.settle(u.file, u.temp)}
+	u.hash.Sum(f.sum[:0])
 	if u.final == "" {
-		u.session.host.finish(u.temp, f)
+		host.finish(u.temp, f)
+		return nil
 	}
-	return nil
+	p, err := host.naming.promise(u.session.ctx, u.temp, u.final, f)
+	if err != nil {
+		return errors.Join(told(err), host.discard(u.temp, f))
+	}
+	return told(p.wait())
 }
 
 // info is the file as a client sees it meanwhile.
@@ -166,6 +163,7 @@ type finished struct {
 	size   int64
 	sum    vault.Sum
 	at     time.Time
+	bytes  *durable
 }
 
 // newHash is what every file is hashed by.
