@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"airlock/ledger"
@@ -188,9 +189,6 @@ func (s *Site) load(ctx context.Context, r *WindowRecord, tell Watch) (*cargo, e
 	if err != nil {
 		return nil, err
 	}
-	for _, a := range inventory.Amiss {
-		r.Amiss = append(r.Amiss, a.Blob.Name+": "+a.Err)
-	}
 	memory, err := vault.OpenMemory(filepath.Join(s.policy.State, "vaults", r.Vault))
 	if err != nil {
 		return nil, err
@@ -199,16 +197,65 @@ func (s *Site) load(ctx context.Context, r *WindowRecord, tell Watch) (*cargo, e
 	if in.SiteKey, in.HostKey, err = s.sealingKeys(r.Vault); err != nil {
 		return nil, errors.Join(err, memory.Close())
 	}
-	for _, b := range inventory.Blobs {
-		in.Blobs = append(in.Blobs, vault.Blob(b))
-	}
-	plan, err := vault.NewPlan(in)
+	plan, amiss, err := s.plan(ctx, repo, inventory, in, tell)
 	if err != nil {
 		return nil, errors.Join(err, memory.Close())
+	}
+	for _, a := range amiss {
+		r.Amiss = append(r.Amiss, a.Blob.Name+": "+a.Err)
 	}
 	tell(Progress{Stage: "ready", TotalFiles: int64(len(plan.Lacking)), TotalBytes: plan.Bytes,
 		Text: fmt.Sprintf("the vault lacks %d blobs, %s", len(plan.Lacking), Size(plan.Bytes))})
 	return &cargo{plan: plan, memory: memory, origin: origin{repo}, tell: tell}, nil
+}
+
+// plan makes the plan, and reads what is to be sent once before the door opens: what is no
+// longer as it was written is not sent, and costs no exposure. That takes no longer than
+// the window may last, since what cannot be read in that time could not be sent in it
+// either; what was not read is held to its hash on its way.
+func (s *Site) plan(ctx context.Context, repo *repository.Repository, inventory repository.Inventory, in vault.PlanInput, tell Watch) (*vault.Plan, []repository.Amiss, error) {
+	in.Amiss = map[string]string{}
+	for _, b := range inventory.Blobs {
+		in.Blobs = append(in.Blobs, vault.Blob(b))
+	}
+	for _, a := range inventory.Amiss {
+		in.Blobs = append(in.Blobs, vault.Blob(a.Blob))
+		in.Amiss[a.Blob.Name] = a.Err
+	}
+	plan, err := vault.NewPlan(in)
+	if err != nil {
+		return nil, nil, err
+	}
+	lacking := make([]repository.Blob, len(plan.Lacking))
+	for i, b := range plan.Lacking {
+		lacking[i] = repository.Blob(b)
+	}
+	enough := errors.New("the window would be over")
+	reading, cancel := context.WithTimeoutCause(ctx, time.Duration(s.policy.Vaults[in.Vault].Window.MaxOpen), enough)
+	defer cancel()
+	damaged, err := repo.Inspect(reading, lacking, meter(tell, Progress{Stage: "reading what is to be sent", TotalFiles: int64(len(lacking)), TotalBytes: plan.Bytes}))
+	if err != nil && !errors.Is(err, enough) {
+		return nil, nil, err
+	}
+	if len(damaged) == 0 {
+		return plan, inventory.Amiss, nil
+	}
+	for _, a := range damaged {
+		in.Amiss[a.Blob.Name] = a.Err
+	}
+	plan, err = vault.NewPlan(in)
+	return plan, slices.Concat(inventory.Amiss, damaged), err
+}
+
+// meter tells of bytes as they are read.
+func meter(tell Watch, p Progress) func(n int64) {
+	var mu sync.Mutex
+	return func(n int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		p.Bytes += n
+		tell(p)
+	}
 }
 
 // sealingKeys are the site's key, which signs generations, and that of the vault's host,
@@ -250,6 +297,14 @@ func (c *cargo) deliver(ctx context.Context, store vault.Store, r *WindowRecord)
 		r.Receipt = &receipt
 	}
 	return err
+}
+
+// healing says what helps where blobs of the repository are amiss.
+func (r WindowRecord) healing() string {
+	if len(r.Amiss) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (airlock heal --from %s fetches good copies of what the vault has)", r.Vault)
 }
 
 // unvouched says what the vault's host does not vouch for; "" where all is well, or where
@@ -391,7 +446,7 @@ func (p *passage) end(passed Passage, err error) (WindowRecord, error) {
 	switch {
 	case err == nil && (len(r.Lacks)+len(r.Amiss)+len(r.Conflicts) > 0 || r.unvouched() != ""):
 		r.Result = resultInPart
-		err = fmt.Errorf("%w: the generation lacks %d blobs, %d are amiss in the repository, %d conflict in the vault%s", ErrInPart, len(r.Lacks), len(r.Amiss), len(r.Conflicts), r.unvouched())
+		err = fmt.Errorf("%w: the generation lacks %d blobs, %d are amiss in the repository%s, %d conflict in the vault%s", ErrInPart, len(r.Lacks), len(r.Amiss), r.healing(), len(r.Conflicts), r.unvouched())
 	case err == nil:
 		r.Result = resultDone
 	case errors.Is(err, ErrRefused):
@@ -408,10 +463,18 @@ func (p *passage) end(passed Passage, err error) (WindowRecord, error) {
 	}
 	p.site.journal.Note(ledger.Entry{
 		Time: time.Now(), Kind: ledger.KindWindow, Actor: p.by.Actor, Reason: p.by.Reason,
-		Vault: r.Vault, Window: r.ID, From: r.Purpose, To: r.Result, Detail: detail(r),
+		Vault: r.Vault, Window: r.ID, From: r.Purpose, To: r.Result, Detail: detail(r.inLedger()),
 	})
 	p.tell(Progress{Stage: r.Result, Text: r.String()})
 	return *r, err
+}
+
+// inLedger names no more than an entry should; the error has the numbers.
+func (r WindowRecord) inLedger() WindowRecord {
+	r.Lacks = r.Lacks[:min(len(r.Lacks), namedInLedger)]
+	r.Amiss = r.Amiss[:min(len(r.Amiss), namedInLedger)]
+	r.Conflicts = r.Conflicts[:min(len(r.Conflicts), namedInLedger)]
+	return r
 }
 
 // Shut shuts doors and returns once they are proven shut, or stuck (ErrNotShut); all

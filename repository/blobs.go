@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kopia/kopia/repo/blob"
+	"github.com/kopia/kopia/repo/maintenance"
 )
 
 // Inventory is what the repository consists of.
@@ -90,8 +91,12 @@ func (r *Repository) reconcile(ctx context.Context, m blob.Metadata, known map[s
 	switch {
 	case !ok, strings.HasPrefix(b.Name, "kopia."): // these few may be written anew by any client
 		now, err := r.adopt(ctx, m.BlobID, b)
+		if bad := (unsoundError{}); ok && errors.As(err, &bad) {
+			inv.Amiss = append(inv.Amiss, Amiss{b, bad.Error()})
+			return nil
+		}
 		if err != nil {
-			return err
+			return fmt.Errorf("blob %s: %w", m.BlobID, err)
 		}
 		if now.SHA256 != b.SHA256 {
 			inv.Adopted = append(inv.Adopted, now.Name)
@@ -115,7 +120,32 @@ func (r *Repository) adopt(ctx context.Context, id blob.ID, known Blob) (Blob, e
 	if b.SHA256 == known.SHA256 {
 		return known, nil
 	}
+	if err := r.sound(ctx, id); err != nil {
+		return Blob{}, err
+	}
 	return b, r.catalogue.put(ctx, b)
+}
+
+// unsoundError marks settings that kopia itself cannot read.
+type unsoundError struct{ error }
+
+// sound holds one of kopia's own settings to what kopia makes of it. Any client may
+// write these anew, so a hash that is not the known one is no damage yet; but what cannot
+// be opened with the passphrase would make a vault's next generation one that does not
+// open either.
+func (r *Repository) sound(ctx context.Context, id blob.ID) error {
+	if !strings.HasPrefix(string(id), "kopia.") {
+		return nil
+	}
+	rep, err := r.kopia.open(ctx, uncached)
+	if err == nil {
+		_, err = maintenance.GetSchedule(ctx, rep)
+		err = errors.Join(err, rep.Close(context.WithoutCancel(ctx)))
+	}
+	if err != nil && ctx.Err() == nil {
+		return unsoundError{fmt.Errorf("it has other bytes, which kopia cannot read: %w", err)}
+	}
+	return err
 }
 
 // OpenBlob reads one blob as it lies in the storage. fs.ErrNotExist if there is none.

@@ -660,6 +660,18 @@ func TestBlobs(t *testing.T) {
 		t.Errorf("adopted %v", changed.Adopted)
 	}
 
+	// Nobody who can open the repository wrote this: it is no new version, but damage.
+	settings := readFile(t, blobFile(t, c, formatBlob))
+	for _, text := range []string{"no settings at all", strings.Replace(string(settings), `"encryptedBlockFormat": "`, `"encryptedBlockFormat": "AAAA`, 1)} {
+		must(t, os.WriteFile(blobFile(t, c, formatBlob), []byte(text), 0o600))
+		bad, err := r.Blobs(t.Context())
+		must(t, err)
+		if len(bad.Adopted) != 0 || len(bad.Amiss) != 1 || bad.Amiss[0].Blob.Name != formatBlob || !strings.Contains(bad.Amiss[0].Err, "kopia cannot read") {
+			t.Errorf("adopted %v, amiss %v", bad.Adopted, bad.Amiss)
+		}
+	}
+	must(t, os.WriteFile(blobFile(t, c, formatBlob), settings, 0o600))
+
 	// One is cut short, one is gone.
 	meta := packOf(t, r, "q")
 	must(t, os.Truncate(blobFile(t, c, pack), 1000))
@@ -668,6 +680,47 @@ func TestBlobs(t *testing.T) {
 	must(t, err)
 	if len(bad.Amiss) != 2 || bad.Amiss[0].Blob.Name != pack || bad.Amiss[1].Blob.Name != meta || len(bad.Blobs) != len(inv.Blobs)-2 {
 		t.Errorf("amiss: %v", bad.Amiss)
+	}
+}
+
+// What ransomware or a failing disk leaves of a blob is not what was written, whatever
+// its size is.
+func TestInspect(t *testing.T) {
+	r, c := fresh(t)
+	src := t.TempDir()
+	for i := range 4 {
+		plant(t, src, map[string][]byte{fmt.Sprint(i): noise(byte(i), 1<<20)})
+		snap(t, r, "imaging", disk(src))
+	}
+	inv, err := r.Blobs(t.Context())
+	must(t, err)
+	if bad, err := r.Inspect(t.Context(), inv.Blobs, nil); err != nil || len(bad) != 0 {
+		t.Fatalf("a sound repository: %v, %v", bad, err)
+	}
+	var packs []string
+	for _, b := range inv.Blobs {
+		if b.Name[0] == 'p' {
+			packs = append(packs, b.Name)
+		}
+	}
+	flip(t, c, packs[0])
+	must(t, os.Truncate(blobFile(t, c, packs[1]), 1000))
+	must(t, os.Rename(blobFile(t, c, packs[2]), blobFile(t, c, packs[2])+".locked"))
+	want := map[string]string{packs[0]: "other bytes", packs[1]: "1000 bytes", packs[2]: "is missing"}
+	var read atomic.Int64
+	bad, err := r.Inspect(t.Context(), inv.Blobs, func(n int64) { read.Add(n) })
+	if err != nil || len(bad) != len(want) || read.Load() == 0 {
+		t.Errorf("%v, %v", bad, err)
+	}
+	for _, a := range bad {
+		if !strings.Contains(a.Err, want[a.Blob.Name]) || want[a.Blob.Name] == "" {
+			t.Errorf("%s: %s", a.Blob.Name, a.Err)
+		}
+	}
+	over, cancel := context.WithCancelCause(t.Context())
+	cancel(errUploadOver)
+	if bad, err := r.Inspect(over, inv.Blobs, nil); !errors.Is(err, errUploadOver) || len(bad) != 0 {
+		t.Errorf("cancelled: %v, %v", bad, err)
 	}
 }
 

@@ -17,7 +17,11 @@ type PlanInput struct {
 	Now         time.Time
 	Ledger      string // the ledger's checkpoint; "" for none
 	Blobs       []Blob // all that the repository consists of, in any order
-	Memory      *Memory
+	// Amiss are those of Blobs that the repository cannot give as they once were, and
+	// why. They are not sent. Where the vault holds one, as it once was, the generation
+	// lists it all the same; otherwise it says that it lacks it.
+	Amiss  map[string]string
+	Memory *Memory
 	// Workers is how many blobs are on their way at once; 0 means 8.
 	Workers int
 	// SiteKey signs the generation; nil leaves it unsigned, and no reader trusts it.
@@ -33,6 +37,7 @@ type Plan struct {
 	Lacking []Blob // what the vault lacks: data, metadata, indexes, kopia's own; in each the largest first
 	Bytes   int64  // their sizes together
 	Held    int    // blobs that the vault is known to hold
+	Lacks   []Lack // what neither the repository nor, as far as is known, the vault has
 
 	in    PlanInput
 	blobs []Blob // all, in the order of Lacking
@@ -49,6 +54,7 @@ type work struct {
 	holdings
 	kept    []Entry // blobs that are held already
 	lacking [classes][]Blob
+	lacks   []Lack // amiss, and not held
 }
 
 const defaultWorkers = 8
@@ -69,7 +75,7 @@ func NewPlan(in PlanInput) (*Plan, error) {
 	p := &Plan{in: in, blobs: slices.Clone(in.Blobs), known: known}
 	slices.SortFunc(p.blobs, inOrder)
 	p.work = p.divide(known)
-	p.Held = len(p.work.kept)
+	p.Held, p.Lacks = len(p.work.kept), p.work.lacks
 	entries := slices.Clone(p.work.kept)
 	for _, blobs := range p.work.lacking {
 		p.Lacking = append(p.Lacking, blobs...)
@@ -80,7 +86,7 @@ func NewPlan(in PlanInput) (*Plan, error) {
 		}
 	}
 	number, previous := known.next()
-	p.sealed = p.generation(number, previous, entries, nil)
+	p.sealed = p.generation(number, previous, entries, slices.Clone(p.work.lacks))
 	var err error
 	if p.file, err = p.sealed.Encode(); err != nil {
 		return nil, fmt.Errorf("plan for vault %s: the catalogue is not sound: %w", in.Vault, err)
@@ -92,9 +98,13 @@ func NewPlan(in PlanInput) (*Plan, error) {
 func (p *Plan) divide(known recollection) work {
 	w := work{holdings: known.holdings()}
 	for _, b := range p.blobs {
-		if e, held := w.place(b); held {
+		why, amiss := p.in.Amiss[b.Name]
+		switch e, held := w.place(b); {
+		case held:
 			w.kept = append(w.kept, e)
-		} else {
+		case amiss:
+			w.lacks = append(w.lacks, Lack{b.Name, strings.ToValidUTF8(why, "?")})
+		default:
 			w.lacking[classOf(b.Name)] = append(w.lacking[classOf(b.Name)], b)
 		}
 	}

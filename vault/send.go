@@ -44,8 +44,9 @@ type Report struct {
 	Resent  int // blobs that the receipt lacked and that were sent again
 }
 
-// maxUnreadable is how many blobs may be damaged or unreadable before the window
-// ends: it is the repository then that fails, not a blob.
+// maxUnreadable is how many blobs may turn out to be damaged or unreadable before the
+// window ends: it is the repository then that fails, not a blob. Those that the plan
+// knew of cost the window nothing, and do not count.
 const maxUnreadable = 16
 
 // Send brings the vault all that it lacks, and then the generation. No blob of a
@@ -101,7 +102,7 @@ func (s *sending) run(ctx context.Context) error {
 	if err := s.meet(ctx); err != nil {
 		return err
 	}
-	s.report.Held = len(s.work.kept)
+	s.report.Held, s.report.Damaged = len(s.work.kept), slices.Clone(s.work.lacks)
 	for _, blobs := range s.work.lacking {
 		s.progress.BlobsTotal += len(blobs)
 		for _, b := range blobs {
@@ -232,8 +233,8 @@ func (s *sending) lack(b Blob, why string) error {
 	defer s.mu.Unlock()
 	s.deviated = true
 	s.report.Damaged = append(s.report.Damaged, Lack{b.Name, why})
-	if len(s.report.Damaged) > maxUnreadable {
-		return fmt.Errorf("%d blobs of the repository cannot be brought, the last of them %s (%s): verify the repository", len(s.report.Damaged), b.Name, why)
+	if found := len(s.report.Damaged) - len(s.work.lacks); found > maxUnreadable {
+		return fmt.Errorf("%d blobs of the repository cannot be brought, the last of them %s (%s): verify the repository", found, b.Name, why)
 	}
 	return nil
 }

@@ -303,6 +303,38 @@ func TestDamagedOrigin(t *testing.T) {
 	w.intact(3, good)
 }
 
+// What is known to be damaged before the window is not even tried, however much it is:
+// the vault's own good copy stays in the generation, and the rest lacks.
+func TestAmissBeforeTheWindow(t *testing.T) {
+	w := newWorld(t)
+	w.night()
+	w.window()
+	held := slices.Sorted(maps.Keys(w.blobs))
+	then := maps.Clone(w.blobs)
+	in := w.input()
+	in.Amiss = map[string]string{}
+	for _, name := range held {
+		in.Amiss[name] = "it has other bytes"
+	}
+	for i := range 40 { // more than may turn out to be damaged in a window
+		name := fmt.Sprintf("p%030d", 900+i)
+		in.Blobs = append(in.Blobs, vault.Blob{Name: name, Size: 1})
+		in.Amiss[name] = "it is missing"
+	}
+	plan, err := vault.NewPlan(in)
+	if err != nil || len(plan.Lacks) != 40 || len(plan.Lacking) != 0 || plan.Held != len(held) {
+		t.Fatalf("%d lack, %d are to be sent, %d held: %v", len(plan.Lacks), len(plan.Lacking), plan.Held, err)
+	}
+	report, err := plan.Send(t.Context(), w.store, w, nil)
+	if err != nil || len(report.Damaged) != 40 {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	w.intact(2, then)
+	if g, err := vault.Load(t.Context(), w.store, 2); err != nil || len(g.Lacks) != 40 || g.Lacks[0] != (vault.Lack{Name: fmt.Sprintf("p%030d", 900), Why: "it is missing"}) {
+		t.Errorf("generation 2 lacks %v, %v", g.Lacks, err)
+	}
+}
+
 func TestRepositoryGone(t *testing.T) {
 	w := newWorld(t)
 	for range 5 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -21,6 +22,7 @@ import (
 
 	"airlock/lab/sshkeys"
 	"airlock/switchctl/switchtest/snmpswitch"
+	"airlock/vault"
 
 	"github.com/gosnmp/gosnmp"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -230,6 +232,11 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 
 		"vaulthost": vaultHost,
 		"spoil":     spoil,
+		"cut":       cut,
+		"encrypt":   encrypt,
+		"newest":    newest,
+		"lists":     lists,
+		"lacks":     lacks,
 	}
 }
 
@@ -415,4 +422,74 @@ func spoil(ts *testscript.TestScript, _ bool, args []string) {
 	data := []byte(ts.ReadFile(args[0]))
 	data[len(data)/2] ^= 1
 	ts.Check(errors.Join(os.Chmod(name, 0o600), os.WriteFile(name, data, 0o600)))
+}
+
+// cut FILE BYTES leaves the beginning of a file.
+func cut(ts *testscript.TestScript, _ bool, args []string) {
+	size, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(errors.Join(err, os.Chmod(ts.MkAbs(args[0]), 0o600), os.Truncate(ts.MkAbs(args[0]), size)))
+}
+
+// encrypt DIR does to every blob below it what ransomware does.
+func encrypt(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(file string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(file, ".f") {
+			return err
+		}
+		data, err := os.ReadFile(file)
+		for i := range data {
+			data[i] ^= byte(0x5a + i)
+		}
+		return errors.Join(err, os.Chmod(file, 0o600), os.WriteFile(file, data, 0o600))
+	}))
+}
+
+// newest PREFIX VAR finds the repository's newest blob of a kind, and sets VAR to its file,
+// which is named alike in the vault.
+func newest(ts *testscript.TestScript, _ bool, args []string) {
+	root := ts.MkAbs("nas")
+	var found string
+	var when time.Time
+	ts.Check(filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(root, file)
+		info, missing := d.Info()
+		if strings.HasPrefix(vault.BlobOf(rel), args[0]) && missing == nil && info.ModTime().After(when) {
+			found, when = rel, info.ModTime()
+		}
+		return errors.Join(err, missing)
+	}))
+	if found == "" {
+		ts.Fatalf("no blob is named %s…", args[0])
+	}
+	ts.Setenv(args[1], found)
+}
+
+// manifest reads a generation in the vault's folder.
+func manifest(ts *testscript.TestScript, number string) *vault.Generation {
+	n, err := strconv.ParseInt(number, 10, 64)
+	ts.Check(err)
+	g, err := vault.Decode([]byte(ts.ReadFile("vault/" + vault.GenerationPath(n))))
+	ts.Check(err)
+	return g
+}
+
+// lists GENERATION FILE wants a generation to list the blob of that file.
+func lists(ts *testscript.TestScript, neg bool, args []string) {
+	if _, listed := manifest(ts, args[0]).Blob(vault.BlobOf(args[1])); listed == neg {
+		ts.Fatalf("generation %s lists %s: %t", args[0], args[1], listed)
+	}
+}
+
+// lacks GENERATION FILE PATTERN wants a generation to say why it lacks the blob.
+func lacks(ts *testscript.TestScript, _ bool, args []string) {
+	g := manifest(ts, args[0])
+	for _, l := range g.Lacks {
+		if l.Name == vault.BlobOf(args[1]) && regexp.MustCompile(args[2]).MatchString(l.Why) {
+			return
+		}
+	}
+	ts.Fatalf("generation %s lacks %v", args[0], g.Lacks)
 }
