@@ -1,16 +1,30 @@
 package ledger
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
+
+	"airlock/ledger/proof"
 )
 
-// many is how many entries the benchmarks of reading read among.
-const many = 1_000_000
+// many is how many entries the benchmarks of reading read among: AIRLOCK_BENCH_ENTRIES,
+// or a million.
+func many(b *testing.B) int {
+	b.Helper()
+	text := cmp.Or(os.Getenv("AIRLOCK_BENCH_ENTRIES"), "1000000")
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
 
 func BenchmarkAppend(b *testing.B) {
 	for _, callers := range []int{1, 16} {
@@ -68,6 +82,7 @@ func at(n int) Entry {
 func long(b *testing.B) *Ledger {
 	b.Helper()
 	l := open(b, filepath.Join(b.TempDir(), "ledger.db"))
+	many := many(b)
 	for n := 0; n < many; n += batchSize {
 		batch := make([]*item, 0, batchSize)
 		for i := n; i < min(n+batchSize, many); i++ {
@@ -80,10 +95,11 @@ func long(b *testing.B) *Ledger {
 	return l
 }
 
-func BenchmarkAtOneMillion(b *testing.B) {
+func BenchmarkLong(b *testing.B) {
 	l := long(b)
+	many := many(b)
 	if info, err := os.Stat(l.path); err == nil {
-		b.Logf("%d bytes an entry", info.Size()/many)
+		b.Logf("%d entries of %d bytes", many, info.Size()/int64(many))
 	}
 	for name, f := range map[string]Filter{
 		"door":      {Kind: KindDoor, Door: "vault-1"},
@@ -119,6 +135,54 @@ func BenchmarkAtOneMillion(b *testing.B) {
 	b.Run("Entries/all", list(Filter{}))
 	b.Run("Entries/day", list(Filter{Since: day, Until: day.AddDate(0, 0, 1)}))
 	b.Run("Entries/since the middle", list(Filter{Since: day}))
+	for name, f := range map[string]Filter{
+		"the day":    {Since: day, Until: day.AddDate(0, 0, 1)},
+		"the middle": {Since: day},
+		"the end":    {Since: at(many - 100).Time},
+		"the start":  {Until: at(100).Time},
+		"all":        {},
+	} {
+		b.Run("First page/"+name, func(b *testing.B) {
+			for b.Loop() {
+				n := 0
+				for _, err := range l.Entries(b.Context(), f) {
+					if err != nil {
+						b.Fatal(err)
+					}
+					if n++; n == pageSize {
+						break
+					}
+				}
+			}
+		})
+	}
+	b.Run("Verify", func(b *testing.B) {
+		for b.Loop() {
+			if report, err := l.Verify(b.Context(), nil, nil, nil); err != nil || report.Entries != int64(many) {
+				b.Fatal(report.Entries, err)
+			}
+		}
+		b.ReportMetric(float64(b.N*many)/b.Elapsed().Seconds(), "entries/s")
+	})
+	b.Run("Export", func(b *testing.B) {
+		var file bytes.Buffer
+		for b.Loop() {
+			file.Reset()
+			if err := l.ExportTo(b.Context(), &file, proof.Header{}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(b.N*many)/b.Elapsed().Seconds(), "entries/s")
+		b.ReportMetric(float64(file.Len())/float64(many), "B/entry")
+		b.Run("Verify", func(b *testing.B) {
+			for b.Loop() {
+				if _, report, err := proof.VerifyExport(b.Context(), bytes.NewReader(file.Bytes()), proof.Options{}); err != nil || report.Entries != int64(many) {
+					b.Fatal(report.Entries, err)
+				}
+			}
+			b.ReportMetric(float64(b.N*many)/b.Elapsed().Seconds(), "entries/s")
+		})
+	})
 	b.Run("Check", func(b *testing.B) {
 		for b.Loop() {
 			if err := l.Check(b.Context()); err != nil {

@@ -32,6 +32,13 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, appendForEver(path))
 		os.Exit(1)
 	}
+	if path := os.Getenv(faultVariable); path != "" {
+		if err := appendSome(path); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(m.Run())
 }
 

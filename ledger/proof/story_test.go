@@ -16,7 +16,7 @@ import (
 //	door NAME from to [window] [late] [detail]
 //
 // In a detail, T+n stands for the time n seconds after the first entry.
-func tale(t *testing.T, text string) []Entry {
+func tale(t testing.TB, text string) []Entry {
 	t.Helper()
 	began := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	var all []Entry

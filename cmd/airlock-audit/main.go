@@ -1,0 +1,226 @@
+// Airlock-audit verifies the export of a ledger: on any machine, offline, with the
+// export, the site's public key, and, against somebody who had the site's own key, a
+// head that was kept elsewhere.
+//
+//	airlock-audit verify FILE --key KEY [--head HEADFILE]… [--json]
+//
+// KEY is the line that airlock init printed, or a file that holds it. Exit codes: 0 the
+// ledger proves what it should, 1 it does not, or the file cannot be read, 2 usage.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"time"
+
+	"airlock/ledger/proof"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// version is set when a release is built.
+var version = "unknown"
+
+const usage = `usage: airlock-audit verify FILE --key KEY [--head HEADFILE]... [--json]
+
+Verifies an export of a ledger that "airlock audit export" wrote.
+
+  --key KEY        the site's public key: the line that airlock init printed, or a file
+                   that holds it; more than one line if the key was changed
+  --head HEADFILE  a head that was kept outside the machine that wrote the ledger: out
+                   of a vault, a receipt, or the status; without one, somebody who had
+                   the site's key could have written all of it anew
+  --json           the report as JSON
+
+Exit codes: 0 the ledger proves what it should, 1 it does not, 2 usage.
+`
+
+// Exit codes.
+const (
+	sound  = 0
+	failed = 1
+	misuse = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// order is what the command line says.
+type order struct {
+	file   string
+	key    string
+	heads  []string
+	asJSON bool
+}
+
+func run(ctx context.Context, args []string, out, complaints io.Writer) int {
+	if len(args) > 0 && (args[0] == "version" || args[0] == "--version") {
+		fmt.Fprintln(out, "airlock-audit", version)
+		return sound
+	}
+	o, err := parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(out, usage)
+		return sound
+	}
+	if err != nil {
+		fmt.Fprintf(complaints, "airlock-audit: %v\n\n%s", err, usage)
+		return misuse
+	}
+	report, err := verify(ctx, o, out)
+	switch {
+	case err != nil:
+		fmt.Fprintf(complaints, "airlock-audit: %v\n", err)
+		return failed
+	case !report.Sound():
+		return failed
+	}
+	return sound
+}
+
+// parse takes options before and behind the file.
+func parse(args []string) (order, error) {
+	var o order
+	flags := flag.NewFlagSet("verify", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.StringVar(&o.key, "key", "", "")
+	flags.BoolVar(&o.asJSON, "json", false, "")
+	flags.Func("head", "", func(file string) error { o.heads = append(o.heads, file); return nil })
+	if len(args) == 0 || slices.Contains([]string{"help", "-h", "--help"}, args[0]) {
+		return o, flag.ErrHelp
+	}
+	if args[0] != "verify" {
+		return o, fmt.Errorf("there is no command %q", args[0])
+	}
+	var files []string
+	for rest := args[1:]; ; rest = flags.Args()[1:] {
+		if err := flags.Parse(rest); err != nil {
+			return o, err
+		}
+		if flags.NArg() == 0 {
+			break
+		}
+		files = append(files, flags.Arg(0))
+	}
+	switch {
+	case len(files) != 1:
+		return o, errors.New("name one FILE to verify")
+	case o.key == "":
+		return o, errors.New("the site's public key is missing: --key; without it anybody could have signed")
+	}
+	o.file = files[0]
+	return o, nil
+}
+
+func verify(ctx context.Context, o order, out io.Writer) (proof.Report, error) {
+	keys, err := readKeys(o.key)
+	if err != nil {
+		return proof.Report{}, err
+	}
+	outside, err := readHeads(o.heads, keys)
+	if err != nil {
+		return proof.Report{}, err
+	}
+	f, err := os.Open(o.file)
+	if err != nil {
+		return proof.Report{}, err
+	}
+	export, report, err := proof.VerifyExport(ctx, f, proof.Options{Keys: keys, Outside: outside})
+	if err = errors.Join(err, f.Close()); err != nil {
+		err = fmt.Errorf("%s: %w", o.file, err)
+	}
+	if o.asJSON {
+		return report, errors.Join(err, json.NewEncoder(out).Encode(struct {
+			Export proof.Export `json:"export"`
+			Report proof.Report `json:"report"`
+			Sound  bool         `json:"sound"`
+			Whole  bool         `json:"whole"` // the file could be read to its end
+		}{export, report, err == nil && report.Sound(), err == nil}))
+	}
+	tell(out, export, report, len(outside), err == nil)
+	return report, err
+}
+
+// readKeys takes a key, or the name of a file of keys.
+func readKeys(key string) ([]note.Verifier, error) {
+	keys, err := proof.ReadKeys(key)
+	if err == nil {
+		return keys, nil
+	}
+	text, notThere := os.ReadFile(key)
+	if notThere != nil {
+		return nil, fmt.Errorf("--key: %w, and no file that can be read: %w", err, notThere)
+	}
+	if keys, err = proof.ReadKeys(string(text)); err != nil {
+		return nil, fmt.Errorf("--key %s: %w", key, err)
+	}
+	return keys, nil
+}
+
+func readHeads(files []string, keys []note.Verifier) (heads []proof.Head, err error) {
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("--head: %w", err)
+		}
+		h, err := proof.OpenHead(text, keys...)
+		if err != nil {
+			return nil, fmt.Errorf("--head %s: %w", file, err)
+		}
+		heads = append(heads, h)
+	}
+	return heads, nil
+}
+
+// tell prints what was verified, and what was found.
+func tell(out io.Writer, x proof.Export, r proof.Report, outside int, whole bool) {
+	var b strings.Builder
+	line := func(what, format string, args ...any) {
+		fmt.Fprintf(&b, "%-12s %s\n", what, fmt.Sprintf(format, args...))
+	}
+	const layout = "2006-01-02 15:04:05Z"
+	line("site", "%s, exported %s by %s", x.Header.Site, x.Header.Made.UTC().Format(layout), x.Header.By)
+	line("entries", "%d, from %s to %s", r.Entries, r.First.Format(layout), r.Last.Format(layout))
+	line("root", "%s", r.Root)
+	line("heads", "%d signed by the key, over entries 1 to %d", r.Heads, r.Signed)
+	if outside == 0 {
+		line("outside", "no head from elsewhere was given (--head): who had the site's key could have written all of this")
+	} else {
+		line("outside", "%d heads given; entries 1 to %d are those that were there when the last that fits was signed", outside, r.Outside)
+	}
+	line("doors", "%d windows, %d openings, open for %s in all", r.Windows, r.Openings, r.Exposure.Round(time.Millisecond))
+	if x.Stamps+x.Receipts > 0 {
+		line("also there", "%d time-stamps and %d receipts, which this program does not look at", x.Stamps, x.Receipts)
+	}
+	for _, grave := range []bool{true, false} {
+		for _, f := range r.Findings {
+			if f.Grave == grave {
+				line(map[bool]string{true: "FINDING", false: "notice"}[grave], "%s", f)
+			}
+		}
+	}
+	if r.More > 0 {
+		line("", "and %d more", r.More)
+	}
+	switch {
+	case !whole:
+		line("result", "NOT VERIFIED: the file could not be read to its end")
+	case r.Sound():
+		line("result", "verified")
+	default:
+		line("result", "NOT VERIFIED: %d findings", r.Grave)
+	}
+	fmt.Fprint(out, b.String())
+}

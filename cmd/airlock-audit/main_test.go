@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"airlock/ledger/proof"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// evidence is what an auditor is given.
+type evidence struct{ file, key, keyFile, head string }
+
+func newEvidence(t *testing.T) evidence {
+	t.Helper()
+	dir := t.TempDir()
+	private, public, err := note.GenerateKey(rand.Reader, "kitano")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file bytes.Buffer
+	x, err := proof.NewWriter(&file, proof.Header{Site: "kitano", Made: time.Now(), By: "test"}, public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tree proof.Edge
+	for seq := range int64(50) {
+		at := time.Date(2026, 3, 1, 0, 0, int(seq), 0, time.UTC)
+		e := proof.Entry{Version: 2, Seq: seq + 1, Time: at, Recorded: at, Kind: proof.KindGather, Actor: "schedule", Clock: proof.ClockFree}
+		leaf, err := proof.AppendLeaf(nil, &e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tree.Add(proof.LeafHash(leaf))
+		if err := x.Entry(&e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	head, err := proof.SignHead(tree.Size(), tree.Root(), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Head(head); err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Close(); err != nil {
+		t.Fatal(err)
+	}
+	e := evidence{filepath.Join(dir, "ledger.jsonl.zst"), public, filepath.Join(dir, "site.pub"), filepath.Join(dir, "head")}
+	for name, data := range map[string]string{e.file: file.String(), e.keyFile: public + "\n", e.head: head.Note} {
+		if err := os.WriteFile(name, []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return e
+}
+
+func TestVerify(t *testing.T) {
+	e, other := newEvidence(t), newEvidence(t)
+	cut := filepath.Join(t.TempDir(), "cut")
+	data, err := os.ReadFile(e.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(cut, data[:len(data)-30], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		want string
+	}{
+		"with the key":          {[]string{"verify", e.file, "--key", e.key}, sound, "no head from elsewhere was given"},
+		"and a head":            {[]string{"verify", "--key", e.keyFile, e.file, "--head", e.head}, sound, "1 heads given; entries 1 to 50"},
+		"as JSON":               {[]string{"verify", "--json", "--key", e.keyFile, e.file}, sound, `"sound":true`},
+		"with another key":      {[]string{"verify", e.file, "--key", other.key}, failed, "NOT VERIFIED: 1 findings"},
+		"another ledger's head": {[]string{"verify", e.file, "--key", e.key, "--head", other.head}, failed, "--head"},
+		"cut":                   {[]string{"verify", cut, "--key", e.key}, failed, "NOT VERIFIED: the file could not be read to its end"},
+		"no file":               {[]string{"verify", "missing", "--key", e.key}, failed, "missing"},
+		"no export":             {[]string{"verify", e.keyFile, "--key", e.key}, failed, "no export of a ledger"},
+		"no key":                {[]string{"verify", e.file}, misuse, "--key"},
+		"no such key":           {[]string{"verify", e.file, "--key", "nonsense"}, failed, "no public key"},
+		"two files":             {[]string{"verify", e.file, e.file, "--key", e.key}, misuse, "name one FILE"},
+		"no such option":        {[]string{"verify", e.file, "--hed", "x"}, misuse, "hed"},
+		"no such command":       {[]string{"list"}, misuse, `no command "list"`},
+		"nothing":               {nil, sound, "usage:"},
+		"help":                  {[]string{"--help"}, sound, "usage:"},
+		"version":               {[]string{"version"}, sound, "airlock-audit"},
+	} {
+		var out bytes.Buffer
+		if code := run(t.Context(), c.args, &out, &out); code != c.code || !strings.Contains(out.String(), c.want) {
+			t.Errorf("%s: exit code %d, want %d and %q; it says\n%s", name, code, c.code, c.want, out.String())
+		}
+	}
+	var out, complaints bytes.Buffer
+	run(t.Context(), []string{"verify", "--json", "--key", e.key, cut}, &out, &complaints)
+	var told struct{ Sound, Whole bool }
+	if err := json.Unmarshal(out.Bytes(), &told); err != nil || told.Sound || told.Whole || complaints.Len() == 0 {
+		t.Errorf("of a cut file it says %s and %s, %v", out.String(), complaints.String(), err)
+	}
+}
+
+// An auditor's laptop has neither a C compiler nor Linux.
+func TestBuildsWithoutC(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds whole programs")
+	}
+	for _, system := range []string{"windows/amd64", "darwin/arm64", "linux/amd64"} {
+		target := strings.Split(system, "/")
+		program := filepath.Join(t.TempDir(), "airlock-audit")
+		build := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+target[0], "GOARCH="+target[1])
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", system, err, out)
+		} else if system == "linux/amd64" {
+			e := newEvidence(t)
+			if out, err := exec.CommandContext(t.Context(), program, "verify", e.file, "--key", e.key, "--head", e.head).CombinedOutput(); err != nil || !strings.Contains(string(out), "result       verified\n") {
+				t.Errorf("%v\n%s", err, out)
+			}
+		}
+	}
+}

@@ -1,0 +1,160 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"airlock/ledger/proof"
+)
+
+// faultVariable, when set, makes this test binary write some entries to the ledger that
+// it names, come what may, and print what was acknowledged.
+const faultVariable = "AIRLOCK_TEST_FAULT"
+
+// appendSome goes through everything that a ledger does with its files.
+func appendSome(path string) error {
+	l, err := Open(context.Background(), path, Options{})
+	if err != nil {
+		return err
+	}
+	for n := range 8 {
+		if n%3 == 2 {
+			l.Note(at(100 + n))
+		}
+		if e, err := l.Append(context.Background(), big(n)); err == nil {
+			fmt.Printf("%d %d\n", e.Seq, n)
+		}
+	}
+	return l.Close()
+}
+
+// S1, S2, S11: whichever system call fails, once, or is the last that the process makes:
+// the ledger opens and verifies, and no acknowledged entry is missing.
+func TestEachSystemCallFails(t *testing.T) {
+	strace, err := exec.LookPath("strace")
+	switch {
+	case testing.Short():
+		t.Skip("some hundred processes under strace")
+	case err != nil && os.Getenv("CI") == "true":
+		t.Fatal(err)
+	case err != nil:
+		t.Skip(err)
+	}
+	hit := 0
+	for _, call := range []string{"openat", "pwrite64", "pread64", "fdatasync", "fsync", "ftruncate", "unlink", "unlinkat", "linkat", "mmap", "write"} {
+		for _, fault := range []string{"error=ENOSPC", "error=EIO", "signal=KILL"} {
+			if sparse && fault == "error=ENOSPC" {
+				continue
+			}
+			for _, when := range []int{1, 2, 3, 5, 8, 13, 21, 34} {
+				injected := failOnce(t, strace, call, fault, when)
+				if !injected {
+					break // there are no more
+				}
+				hit++
+			}
+		}
+	}
+	t.Logf("%d faults", hit)
+	if hit < 50 {
+		t.Errorf("only %d system calls could be made to fail", hit)
+	}
+}
+
+// failOnce runs a writer, one of whose system calls on the ledger's files fails, and
+// reports whether there was such a call.
+func failOnce(t *testing.T, strace, call, fault string, when int) bool {
+	t.Helper()
+	what := fmt.Sprintf("%s, %s, time %d", call, fault, when)
+	dir := t.TempDir()
+	path, trace := filepath.Join(dir, "state", "ledger.db"), filepath.Join(dir, "trace")
+	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if when%2 == 0 { // half of them with a ledger that is there already
+		mustClose(t, path)
+	}
+	args := []string{"-f", "-qq", "-o", trace, "-e", "trace=" + call, "-e", fmt.Sprintf("inject=%s:%s:when=%d", call, fault, when)}
+	for _, p := range []string{path, path + "-wal", path + "-shm", path + "-journal", string(lateFileOf(path)), filepath.Dir(path)} {
+		args = append(args, "-P", p)
+	}
+	child := exec.CommandContext(t.Context(), strace, append(args, os.Args[0])...)
+	child.Env = append(os.Environ(), faultVariable+"="+path)
+	out, err := child.Output()
+	var ended *exec.ExitError
+	if err != nil && !errors.As(err, &ended) {
+		t.Fatal(err)
+	}
+	log, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(log, []byte("INJECTED")) && !bytes.Contains(log, []byte("killed by SIGKILL")) {
+		return false
+	}
+	acknowledged := map[int64]int{}
+	for line := range strings.Lines(string(out)) {
+		var seq int64
+		var n int
+		if _, err := fmt.Sscan(line, &seq, &n); err == nil && strings.HasSuffix(line, "\n") {
+			acknowledged[seq] = n
+		}
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && len(acknowledged) == 0 {
+		return true
+	}
+	wantSound(t, what, path, acknowledged)
+	return true
+}
+
+// mustClose makes a ledger with one entry.
+func mustClose(t *testing.T, path string) {
+	t.Helper()
+	l, err := Open(t.Context(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, l, at(0))
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantSound checks that the ledger opens, verifies, and has every acknowledged entry.
+func wantSound(t *testing.T, what, path string, acknowledged map[int64]int) {
+	t.Helper()
+	l, err := Open(t.Context(), path, Options{})
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+		return
+	}
+	if err := l.Flush(t.Context()); err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+	report, err := l.Verify(t.Context(), nil, nil, nil)
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+	broken := slices.ContainsFunc(report.Findings, func(f proof.Finding) bool { return f.Grave && f.Rule != "door" && f.Rule != "window" && f.Rule != "S3" })
+	if broken { // the doors' story is at's, and no story
+		t.Errorf("%s: %v", what, report.Findings)
+	}
+	all := list(t, &l.Reader, Filter{})
+	for seq, n := range acknowledged {
+		if seq > int64(len(all)) || !all[seq-1].Time.Equal(big(n).Time) {
+			t.Errorf("%s: acknowledged entry %d is missing", what, seq)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Errorf("%s: %v", what, err)
+	}
+}
