@@ -13,6 +13,7 @@ help: ## say what there is
 
 build: ## build bin/airlock
 	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/airlock ./cmd/airlock
+	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/airlock-audit ./cmd/airlock-audit
 
 demo: build ## a whole hospital night in one process: no root, nothing else installed
 	bin/airlock demo

@@ -71,4 +71,18 @@
 // whether anything before it was changed: the tree of that size must still have that
 // root. What was written after the last head that is kept outside is protected by
 // nothing but the machine itself.
+//
+// # An export
+//
+// An export is one Zstandard stream (RFC 8878, window at most 8 MiB) of lines, each one
+// JSON object of at most 1 MiB, in the form in which [Writer] writes it:
+//
+//	{"export":{"version":1,"site":…,"made":…,"by":…}}    first, and once
+//	{"key":"…"}                                          public keys, for whoever has no better source
+//	{"v":…}                                              entries in their canonical form, from number 1 on
+//	{"head":"…"}                                         a signed note, after the last entry that it is about
+//	{"stamp":…}  {"receipt":…}                           anywhere behind the keys; this package passes them on
+//	{"end":{"entries":…,"heads":…,"stamps":…,"receipts":…}}    last: how many lines of each there are
+//
+// A file that is not like that is refused; an entry that is none is a finding.
 package proof
