@@ -53,6 +53,9 @@ figures: build ## measure in the lab how soon a door opens, shuts, and is shut b
 bench: ## benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
+exhaustive: ## tamper with every bit and place of a ledger, and fail every system call that it makes (strace)
+	AIRLOCK_EXHAUSTIVE=1 go test -count=1 -timeout 60m -run 'TestEveryBit|TestChangedRows|TestForgeries|TestReplay|TestEachSystemCall|TestHeaderBits|TestSpans|TestBombs' -v ./ledger ./ledger/proof | grep -E '^(---|ok|FAIL|panic)|faults|changes'
+
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	@set -e; for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u); do \
 	  for target in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$dir/*_test.go | cut -c6-); do \
@@ -61,4 +64,4 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 schema: ## write the JSON Schema of the policy file anew
 	go generate ./policies
 
-.PHONY: help build demo test check lab lab-down chaos figures bench fuzz schema
+.PHONY: help build demo test check lab lab-down chaos figures bench exhaustive fuzz schema

@@ -784,6 +784,9 @@ func TestHeaderBits(t *testing.T) {
 	dir := t.TempDir()
 	refused := 0
 	for bit := range 100 * 8 {
+		if !exhaustive() && bit%8 != bit/8%8 { // one of each byte
+			continue
+		}
 		path := filepath.Join(dir, strconv.Itoa(bit)+".db")
 		data := slices.Clone(whole)
 		data[bit/8] ^= 1 << (bit % 8)
@@ -814,7 +817,7 @@ func TestHeaderBits(t *testing.T) {
 			t.Errorf("bit %d of byte %d: %v", bit%8, bit/8, err)
 		}
 	}
-	if refused < 200 {
+	if refused < 25 {
 		t.Errorf("only %d flipped bits were refused", refused)
 	}
 }

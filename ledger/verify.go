@@ -80,6 +80,10 @@ func (r *Reader) parts(ctx context.Context, n int64) iter.Seq2[func() []proof.It
 			return
 		}
 		for low := int64(0); low < n || len(cuts) > 0; {
+			if low, err = r.skip(ctx, low, n); err != nil {
+				yield(nil, err)
+				return
+			}
 			high := min(low+verifyPage, n)
 			var here []head
 			if len(cuts) > 0 && cuts[0].size <= high {
@@ -95,6 +99,17 @@ func (r *Reader) parts(ctx context.Context, n int64) iter.Seq2[func() []proof.It
 			low = high
 		}
 	}
+}
+
+// skip is the number before the next entry after low, if there is none on the next
+// page: in a ledger that was tampered with, it may be far away.
+func (r *Reader) skip(ctx context.Context, low, n int64) (int64, error) {
+	var next int64
+	err := r.db.QueryRowContext(ctx, "SELECT ifnull(min(seq) - 1, ?2) FROM entry WHERE seq > ?1", low, n).Scan(&next)
+	if err != nil || next-low < verifyPage {
+		return low, err
+	}
+	return next, nil
 }
 
 // head is a row of the table of heads.

@@ -72,7 +72,8 @@ type story struct {
 	seq          int64
 	doors        map[doorName]*doorStory
 	windows      map[string]*windowStory
-	told         int64 // the last entry that tells of a leap of the clock
+	over         map[string][]string // the windows that ended, by their vault
+	told         int64               // the last entry that tells of a leap of the clock
 	before       evidence
 	windowCount  int64
 	openingCount int64
@@ -106,7 +107,7 @@ type windowStory struct {
 }
 
 func newStory(found finder) story {
-	return story{found: found, doors: map[doorName]*doorStory{}, windows: map[string]*windowStory{}}
+	return story{found: found, doors: map[doorName]*doorStory{}, windows: map[string]*windowStory{}, over: map[string][]string{}}
 }
 
 func (s *story) take(e *Entry, d *evidence) {
@@ -162,6 +163,7 @@ func (s *story) window(e *Entry, d *evidence) {
 			s.found(e.Seq, true, "window", "window %s ends as another than it began with entry %d", e.Window, w.seq)
 		}
 		w.ended, w.record, w.end = true, d, e.Seq
+		s.over[w.vault] = append(s.over[w.vault], e.Window)
 		if !d.OpenedAt.IsZero() && !w.opened && e.Version > 1 {
 			s.found(e.Seq, true, "window", "window %s opened a door, and no entry announced it", e.Window)
 		}
@@ -171,11 +173,12 @@ func (s *story) window(e *Entry, d *evidence) {
 
 // forget drops the windows of a vault that are over, once the next one begins.
 func (s *story) forget(vault, but string) {
-	for id, w := range s.windows {
-		if id != but && w.vault == vault && w.ended {
+	for _, id := range s.over[vault] {
+		if w := s.windows[id]; id != but && w != nil && w.ended {
 			delete(s.windows, id)
 		}
 	}
+	delete(s.over, vault)
 }
 
 // compare holds the exposure in a window's record to the one in its door's entry,
