@@ -28,7 +28,7 @@ const module = "airlock"
 // rooms says what of ours each room may import; tests are free. A room that is not
 // here gets a row before it gets code. "…" at the end stands for everything below.
 //
-// sshconn lies below all rooms, and whoever speaks SSH may use it.
+// sshconn and smbconn lie below all rooms, and whoever speaks SSH or SMB may use them.
 var rooms = map[string][]string{
 	"policies":            {},
 	"ledger":              {"ledger/proof"},
@@ -36,11 +36,12 @@ var rooms = map[string][]string{
 	"ledger/syslog":       {"ledger"},
 	"ledger/stamp":        {"ledger/proof"},
 	"sshconn":             {},
+	"smbconn":             {},
 	"lease":               {},
 	"switchctl":           {},
 	"collectors":          {},
 	"vault":               {"lease"},
-	"repository":          {"collectors", "sshconn"},
+	"repository":          {"collectors", "sshconn", "smbconn"},
 	"orchestrator/window": {},
 	"orchestrator":        {"orchestrator/window", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "policies", "lease"},
 	"console":             {"orchestrator", "ledger", "ledger/proof", "policies", "lease"},
@@ -52,13 +53,13 @@ var rooms = map[string][]string{
 	// no other row has, choose among them.
 	"switchctl/…":            {"switchctl", "sshconn"},
 	"switchctl/switchtest/…": {"switchctl", "switchctl/switchtest"},
-	"collectors/…":           {"collectors", "sshconn"},
-	"vault/…":                {"vault", "sshconn"},
+	"collectors/…":           {"collectors", "sshconn", "smbconn"},
+	"vault/…":                {"vault", "sshconn", "smbconn"},
 	"vault/server":           {"vault", "ledger", "lease"}, // what a vault's host keeps by itself
 
 	"cmd/…": {"…"},
-	"lab":   {"policies", "ledger", "ledger/proof", "lease", "sshconn", "switchctl/…", "collectors/…", "vault/…", "repository", "orchestrator/…", "console", "guard", "lab/…"},
-	"lab/…": {"policies", "ledger", "ledger/proof", "lease", "sshconn", "switchctl/…", "collectors/…", "vault/…", "repository", "orchestrator/…", "console", "guard", "lab/…"},
+	"lab":   {"policies", "ledger", "ledger/proof", "lease", "sshconn", "smbconn", "switchctl/…", "collectors/…", "vault/…", "repository", "orchestrator/…", "console", "guard", "lab/…"},
+	"lab/…": {"policies", "ledger", "ledger/proof", "lease", "sshconn", "smbconn", "switchctl/…", "collectors/…", "vault/…", "repository", "orchestrator/…", "console", "guard", "lab/…"},
 }
 
 // rules are the safety rules that a test has to quote.
@@ -145,6 +146,8 @@ func TestMisplacedImportsAreFound(t *testing.T) {
 		{"collectors/smb", "collectors", true},
 		{"collectors/smb", "repository", false},
 		{"collectors/sftp", "sshconn", true},
+		{"vault/smb", "smbconn", true},
+		{"vault/smb", "collectors/smb", false},
 		{"vault", "repository", false},
 		{"vault/sftp", "vault", true},
 		{"repository", "collectors", true},

@@ -33,7 +33,7 @@ func (r *reader) check(p *Policy) {
 	if p.Ledger.Timestamps != nil {
 		r.checkTimestamps("ledger.timestamps", p.Ledger.Timestamps)
 	}
-	r.store("repository", p.Repository.URL, &p.Repository.Access)
+	r.access("repository", p.Repository.URL.Scheme, &p.Repository.Access)
 	for _, name := range sorted(p.Switches) {
 		r.checkSwitch("switches."+name, p.Switches[name])
 	}
@@ -104,15 +104,6 @@ func (r *reader) addressAt(at string, address *string, defaultPort int) {
 	if err == nil && s == *address {
 		*address = full
 	}
-}
-
-// store checks a repository's or a vault's place: what its drivers can write to.
-func (r *reader) store(at string, u URL, a *Access) {
-	if u.Scheme == "smb" {
-		r.add(r.value(at+".url"), "a "+strings.TrimSuffix(strings.Split(at, ".")[0], "s")+" on smb:// is not supported yet", "mount the share and write file:///mount/point, or use sftp://")
-		return
-	}
-	r.access(at, u.Scheme, a)
 }
 
 // access checks that what the scheme needs is given, and nothing that it has no use for.
@@ -487,7 +478,7 @@ func samePort(x, y Port) bool {
 }
 
 func (r *reader) checkVault(at string, v *Vault, p *Policy) {
-	r.store(at, v.URL, &v.Access)
+	r.access(at, v.URL.Scheme, &v.Access)
 	r.reference(at+".door", v.Door, sorted(p.Doors), "door")
 	r.reference(at+".inner_door", v.InnerDoor, sorted(p.Doors), "door")
 	if v.InnerDoor != "" && v.InnerDoor == v.Door {
@@ -500,8 +491,8 @@ func (r *reader) checkVault(at string, v *Vault, p *Policy) {
 		r.add(r.value(at+".window.max_open"), "max_open is more than 24h", "write how long the copy may need at the most, such as 45m")
 	}
 	r.noteKey(at+".receipt_key", v.ReceiptKey, "the public key of a vault's host", "write the line that `airlock vault serve` tells when it starts; it stands in keys/receipt.pub in the state folder there")
-	if v.ReceiptKey != "" && v.URL.Scheme == "file" {
-		r.add(r.keySpot(at+".receipt_key"), "a folder gives no receipts", "leave receipt_key out, or let `airlock vault serve` keep the folder and write sftp://")
+	if v.ReceiptKey != "" && (v.URL.Scheme == "file" || v.URL.Scheme == "smb") {
+		r.add(r.keySpot(at+".receipt_key"), "a folder or a share gives no receipts", "leave receipt_key out, or let `airlock vault serve` keep the folder and write sftp://")
 	}
 	if !r.given(at + ".window.answer_within") {
 		v.Window.AnswerWithin = Duration(time.Minute)

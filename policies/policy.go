@@ -117,7 +117,7 @@ func (s Syslog) Receiver() (network, address string) {
 
 // Repository is the primary.
 type Repository struct {
-	URL        URL    `yaml:"url" jsonschema:"required" example:"file:///mnt/nas/airlock"` // file, sftp
+	URL        URL    `yaml:"url" jsonschema:"required" example:"file:///mnt/nas/airlock"` // file, sftp, smb
 	Passphrase Secret `yaml:"passphrase" jsonschema:"required" example:"{file: /etc/airlock/secrets/repository}"`
 	Access     `yaml:",inline"`
 }
@@ -198,7 +198,7 @@ type Port struct {
 
 // Vault is a secondary behind a door.
 type Vault struct {
-	URL       URL `yaml:"url" jsonschema:"required" example:"sftp://airlock@10.77.0.13/srv/vault"` // file, sftp
+	URL       URL `yaml:"url" jsonschema:"required" example:"sftp://airlock@10.77.0.13/srv/vault"` // file, sftp, smb
 	Access    `yaml:",inline"`
 	Door      string `yaml:"door" jsonschema:"required" example:"vault-door"`
 	InnerDoor string `yaml:"inner_door" example:"departments-door"` // shut and proven shut before the door opens

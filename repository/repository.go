@@ -1,5 +1,5 @@
 // Package repository keeps the primary: an encrypted, de-duplicated kopia repository
-// of every system's backups, on a local folder or behind SFTP. The stock kopia
+// of every system's backups, on a local folder or behind SFTP or SMB. The stock kopia
 // program opens what this package writes, and the other way round.
 //
 // What is promised beyond kopia:

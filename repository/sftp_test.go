@@ -2,7 +2,6 @@ package repository
 
 import (
 	"bufio"
-	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
@@ -129,68 +128,11 @@ func (s *sftpServer) cut() {
 	s.conns = nil
 }
 
-func TestSFTP(t *testing.T) {
-	server := startSSHD(t)
-	c := configFor(t, Place{SFTP: &server.place})
-	if _, err := Open(t.Context(), c); !errors.Is(err, ErrNoRepository) {
-		t.Errorf("where nothing is: %v", err)
-	}
-	if _, err := os.Stat(server.place.Path); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("opening made a folder: %v", err)
-	}
-	must(t, Create(t.Context(), c))
-	if err := Create(t.Context(), c); !errors.Is(err, ErrExist) {
-		t.Errorf("creating it again: %v", err)
-	}
-	r := reopen(t, c)
-	src := hospital(t)
-	res := snap(t, r, "imaging", disk(src))
-	sameTrees(t, src, restored(t, &r.View, res.ID))
+func TestSFTP(t *testing.T)        { testRemote(t, startSSHD(t).remote()) }
+func TestSFTPLineCut(t *testing.T) { testLineCut(t, startSSHD(t).remote()) }
 
-	inv, err := r.Blobs(t.Context())
-	must(t, err)
-	if len(inv.Blobs) < 6 || len(inv.Adopted) != 0 || len(inv.Amiss) != 0 {
-		t.Errorf("inventory: %+v", inv)
-	}
-	vaultOf{}.replicate(t, r)
-	check, err := r.Verify(t.Context(), VerifyOptions{})
-	if err != nil || len(check.Damaged) != 0 || check.FilesRead < 200 {
-		t.Errorf("verify: %+v, %v", check, err)
-	}
-	// The layout is the stock program's: the same folder opens as a local one.
-	local := c
-	local.Place, local.StateDir = Place{Path: server.place.Path}, t.TempDir()
-	sameTrees(t, src, restored(t, &reopen(t, local).View, res.ID))
-
-	noSecrets(t, c.StateDir, passphrase, string(server.place.Key[60:100]))
-}
-
-func TestSFTPLineCut(t *testing.T) {
-	server := startSSHD(t)
-	c := configFor(t, Place{SFTP: &server.place})
-	must(t, Create(t.Context(), c))
-	r := reopen(t, c)
-	src := t.TempDir()
-	plant(t, src, map[string][]byte{"a.bin": noise(1, 34<<20), "b.bin": noise(2, 1<<20)})
-	cuts := 0
-	var mu sync.Mutex
-	res := snap(t, r, "orca", hooked{Source: disk(src), read: func(_ context.Context, _ string, off int64) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if off >= int64(cuts+1)*11<<20 { // a pack is sent at 20 MiB
-			server.cut()
-			cuts++
-		}
-		return nil
-	}})
-	if cuts < 2 {
-		t.Fatalf("the line was cut %d times", cuts)
-	}
-	sameTrees(t, src, restored(t, &r.View, res.ID))
-	inv, err := r.Blobs(t.Context())
-	if err != nil || len(inv.Amiss) != 0 {
-		t.Errorf("amiss: %v, %v", inv.Amiss, err)
-	}
+func (s *sftpServer) remote() remote {
+	return remote{Place{SFTP: &s.place}, s.place.Path, s.cut, string(s.place.Key[60:100])}
 }
 
 func TestSFTPWrongHostKey(t *testing.T) {

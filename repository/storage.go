@@ -17,16 +17,20 @@ import (
 )
 
 // Place is where a repository's blobs lie: a folder of this machine (a mounted NAS),
-// or one behind SFTP. Exactly one is given.
+// or one behind SFTP or SMB. Exactly one is given.
 type Place struct {
 	Path string
 	SFTP *SFTPPlace
+	SMB  *SMBPlace
 }
 
 // String names the place without any secret.
 func (p Place) String() string {
 	if p.SFTP != nil {
 		return fmt.Sprintf("sftp://%s@%s%s", p.SFTP.User, p.SFTP.address(), p.SFTP.Path)
+	}
+	if p.SMB != nil {
+		return p.SMB.String()
 	}
 	return p.Path
 }
@@ -35,6 +39,9 @@ func (p Place) String() string {
 func (p Place) open(ctx context.Context, create bool) (blob.Storage, error) {
 	if p.SFTP != nil {
 		return p.SFTP.open(ctx, create)
+	}
+	if p.SMB != nil {
+		return p.SMB.open(ctx, create)
 	}
 	if p.Path == "" {
 		return nil, errors.New("no folder is given")

@@ -18,6 +18,7 @@ import (
 	"airlock/orchestrator"
 	"airlock/policies"
 	"airlock/repository"
+	"airlock/smbconn"
 	"airlock/sshconn"
 	"airlock/switchctl"
 	"airlock/switchctl/cli"
@@ -25,6 +26,7 @@ import (
 	"airlock/vault"
 	vaultlocal "airlock/vault/local"
 	vaultsftp "airlock/vault/sftp"
+	vaultsmb "airlock/vault/smb"
 )
 
 // parts chooses the drivers by what the policy file says.
@@ -123,18 +125,13 @@ func openCLI(ctx context.Context, s policies.Switch, recorded cli.Sessions) (swi
 }
 
 func openSource(ctx context.Context, s policies.Source) (collectors.Source, error) {
-	var r reader
 	switch u := s.URL; u.Scheme {
 	case "smb":
-		user := u.User
-		if u.Domain != "" {
-			user = u.Domain + `\` + user
+		conn, err := smbConfig(u, s.Access)
+		if err != nil {
+			return nil, err
 		}
-		c := smb.Config{Address: u.Address(), User: user, Password: r.text(s.Password), Share: u.Share, Root: u.Path}
-		if r.err != nil {
-			return nil, r.err
-		}
-		return smb.Dial(ctx, c)
+		return smb.Dial(ctx, smb.Config{Conn: conn, Root: u.Path})
 	case "sftp":
 		conn, err := sshConfig(u, s.Access)
 		if err != nil {
@@ -155,6 +152,12 @@ func openVault(ctx context.Context, v policies.Vault) (vault.Store, error) {
 			return nil, err
 		}
 		return vaultsftp.Dial(ctx, vaultsftp.Config{Conn: conn, Path: u.Path})
+	case "smb":
+		conn, err := smbConfig(u, v.Access)
+		if err != nil {
+			return nil, err
+		}
+		return vaultsmb.Dial(ctx, vaultsmb.Config{Conn: conn, Path: u.Path})
 	case "file":
 		return vaultlocal.Open(u.Path)
 	}
@@ -173,6 +176,10 @@ func repositoryConfig(p policies.Policy) (repository.Config, error) {
 			Host: u.Host, Port: u.Port, User: u.User, Path: u.Path,
 			Key: []byte(r.text(p.Repository.Key)), Password: r.text(p.Repository.Password), KnownHosts: p.Repository.KnownHosts,
 		}
+	case "smb":
+		c.Place.SMB = &repository.SMBPlace{
+			Host: u.Host, Port: u.Port, User: account(u), Password: r.text(p.Repository.Password), Share: u.Share, Path: u.Path,
+		}
 	default:
 		return c, fmt.Errorf("no driver keeps a repository at %s", u)
 	}
@@ -186,6 +193,20 @@ func sshConfig(u policies.URL, a policies.Access) (sshconn.Config, error) {
 		Password: r.text(a.Password), Key: []byte(r.text(a.Key)), KnownHosts: a.KnownHosts,
 	}
 	return c, r.err
+}
+
+func smbConfig(u policies.URL, a policies.Access) (smbconn.Config, error) {
+	var r reader
+	c := smbconn.Config{Address: u.Address(), User: account(u), Password: r.text(a.Password), Share: u.Share}
+	return c, r.err
+}
+
+// account is the user of an SMB server, with the domain where one is given.
+func account(u policies.URL) string {
+	if u.Domain != "" {
+		return u.Domain + `\` + u.User
+	}
+	return u.User
 }
 
 // reader reads several secrets, and keeps what went wrong.

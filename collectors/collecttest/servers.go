@@ -164,8 +164,8 @@ type SMB struct {
 }
 
 // StartSMB starts Debian's smbd with the share backup$ on dir, for the user nobody.
-// It needs root. settings are further lines of the global section: "server signing =
-// mandatory".
+// It needs root. settings are further lines of the global section, which may also change
+// what the share is by default: "server signing = mandatory", "read only = no".
 func StartSMB(t testing.TB, dir string, settings ...string) *SMB {
 	t.Helper()
 	need(t, "/usr/sbin/smbd")
@@ -203,10 +203,10 @@ func StartSMB(t testing.TB, dir string, settings ...string) *SMB {
  load printers = no
  disable spoolss = yes
  disable netbios = yes
+ read only = yes
  %[3]s
 [backup$]
  path = %[4]s
- read only = yes
  browseable = no
  valid users = nobody
 `, port, own, strings.Join(settings, "\n "), dir), 0o644)

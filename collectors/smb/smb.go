@@ -15,30 +15,23 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	smb2 "github.com/cloudsoda/go-smb2"
 
 	"airlock/collectors"
+	"airlock/smbconn"
 )
 
 // Config says which folder of which share, and by what right.
 type Config struct {
-	Address  string // host, or host:port; the port is 445 where none is given
-	User     string // name, DOMAIN\name, DOMAIN;name or name@domain
-	Password string
-	Share    string // hidden ones too: backup$
-	Root     string // folder below the share, slash-separated; "" is the share itself
-	// KeepAlive is the time between echoes; one unanswered for three times as long
-	// ends the connection. Default 15 s.
-	KeepAlive time.Duration
+	Conn smbconn.Config
+	Root string // folder below the share, slash-separated; "" is the share itself
 }
 
 type source struct {
-	lists, reads *link
+	lists, reads *smbconn.Conn
 	root         string // "" or ends in a slash
 	closed       atomic.Bool
 }
@@ -56,11 +49,11 @@ func Dial(ctx context.Context, c Config) (collectors.Source, error) {
 	}
 	lists, err := dial(ctx, c)
 	if err != nil {
-		return nil, fmt.Errorf(`share \\%s\%s: %w`, c.Address, c.Share, err)
+		return nil, err
 	}
 	reads, err := dial(ctx, c)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf(`share \\%s\%s: %w`, c.Address, c.Share, err), lists.Close())
+		return nil, errors.Join(err, lists.Close())
 	}
 	s := &source{lists: lists, reads: reads, root: root}
 	info, err := s.Stat(ctx, ".")
@@ -68,9 +61,28 @@ func Dial(ctx context.Context, c Config) (collectors.Source, error) {
 		err = fmt.Errorf("%w: it is not a folder", fs.ErrInvalid)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf(`folder %s of share \\%s\%s: %w`, c.Root, c.Address, c.Share, err), s.Close())
+		return nil, errors.Join(fmt.Errorf(`folder %s of share \\%s\%s: %w`, c.Root, c.Conn.Address, c.Conn.Share, err), s.Close())
 	}
 	return s, nil
+}
+
+func dial(ctx context.Context, c Config) (*smbconn.Conn, error) {
+	conn, err := smbconn.Dial(ctx, c.Conn)
+	if err != nil {
+		return nil, fmt.Errorf(`share \\%s\%s: %w`, c.Conn.Address, c.Conn.Share, told(err))
+	}
+	return conn, nil
+}
+
+// told says in this room's words what the connection said.
+func told(err error) error {
+	switch {
+	case errors.Is(err, smbconn.ErrAuth):
+		return fmt.Errorf("%w: %w", collectors.ErrAuth, err)
+	case errors.Is(err, smbconn.ErrGone):
+		return fmt.Errorf("%w: %w", collectors.ErrGone, err)
+	}
+	return err
 }
 
 func (s *source) path(name string) (string, error) {
@@ -88,7 +100,7 @@ func (s *source) ReadDir(ctx context.Context, dir string) ([]fs.FileInfo, error)
 	if err != nil {
 		return nil, collectors.PathError("list", dir, err)
 	}
-	entries, err := collectors.Call(ctx, func() ([]fs.FileInfo, error) { return s.lists.share.ReadDir(path) }, nil)
+	entries, err := collectors.Call(ctx, func() ([]fs.FileInfo, error) { return s.lists.Share.ReadDir(path) }, nil)
 	if err != nil {
 		return nil, collectors.PathError("list", dir, s.explain(ctx, err))
 	}
@@ -112,11 +124,11 @@ func (s *source) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
 
 // stat has to ask what kind of reparse point it met: only a listing tells the tag.
 func (s *source) stat(path string) (fs.FileInfo, error) {
-	info, err := s.lists.share.Lstat(path)
+	info, err := s.lists.Share.Lstat(path)
 	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
 		return info, err
 	}
-	if _, err := s.lists.share.Readlink(path); err == nil {
+	if _, err := s.lists.Share.Readlink(path); err == nil {
 		return info, nil
 	}
 	return plain{info}, nil
@@ -142,7 +154,7 @@ func (s *source) Open(ctx context.Context, name string) (collectors.File, error)
 }
 
 func (s *source) open(path string) (opened, error) {
-	f, err := s.reads.share.Open(path)
+	f, err := s.reads.Share.Open(path)
 	if err != nil {
 		return opened{}, err
 	}
@@ -177,7 +189,7 @@ func (s *source) lost(err error) error {
 	if s.closed.Load() {
 		return fmt.Errorf("%w: %w", fs.ErrClosed, err)
 	}
-	return lost(err)
+	return told(smbconn.Explain(err))
 }
 
 // entry takes the mark of a link off every reparse point that is none. The N bit of
@@ -195,82 +207,3 @@ type plain struct{ fs.FileInfo }
 
 func (p plain) Mode() fs.FileMode { return p.FileInfo.Mode() &^ fs.ModeSymlink }
 func (p plain) IsDir() bool       { return p.Mode().IsDir() }
-
-// link is one connection with one share.
-type link struct {
-	conn  net.Conn
-	share *smb2.Share
-	stop  context.CancelFunc
-}
-
-func dial(ctx context.Context, c Config) (*link, error) {
-	address := c.Address
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		host, address = strings.Trim(address, "[]"), net.JoinHostPort(strings.Trim(address, "[]"), "445")
-	}
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", address)
-	if err != nil {
-		return nil, refused(ctx, err, c.User)
-	}
-	domain, user := account(c.User)
-	// The library's own balance lets a dozen listings at once run out of credits.
-	session, err := (&smb2.Dialer{
-		MaxCreditBalance: 2048,
-		Initiator:        &smb2.NTLMInitiator{User: user, Password: c.Password, Domain: domain},
-	}).DialConn(ctx, conn, address)
-	if err != nil {
-		return nil, errors.Join(refused(ctx, err, c.User), conn.Close())
-	}
-	share, err := session.WithContext(ctx).Mount(`\\` + host + `\` + c.Share)
-	if err != nil {
-		return nil, errors.Join(refused(ctx, err, c.User), conn.Close())
-	}
-	life, stop := context.WithCancel(context.WithoutCancel(ctx))
-	l := &link{conn: conn, share: share.WithContext(life), stop: stop}
-	go l.keepAlive(life, session, c.KeepAlive)
-	return l, nil
-}
-
-// keepAlive cuts the connection once an echo stays unanswered.
-func (l *link) keepAlive(life context.Context, session *smb2.Session, every time.Duration) {
-	if every == 0 {
-		every = 15 * time.Second
-	}
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-life.Done():
-			return
-		case <-tick.C:
-		}
-		ctx, cancel := context.WithTimeout(life, 3*every)
-		err := session.WithContext(ctx).Echo()
-		cancel()
-		if err != nil {
-			l.Close() // its own error would say no more than the calls that now fail
-			return
-		}
-	}
-}
-
-// Close is not the library's Logoff, which panics in calls that are in progress.
-// The connection closes before the context ends, so that those say what happened.
-func (l *link) Close() error {
-	defer l.stop()
-	if err := l.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-		return err
-	}
-	return nil
-}
-
-// account takes a user name apart as Windows does. A name@domain goes to the server
-// whole, which knows how to look it up.
-func account(user string) (domain, name string) {
-	if i := strings.IndexAny(user, `\;`); i >= 0 {
-		return user[:i], user[i+1:]
-	}
-	return "", user
-}

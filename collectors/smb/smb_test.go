@@ -13,10 +13,11 @@ import (
 	"airlock/collectors"
 	"airlock/collectors/collecttest"
 	"airlock/collectors/smb"
+	"airlock/smbconn"
 )
 
 func config(s *collecttest.SMB) smb.Config {
-	return smb.Config{Address: s.Address, User: s.User, Password: s.Password, Share: s.Share}
+	return smb.Config{Conn: smbconn.Config{Address: s.Address, User: s.User, Password: s.Password, Share: s.Share}}
 }
 
 func dial(c smb.Config) collectors.Dial {
@@ -32,7 +33,7 @@ func fixture(t testing.TB, settings ...string) collecttest.Fixture {
 		Dial:   dial(config(server)),
 		Linked: func(every time.Duration) collectors.Dial {
 			c := config(server)
-			c.Address, c.KeepAlive = server.Link.Address, every
+			c.Conn.Address, c.Conn.KeepAlive = server.Link.Address, every
 			return dial(c)
 		},
 	}
@@ -63,15 +64,15 @@ func TestDial(t *testing.T) {
 		want   error
 	}{
 		"folder in share": {func(c *smb.Config) { c.Root = "/医事/会計/" }, nil},
-		"DOMAIN\\user":    {func(c *smb.Config) { c.User = `HOSPITAL\nobody` }, nil},
-		"DOMAIN;user":     {func(c *smb.Config) { c.User = `HOSPITAL;nobody` }, nil},
+		"DOMAIN\\user":    {func(c *smb.Config) { c.Conn.User = `HOSPITAL\nobody` }, nil},
+		"DOMAIN;user":     {func(c *smb.Config) { c.Conn.User = `HOSPITAL;nobody` }, nil},
 		"missing folder":  {func(c *smb.Config) { c.Root = "missing" }, fs.ErrNotExist},
 		"root is a file":  {func(c *smb.Config) { c.Root = "医事/file" }, fs.ErrInvalid},
 		"root leads out":  {func(c *smb.Config) { c.Root = "医事/../.." }, fs.ErrInvalid},
-		"missing share":   {func(c *smb.Config) { c.Share = "other" }, fs.ErrNotExist},
-		"wrong password":  {func(c *smb.Config) { c.Password = "other" }, collectors.ErrAuth},
-		"wrong user":      {func(c *smb.Config) { c.User = "other" }, collectors.ErrAuth},
-		"nobody listens":  {func(c *smb.Config) { c.Address = "127.0.0.1:1" }, collectors.ErrGone},
+		"missing share":   {func(c *smb.Config) { c.Conn.Share = "other" }, fs.ErrNotExist},
+		"wrong password":  {func(c *smb.Config) { c.Conn.Password = "other" }, collectors.ErrAuth},
+		"wrong user":      {func(c *smb.Config) { c.Conn.User = "other" }, collectors.ErrAuth},
+		"nobody listens":  {func(c *smb.Config) { c.Conn.Address = "127.0.0.1:1" }, collectors.ErrGone},
 	} {
 		c := config(server)
 		test.change(&c)

@@ -1,4 +1,4 @@
-package smb
+package smbconn
 
 import (
 	"context"
@@ -7,10 +7,10 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"slices"
+	"syscall"
 
 	smb2 "github.com/cloudsoda/go-smb2"
-
-	"airlock/collectors"
 )
 
 // NTSTATUS values (MS-ERREF 2.3.1) that say something about the connection or the
@@ -29,6 +29,12 @@ const (
 	statusPasswordMustChange  = 0xC0000224
 	statusAccountLockedOut    = 0xC0000234
 
+	statusDiskFull         = 0xC000007F
+	statusQuotaExceeded    = 0xC0000044
+	statusSharingViolation = 0xC0000043
+	statusDeletePending    = 0xC0000056
+	statusNameInvalid      = 0xC0000033
+
 	statusBadNetworkName      = 0xC00000CC
 	statusNetworkNameDeleted  = 0xC00000C9
 	statusUserSessionDeleted  = 0xC0000203
@@ -39,8 +45,27 @@ const (
 	statusNetworkSessionEnded = 0xC000035C // NETWORK_SESSION_EXPIRED
 )
 
+// Explain turns the library's errors into this package's: a lost connection is ErrGone,
+// a share without room syscall.ENOSPC, a name that the server cannot have fs.ErrInvalid.
+// What else a server says of a file is returned as it is.
+func Explain(err error) error {
+	var status *smb2.ResponseError
+	if errors.As(err, &status) {
+		switch status.Code {
+		case statusDiskFull, statusQuotaExceeded:
+			return fmt.Errorf("the share has no room left: %w: %w", syscall.ENOSPC, err)
+		case statusNameInvalid:
+			return fmt.Errorf("%w: %w", fs.ErrInvalid, err)
+		}
+	}
+	if lost(err) {
+		return fmt.Errorf("%w: %w", ErrGone, err)
+	}
+	return err
+}
+
 // lost tells a lost connection from a file's own failure.
-func lost(err error) error {
+func lost(err error) bool {
 	var transport *smb2.TransportError
 	var response *smb2.InvalidResponseError
 	var status *smb2.ResponseError
@@ -52,9 +77,15 @@ func lost(err error) error {
 	case errors.As(err, &network):
 	case errors.As(err, &status) && disconnects(status.Code):
 	default:
-		return err
+		return false
 	}
-	return fmt.Errorf("%w: %w", collectors.ErrGone, err)
+	return true
+}
+
+// has tells whether the server answered with one of these.
+func has(err error, codes ...uint32) bool {
+	var status *smb2.ResponseError
+	return errors.As(err, &status) && slices.Contains(codes, status.Code)
 }
 
 func disconnects(code uint32) bool {
@@ -74,11 +105,11 @@ func refused(ctx context.Context, err error, user string) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case errors.Is(err, fs.ErrPermission), status != nil && unwelcome(status.Code):
-		return fmt.Errorf("%w: user %s: %w", collectors.ErrAuth, user, err)
+		return fmt.Errorf("%w: user %s: %w", ErrAuth, user, err)
 	case status != nil && status.Code == statusBadNetworkName:
 		return fmt.Errorf("%w: the server has no such share", fs.ErrNotExist)
 	}
-	return lost(err)
+	return Explain(err)
 }
 
 func unwelcome(code uint32) bool {

@@ -1,0 +1,133 @@
+// Package smbconn makes connections with shares of SMB 2 and 3 servers, the way airlock
+// needs them: every step up to the mounted share is bounded by a context, and a
+// connection that has died is found out by echoes instead of hanging for ever.
+//
+// What the server requires of signing and encryption is done. Its dialect may be any
+// from 2.0.2 to 3.1.1; SMB 1 is not spoken.
+//
+// [Files] are whole files in a folder of a share, for whoever keeps blobs there: they
+// are written under a temporary name and have their own once they are whole.
+package smbconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	smb2 "github.com/cloudsoda/go-smb2"
+)
+
+// Errors on which callers branch.
+var (
+	// ErrAuth: the server did not accept the user. Servers lock accounts for trying
+	// again.
+	ErrAuth = errors.New("smb: the user was not accepted")
+	// ErrGone: the server cannot be reached, or the connection is lost; the error says
+	// nothing about a file.
+	ErrGone = errors.New("smb: the connection is lost")
+)
+
+// Config says which share, and by what right.
+type Config struct {
+	Address  string // host, or host:port; the port is 445 where none is given
+	User     string // name, DOMAIN\name, DOMAIN;name or name@domain
+	Password string
+	Share    string // hidden ones too: backup$
+	// KeepAlive is the time between echoes; one unanswered for three times as long
+	// ends the connection. Default 15 s.
+	KeepAlive time.Duration
+}
+
+// Conn is one connection with one share. Calls to the share take no context: whoever
+// does not want to wait for one leaves it behind, and it ends when it is answered or
+// when the connection closes. (The library may spoil a connection on which a call's own
+// context ends in the middle of a write.)
+type Conn struct {
+	Share *smb2.Share
+	conn  net.Conn
+	stop  context.CancelFunc
+}
+
+// dialWithin bounds the way to a mounted share, for a server that accepts a connection
+// and then says nothing.
+const dialWithin = 30 * time.Second
+
+// Dial connects, logs in and mounts the share: fs.ErrNotExist if the server has no such
+// share. ctx bounds that, besides half a minute, and nothing later.
+func Dial(ctx context.Context, c Config) (*Conn, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, dialWithin, fmt.Errorf("%w: it did not answer within %v", ErrGone, dialWithin))
+	defer cancel()
+	address := c.Address
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host, address = strings.Trim(address, "[]"), net.JoinHostPort(strings.Trim(address, "[]"), "445")
+	}
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, refused(ctx, err, c.User)
+	}
+	domain, user := account(c.User)
+	// The library's own balance lets a dozen listings at once run out of credits.
+	session, err := (&smb2.Dialer{
+		MaxCreditBalance: 2048,
+		Initiator:        &smb2.NTLMInitiator{User: user, Password: c.Password, Domain: domain},
+	}).DialConn(ctx, conn, address)
+	if err != nil {
+		return nil, errors.Join(refused(ctx, err, c.User), conn.Close())
+	}
+	share, err := session.WithContext(ctx).Mount(`\\` + host + `\` + c.Share)
+	if err != nil {
+		return nil, errors.Join(refused(ctx, err, c.User), conn.Close())
+	}
+	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	mounted := &Conn{Share: share.WithContext(life), conn: conn, stop: stop}
+	go mounted.keepAlive(life, session, c.KeepAlive)
+	return mounted, nil
+}
+
+// keepAlive cuts the connection once an echo stays unanswered.
+func (c *Conn) keepAlive(life context.Context, session *smb2.Session, every time.Duration) {
+	if every == 0 {
+		every = 15 * time.Second
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-life.Done():
+			return
+		case <-tick.C:
+		}
+		ctx, cancel := context.WithTimeout(life, 3*every)
+		err := session.WithContext(ctx).Echo()
+		cancel()
+		if err != nil {
+			c.Close() // its own error would say no more than the calls that now fail
+			return
+		}
+	}
+}
+
+// Close ends the connection, and whatever is still using it; the server closes what was
+// open. It is not the library's Logoff, which panics in calls that are in progress.
+// The connection closes before the context ends, so that those say what happened.
+func (c *Conn) Close() error {
+	defer c.stop()
+	if err := c.conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// account takes a user name apart as Windows does. A name@domain goes to the server
+// whole, which knows how to look it up.
+func account(user string) (domain, name string) {
+	if i := strings.IndexAny(user, `\;`); i >= 0 {
+		return user[:i], user[i+1:]
+	}
+	return "", user
+}
