@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -37,6 +38,7 @@ type WindowRecord struct {
 	Exposure float64 `json:"exposure_seconds"`
 	Proof    float64 `json:"proof_seconds"`
 	Link     float64 `json:"link_seconds"`
+	Course   Course  `json:"course,omitzero"`
 	// Wire is what the bytes need at the speed of the port, Speed in bit/s.
 	Wire       float64      `json:"wire_seconds"`
 	Speed      uint64       `json:"speed_bits,omitempty"`
@@ -55,6 +57,34 @@ type WindowRecord struct {
 	Resent  int            `json:"resent,omitempty"` // blobs that the receipt lacked and that were sent again
 	Amiss   []string       `json:"amiss,omitempty"`  // what was found wrong in the repository before
 	Late    bool           `json:"late,omitempty"`
+
+	marks marks
+}
+
+// Course is when what came to pass, in seconds since the command to open the door was
+// sent; 0 for what did not.
+type Course struct {
+	Up       float64 `json:"up,omitempty"`       // the port was read back as up
+	Answered float64 `json:"answered,omitempty"` // the vault's host took a connection
+	Ready    float64 `json:"ready,omitempty"`    // and let airlock in
+	Sent     float64 `json:"sent,omitempty"`     // the last blob had landed
+	Sealed   float64 `json:"sealed,omitempty"`   // the generation had
+	Done     float64 `json:"done,omitempty"`     // all that the door was opened for, the receipt too
+	Down     float64 `json:"down,omitempty"`     // the port was read back as down
+}
+
+// marks are the instants of a Course that the work itself notes.
+type marks struct{ answered, ready, sent, sealed, done time.Time }
+
+// course is the course of a window whose door was opened.
+func (m marks) course(p Passage) Course {
+	since := func(t time.Time) float64 {
+		if t.IsZero() {
+			return 0
+		}
+		return t.Sub(p.OpenedAt).Seconds()
+	}
+	return Course{since(p.SeenOpen), since(m.answered), since(m.ready), since(m.sent), since(m.sealed), since(m.done), since(p.DownAt)}
 }
 
 // String is the record as one line, with the exposure beside the wire time.
@@ -288,6 +318,7 @@ func (c *cargo) deliver(ctx context.Context, store vault.Store, r *WindowRecord)
 	r.Blobs, r.Bytes, r.Held, r.Generation = report.Blobs, report.Bytes, report.Held, report.Generation
 	r.Lacks, r.Conflicts, r.Relisted = report.Damaged, report.Conflicts, report.Relisted
 	r.Resent = report.Resent
+	r.marks.sent, r.marks.sealed = report.Sent, report.Sealed
 	if report.Generation > 0 {
 		r.Hash = report.Hash.String()
 	}
@@ -383,14 +414,17 @@ func (p *passage) inside(ctx context.Context, work inside, r *WindowRecord) (err
 	if err := await(ctx, p.policy.URL.Address(), time.Duration(p.policy.Window.AnswerWithin)); err != nil {
 		return err
 	}
+	r.marks.answered = time.Now()
 	store, err := p.site.parts.Vault(ctx, *p.policy)
 	if err != nil {
 		return fmt.Errorf("vault %s: %w", r.Vault, err)
 	}
-	r.Link = time.Since(opened).Seconds()
+	r.marks.ready = time.Now()
+	r.Link = r.marks.ready.Sub(opened).Seconds()
 	if err = work(ctx, store, r); err != nil {
 		return errors.Join(err, store.Close())
 	}
+	r.marks.done = time.Now()
 	// What was sent is durable by now: the door need not wait for farewells.
 	go func() {
 		if err := store.Close(); err != nil {
@@ -401,17 +435,21 @@ func (p *passage) inside(ctx context.Context, work inside, r *WindowRecord) (err
 }
 
 // await returns once address accepts a connection: after a port came up, the first
-// packets are often lost, and a lost SYN would cost a second. After patience it gives
-// up: the door does not stand open for a vault that is not there.
+// packets are often lost, and a lost SYN would cost a second. So tries are short and
+// many, and each asks the network anew where the address is. After patience it gives up:
+// the door does not stand open for a vault that is not there.
 func await(ctx context.Context, address string, patience time.Duration) error {
 	if address == "" {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	one := 250 * time.Millisecond
-	for {
-		d := net.Dialer{Timeout: one}
+	neighbour, _ := netip.ParseAddrPort(address) // of a name, the kernel's own patience is needed
+	for began := time.Now(); ; {
+		if neighbour.IsValid() {
+			_ = forgetNeighbour(neighbour.Addr()) // without the right to, the link takes up to a second longer
+		}
+		d := net.Dialer{Timeout: max(firstTry, time.Since(began)/20)} // a host that is far or slow gets its time, too
 		conn, err := d.DialContext(ctx, "tcp", address)
 		if err == nil {
 			return conn.Close()
@@ -419,10 +457,12 @@ func await(ctx context.Context, address string, patience time.Duration) error {
 		if ctx.Err() != nil {
 			return fmt.Errorf("the vault at %s does not answer: %w", address, err)
 		}
-		one = min(one+50*time.Millisecond, 2*time.Second)
-		pause(ctx, 20*time.Millisecond)
+		pause(ctx, 5*time.Millisecond)
 	}
 }
+
+// firstTry is what the first connections have to come about.
+const firstTry = 25 * time.Millisecond
 
 // end writes the record, once the doors are what they are.
 func (p *passage) end(passed Passage, err error) (WindowRecord, error) {
@@ -432,6 +472,7 @@ func (p *passage) end(passed Passage, err error) (WindowRecord, error) {
 		r.ShutAt = passed.DownAt
 		r.Exposure = passed.Exposure().Seconds()
 		r.Octets = passed.Octets()
+		r.Course = r.marks.course(passed)
 		if !passed.ProvenAt.IsZero() {
 			r.Proof = passed.ProvenAt.Sub(passed.DownAt).Seconds()
 		}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -42,6 +43,8 @@ type Report struct {
 	// none came. What it still lacks has been sent again already, as far as it could be.
 	Receipt *Receipt
 	Resent  int // blobs that the receipt lacked and that were sent again
+	// Sent is when the last blob had landed, Sealed when the generation had.
+	Sent, Sealed time.Time
 }
 
 // maxUnreadable is how many blobs may turn out to be damaged or unreadable before the
@@ -115,6 +118,7 @@ func (s *sending) run(ctx context.Context) error {
 			return fmt.Errorf("%s blobs: %w", class(c), err)
 		}
 	}
+	s.report.Sent = time.Now()
 	return s.seal(ctx)
 }
 
@@ -306,7 +310,7 @@ func (s *sending) seal(ctx context.Context) error {
 	if err := putting.Wait(); err != nil {
 		return fmt.Errorf("generation %d: %w", g.Number, err)
 	}
-	s.report.Generation, s.report.Hash = g.Number, sum
+	s.report.Generation, s.report.Hash, s.report.Sealed = g.Number, sum, time.Now()
 	if err := s.plan.in.Memory.seal(g, file); err != nil {
 		return fmt.Errorf("generation %d is in the vault, but cannot be remembered: %w", g.Number, err)
 	}
