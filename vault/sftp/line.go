@@ -19,9 +19,12 @@ const (
 	grace = time.Second
 
 	// packet is the most that OpenSSH takes in one request: its messages are of
-	// 256 KiB, less some room for the header. It is used where limits@openssh.com is
-	// offered, and 32 KiB, which every server must take, everywhere else.
+	// 256 KiB, less some room for the header. Everywhere else it is 32 KiB, which every
+	// server must take.
 	packet = 255 << 10
+
+	// ownVersion is how airlock vault serve calls itself.
+	ownVersion = "SSH-2.0-airlock"
 
 	// readAhead is what one read of an open file asks for at once, in packets.
 	readAhead = 4 << 20
@@ -52,7 +55,7 @@ func (l *line) session(ctx context.Context) (*sftp.Client, error) {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	client, err := sftp.NewClient(conn, sftp.UseConcurrentWrites(true))
 	if err == nil {
-		if _, ok := client.HasExtension("limits@openssh.com"); ok {
+		if takesLarge(conn, client) {
 			err = sftp.MaxPacketUnchecked(packet)(client)
 		}
 	}
@@ -66,6 +69,13 @@ func (l *line) session(ctx context.Context) (*sftp.Client, error) {
 	l.ssh, l.sftp = conn, client
 	go l.watch(conn)
 	return client, nil
+}
+
+// takesLarge says whether the server takes packets of 255 KiB: OpenSSH's, and our own,
+// whose library cannot offer the extension.
+func takesLarge(conn *ssh.Client, client *sftp.Client) bool {
+	_, offered := client.HasExtension("limits@openssh.com")
+	return offered || string(conn.ServerVersion()) == ownVersion
 }
 
 // watch forgets a connection that has ended.

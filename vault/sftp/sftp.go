@@ -25,7 +25,6 @@ import (
 	"syscall"
 
 	"github.com/pkg/sftp"
-	"golang.org/x/sync/errgroup"
 
 	"airlock/sshconn"
 	"airlock/vault"
@@ -47,43 +46,63 @@ type Store struct {
 	label   string // for errors
 	run     string // names this Store's temporary files
 	serial  atomic.Int64
-	lines   []*line
+	lines   []*line // that have been ready; under picking
 	picking sync.Mutex
+
+	joining     sync.WaitGroup
+	stopJoining context.CancelFunc
 
 	sweeping  sync.Once
 	sweepers  sync.WaitGroup
 	noFolders atomic.Bool // the server opens no folders, so none can be synced
 }
 
-// Dial connects, and logs in on every connection at once. It succeeds with any of
-// them; one that failed is dialled again when it is next needed.
+// Dial connects and logs in. It returns with the first connection that is ready; the
+// others are made meanwhile, and used from when they are. One that does not come about is
+// done without.
 func Dial(ctx context.Context, c Config) (*Store, error) {
 	s := &Store{
 		root:  c.Path,
 		label: fmt.Sprintf("sftp://%s@%s%s", c.Conn.User, c.Conn.Address, c.Path),
 		run:   rand.Text(),
-		lines: make([]*line, cmp.Or(c.Connections, defaultConnections)),
 	}
-	var dialling errgroup.Group
-	var connected atomic.Int32
-	for i := range s.lines {
-		s.lines[i] = &line{conf: c.Conn}
-		dialling.Go(func() error {
-			_, err := s.lines[i].session(ctx)
-			if err == nil {
-				connected.Add(1)
+	wanted := cmp.Or(c.Connections, defaultConnections)
+	var errs []error
+	for range wanted { // a server that is busy refuses one, perhaps, and takes the next
+		first := &line{conf: c.Conn}
+		if _, err := first.session(ctx); err != nil {
+			if errs = append(errs, err); ctx.Err() != nil || errors.Is(err, sshconn.ErrAuth) {
+				break
 			}
-			return err
+			continue
+		}
+		s.lines = []*line{first}
+		s.joinOthers(ctx, c.Conn, wanted-1)
+		return s, nil
+	}
+	return nil, fmt.Errorf("vault %s: %w", s.label, errors.Join(errs...))
+}
+
+// joinOthers makes more connections, for as long as the Store is open.
+func (s *Store) joinOthers(ctx context.Context, conf sshconn.Config, n int) {
+	ctx, s.stopJoining = context.WithCancel(context.WithoutCancel(ctx))
+	for range n {
+		s.joining.Go(func() {
+			l := &line{conf: conf}
+			if _, err := l.session(ctx); err != nil {
+				return
+			}
+			s.picking.Lock()
+			defer s.picking.Unlock()
+			s.lines = append(s.lines, l)
 		})
 	}
-	if err := dialling.Wait(); connected.Load() == 0 {
-		return nil, fmt.Errorf("vault %s: %w", s.label, err)
-	}
-	return s, nil
 }
 
 // Close ends the connections, and whatever is still using them.
 func (s *Store) Close() error {
+	s.stopJoining()
+	s.joining.Wait()
 	var err error
 	for _, l := range s.lines {
 		err = errors.Join(err, l.close())

@@ -142,11 +142,34 @@ func TestDialGivesUpWithCtx(t *testing.T) {
 	}
 }
 
+// TestOneConnectionIsEnough: nobody waits for a further connection, neither to begin nor
+// to end.
+func TestOneConnectionIsEnough(t *testing.T) {
+	server := startSSHD(t)
+	link := newLink(t, server.Address)
+	link.passes.Store(1)
+	server.KnownHosts = repin(t, server, link.address)
+	server.Address = link.address
+	s, err := Dial(t.Context(), Config{Conn: server, Path: filepath.Join(t.TempDir(), "v"), Connections: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a", "b", "c", "d"} {
+		if err := s.Put(t.Context(), name, 1, strings.NewReader("x")); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // link passes TCP on to a server until it is made to hang, as behind a shut door:
 // nothing arrives any more, and nobody says so.
 type link struct {
 	address string
 	hung    atomic.Pointer[func()] // called for what does not arrive
+	passes  atomic.Int32           // if not 0, how many connections get through
 	mu      sync.Mutex
 	conns   []net.Conn
 }
@@ -172,7 +195,11 @@ func newLink(t *testing.T, to string) *link {
 			}
 			l.mu.Lock()
 			l.conns = append(l.conns, near, far)
+			connections := len(l.conns) / 2
 			l.mu.Unlock()
+			if most := int(l.passes.Load()); most > 0 && connections > most {
+				continue
+			}
 			go l.pass(near, far)
 			go l.pass(far, near)
 		}
