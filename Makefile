@@ -40,6 +40,8 @@ lab-down: ## take the real hospital down, whatever state it is in
 N      ?= 30
 SEED   ?= 0
 BESIDE ?= 2
+ONLY   ?=
+SIZE   ?= 1
 
 chaos: build ## attack it in the lab with N=30 faults drawn by SEED=…, and hold it to its rules (Linux, root)
 	go build -trimpath -o bin/chaos ./lab/cmd/chaos
@@ -49,6 +51,13 @@ chaos: build ## attack it in the lab with N=30 faults drawn by SEED=…, and hol
 figures: build ## measure in the lab how soon a door opens, shuts, and is shut by the guard (Linux, root)
 	go build -trimpath -o bin/chaos ./lab/cmd/chaos
 	$(SUDO) bin/chaos -figures 50 -beside $(BESIDE) -airlock bin/airlock
+
+bench-exposure: N = 5
+bench-exposure: build ## measure in the lab for how long the door stands open, N=5 times, rows with one of ONLY=words, nights of SIZE=1 (Linux, root)
+	$(SUDO) lab/install.sh bench
+	go build -trimpath -o bin/exposure ./lab/cmd/exposure
+	cd tools && go build -o ../bin/kopia github.com/kopia/kopia
+	$(SUDO) bin/exposure -n $(N) -size $(SIZE) -only "$(ONLY)" -airlock bin/airlock -kopia bin/kopia
 
 bench: ## benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
@@ -64,4 +73,4 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 schema: ## write the JSON Schema of the policy file anew
 	go generate ./policies
 
-.PHONY: help build demo test check lab lab-down chaos figures bench exhaustive fuzz schema
+.PHONY: help build demo test check lab lab-down chaos figures bench-exposure bench exhaustive fuzz schema

@@ -2,7 +2,8 @@
 # Installs the programs that the lab and the tests use: real Samba, OpenSSH, net-snmp,
 # FRR, rsyslog and openssl. Debian or Ubuntu, as root. Nothing that it installs is left
 # running, now or after the next start of the machine; what was there before is not
-# touched.
+# touched. "bench" as argument adds what `make bench-exposure` compares airlock with, and
+# PostgreSQL, whose dumps it keeps.
 set -eu
 
 wanted="samba smbclient snmpd snmp frr openssh-server openssh-client iproute2 nftables netcat-openbsd iputils-ping rsyslog rsyslog-gnutls openssl rclone restic strace"

@@ -1,0 +1,73 @@
+//go:build linux
+
+package exposure
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"airlock/lab"
+)
+
+// portSpeed is what the vault's port carries, in bytes a second.
+const portSpeed = 125e6
+
+// figure is one night of one way.
+type figure struct {
+	open               time.Duration // that the port was up
+	link               time.Duration // of it, until the vault's host answered
+	toVault, fromVault int64         // bytes through the port
+}
+
+func (f figure) wire() float64 { return float64(max(f.toVault, f.fromVault)) / portSpeed }
+
+// goal is what the exposure may be at the most.
+func (f figure) goal() float64 { return 1.25*f.wire() + 0.3 }
+
+func (f figure) String() string {
+	return fmt.Sprintf("open %.3f s, link %.3f s, wire %.3f s (%.1f MB there, %.1f MB back)", f.open.Seconds(), f.link.Seconds(), f.wire(), float64(f.toVault)/1e6, float64(f.fromVault)/1e6)
+}
+
+// row is what is known of one way on one kind of night.
+type row struct {
+	night, way string
+	figures    []figure
+	memory     string
+}
+
+const header = `| night | way | runs | door open: median | worst | until the vault answered | through the port | wire time | open / wire | 1.25 × wire + 0.3 s | memory at the most |
+|---|---|---:|---:|---:|---:|---:|---:|---:|---|---|
+`
+
+// String is a row of the table. All is of the median run.
+func (r row) String() string {
+	f := slices.SortedFunc(slices.Values(r.figures), func(a, b figure) int { return int(a.open - b.open) })
+	m := f[len(f)/2]
+	held := "held"
+	if m.open.Seconds() > m.goal() {
+		held = "missed"
+	}
+	return fmt.Sprintf("| %s | %s | %d | %.2f s | %.2f s | %.2f s | %.1f MB | %.2f s | %.2f | %.2f s: %s | %s |",
+		r.night, r.way, len(f), m.open.Seconds(), f[len(f)-1].open.Seconds(), m.link.Seconds(),
+		float64(m.toVault+m.fromVault)/1e6, m.wire(), m.open.Seconds()/m.wire(), m.goal(), held, r.memory)
+}
+
+// octets is what the switch's port has counted.
+type octets struct{ toVault, fromVault int64 }
+
+func (b *bench) octets(ctx context.Context) (octets, error) {
+	out, err := b.Command(ctx, lab.Switch, "ip", "-s", "-j", "link", "show", "dev", lab.VaultPort).Output()
+	if err != nil {
+		return octets{}, fmt.Errorf("read the port's counters: %w", err)
+	}
+	var links []struct {
+		Stats64 struct{ TX, RX struct{ Bytes int64 } }
+	}
+	if err := json.Unmarshal(out, &links); err != nil || len(links) != 1 {
+		return octets{}, fmt.Errorf("read the port's counters: %w: %s", err, out)
+	}
+	return octets{links[0].Stats64.TX.Bytes, links[0].Stats64.RX.Bytes}, nil
+}
