@@ -17,7 +17,7 @@ func TestSetAside(t *testing.T) {
 	signer, _ := newKey(t)
 	for name, spoil := range map[string]func(t *testing.T, path string){
 		"an entry was changed": func(t *testing.T, path string) {
-			rawExec(t, path, "DROP TRIGGER entry_stays; UPDATE entry SET reason = 'another' WHERE seq = 3; "+trigger("entry_stays"))
+			rawExec(t, path, "DROP TRIGGER entry_stays; UPDATE entry SET reason = 'another' WHERE seq = 3; "+triggerText("entry_stays"))
 		},
 		"cut short": func(t *testing.T, path string) {
 			if err := os.Truncate(path, 5000); err != nil {

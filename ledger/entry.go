@@ -80,6 +80,7 @@ const (
 	KindLedger  = proof.KindLedger
 	KindReceipt = proof.KindReceipt
 	KindRefusal = proof.KindRefusal
+	KindArchive = proof.KindArchive
 )
 
 // Kinds lists the kinds of entries.

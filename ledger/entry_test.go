@@ -118,15 +118,6 @@ func FuzzAppend(f *testing.F) {
 	})
 }
 
-// chosen is f as anybody would write it.
-func (f Filter) chosen(e Entry) bool {
-	same := func(want, is string) bool { return want == "" || want == is }
-	return e.Seq > f.AfterSeq &&
-		(f.Since.IsZero() || !e.Time.Before(f.Since)) && (f.Until.IsZero() || e.Time.Before(f.Until)) &&
-		same(string(f.Kind), string(e.Kind)) && same(f.Door, e.Door) && same(f.Window, e.Window) && same(f.System, e.System) &&
-		same(f.Vault, e.Vault) && same(f.Actor, e.Actor) && same(f.From, e.From) && same(f.To, e.To)
-}
-
 // What is appended is listed, by any filter, in order; Last is the last of it; and
 // the way through the emergency file changes nothing but Late.
 func TestFilters(t *testing.T) {

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"airlock/ledger/proof"
+
+	"golang.org/x/mod/sumdb/note"
 )
 
 // faultVariable, when set, makes this test binary write some entries to the ledger that
@@ -36,6 +38,20 @@ func appendSome(path string) error {
 		}
 	}
 	return l.Close()
+}
+
+// archiveAll is the other thing that is done under faults: it needs a key.
+func archiveAll(path string) error {
+	signer, err := note.NewSigner(os.Getenv(faultVariable + "_KEY"))
+	if err != nil {
+		return err
+	}
+	l, err := Open(context.Background(), path, Options{Signer: signer})
+	if err != nil {
+		return err
+	}
+	_, err = l.Archive(context.Background(), big(1000).Time, Entry{Actor: "user root"}, proof.Header{}, os.Getenv(faultVariable+"_PUBLIC"))
+	return errors.Join(err, l.Close())
 }
 
 // S1, S2, S11: whichever system call fails, once, or is the last that the process makes:
@@ -61,9 +77,21 @@ func TestEachSystemCallFails(t *testing.T) {
 		for _, call := range []string{"openat", "pwrite64", "pread64", "fdatasync", "fsync", "ftruncate", "unlink", "unlinkat", "linkat", "mmap", "write"} {
 			t.Run(call, func(t *testing.T) {
 				t.Parallel()
-				for fault, times := range times {
+				for how, times := range times {
 					for _, when := range times {
-						if failOnce(t, strace, call, fault, when) {
+						if (&fault{strace, call, how, when}).appending(t) {
+							hit.Add(1)
+						}
+					}
+				}
+			})
+		}
+		for _, call := range []string{"openat", "write", "pwrite64", "read", "fdatasync", "fsync", "ftruncate", "mkdirat", "renameat", "lseek", "newfstatat"} {
+			t.Run("archive/"+call, func(t *testing.T) {
+				t.Parallel()
+				for how, times := range times {
+					for _, when := range times {
+						if (&fault{strace, call, how, when}).archiving(t) {
 							hit.Add(1)
 						}
 					}
@@ -72,31 +100,31 @@ func TestEachSystemCallFails(t *testing.T) {
 		}
 	})
 	t.Logf("%d faults", hit.Load())
-	if least := int64(len(times["error=EIO"])) * 15; hit.Load() < least {
-		t.Errorf("only %d system calls could be made to fail, want %d", hit.Load(), least)
+	if least := int64(len(times["error=EIO"])) * 15; hit.Load() < min(least, 100) {
+		t.Errorf("only %d system calls could be made to fail", hit.Load())
 	}
 }
 
-// failOnce runs a writer, one of whose system calls on the ledger's files fails, and
-// reports whether there was such a call.
-func failOnce(t *testing.T, strace, call, fault string, when int) bool {
+// fault is a system call that fails once, or is the last.
+type fault struct {
+	strace, call, how string
+	when              int
+}
+
+func (f *fault) String() string { return fmt.Sprintf("%s, %s, time %d", f.call, f.how, f.when) }
+
+// strike runs this test binary under the fault, of which only calls on these paths are
+// counted, and returns what it printed, and whether there was such a call.
+func (f *fault) strike(t *testing.T, env []string, paths ...string) (out string, struck bool) {
 	t.Helper()
-	what := fmt.Sprintf("%s, %s, time %d", call, fault, when)
-	dir := t.TempDir()
-	path, trace := filepath.Join(dir, "state", "ledger.db"), filepath.Join(dir, "trace")
-	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if when%2 == 0 { // half of them with a ledger that is there already
-		mustClose(t, path)
-	}
-	args := []string{"-f", "-qq", "-o", trace, "-e", "trace=" + call, "-e", fmt.Sprintf("inject=%s:%s:when=%d", call, fault, when)}
-	for _, p := range []string{path, path + "-wal", path + "-shm", path + "-journal", string(lateFileOf(path)), filepath.Dir(path)} {
+	trace := filepath.Join(t.TempDir(), "trace")
+	args := []string{"-f", "-qq", "-o", trace, "-e", "trace=" + f.call, "-e", fmt.Sprintf("inject=%s:%s:when=%d", f.call, f.how, f.when)}
+	for _, p := range paths {
 		args = append(args, "-P", p)
 	}
-	child := exec.CommandContext(t.Context(), strace, append(args, os.Args[0])...)
-	child.Env = append(os.Environ(), faultVariable+"="+path)
-	out, err := child.Output()
+	child := exec.CommandContext(t.Context(), f.strace, append(args, os.Args[0])...)
+	child.Env = append(os.Environ(), env...)
+	said, err := child.Output()
 	var ended *exec.ExitError
 	if err != nil && !errors.As(err, &ended) {
 		t.Fatal(err)
@@ -105,11 +133,30 @@ func failOnce(t *testing.T, strace, call, fault string, when int) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Contains(log, []byte("INJECTED")) && !bytes.Contains(log, []byte("killed by SIGKILL")) {
+	return string(said), bytes.Contains(log, []byte("INJECTED")) || bytes.Contains(log, []byte("killed by SIGKILL"))
+}
+
+// files are those of a ledger.
+func files(path string) []string {
+	return []string{path, path + "-wal", path + "-shm", path + "-journal", string(lateFileOf(path)), filepath.Dir(path)}
+}
+
+// appending has a writer meet the fault, and reports whether it did.
+func (f *fault) appending(t *testing.T) bool {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "state", "ledger.db")
+	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if f.when%2 == 0 { // half of them with a ledger that is there already
+		mustClose(t, path)
+	}
+	out, struck := f.strike(t, []string{faultVariable + "=" + path}, files(path)...)
+	if !struck {
 		return false
 	}
 	acknowledged := map[int64]int{}
-	for line := range strings.Lines(string(out)) {
+	for line := range strings.Lines(out) {
 		var seq int64
 		var n int
 		if _, err := fmt.Sscan(line, &seq, &n); err == nil && strings.HasSuffix(line, "\n") {
@@ -119,8 +166,39 @@ func failOnce(t *testing.T, strace, call, fault string, when int) bool {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && len(acknowledged) == 0 {
 		return true
 	}
-	wantSound(t, what, path, acknowledged)
+	wantSound(t, f.String(), path, acknowledged)
 	return true
+}
+
+// archiving has the fault happen while entries are archived, and reports whether it did.
+func (f *fault) archiving(t *testing.T) bool {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "state", "ledger.db")
+	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	private, public, err := note.GenerateKey(nil, "kitano")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := Open(t.Context(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	acknowledged := map[int64]int{}
+	for n := range 8 {
+		acknowledged[mustAppend(t, l, big(n))[0].Seq] = n
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	dir, name := ArchiveDir(path), "entries-000000001-000000008.airlock"
+	env := []string{faultVariable + "=" + path, faultVariable + "_KEY=" + private, faultVariable + "_PUBLIC=" + public}
+	_, struck := f.strike(t, env, append(files(path), dir, filepath.Join(dir, name), filepath.Join(dir, "."+name+".new"))...)
+	if struck {
+		wantSound(t, "archiving, "+f.String(), path, acknowledged)
+	}
+	return struck
 }
 
 // mustClose makes a ledger with one entry.
@@ -155,7 +233,21 @@ func wantSound(t *testing.T, what, path string, acknowledged map[int64]int) {
 	if broken { // the doors' story is at's, and no story
 		t.Errorf("%s: %v", what, report.Findings)
 	}
-	all := list(t, &l.Reader, Filter{})
+	if report.Unread > 0 {
+		t.Errorf("%s: an archive is missing", what)
+	}
+	history, err := l.History(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []Entry
+	for e, err := range history.Entries(t.Context(), Filter{}) {
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+			break
+		}
+		all = append(all, e)
+	}
 	for seq, n := range acknowledged {
 		if seq > int64(len(all)) || !all[seq-1].Time.Equal(big(n).Time) {
 			t.Errorf("%s: acknowledged entry %d is missing", what, seq)

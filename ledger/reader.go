@@ -120,11 +120,15 @@ func (r *Reader) Check(ctx context.Context) error {
 	if err := r.integrity(ctx); err != nil {
 		return err
 	}
+	all, err := r.Archives(ctx)
+	if err != nil {
+		return err
+	}
 	var gaps int64
 	if err := r.db.QueryRowContext(ctx, "SELECT ifnull(max(seq), 0) - count(*) FROM entry").Scan(&gaps); err != nil {
 		return explain(r.path, err)
 	}
-	if gaps != 0 {
+	if gaps -= archivedTo(all); gaps != 0 {
 		return damaged(r.path, fmt.Errorf("%d entries are missing", gaps))
 	}
 	return nil

@@ -130,6 +130,18 @@ BEGIN SELECT RAISE(ABORT, 'the ledger removes no TABLE'); END;
 `)
 }
 
+// triggerText is the text that makes the trigger of that name, to the letter.
+func triggerText(name string) string {
+	for _, step := range migrations() {
+		for statement := range strings.SplitSeq(step.schema, "\n\n") {
+			if strings.Contains(statement, "TRIGGER "+name+" ") {
+				return statement
+			}
+		}
+	}
+	return ""
+}
+
 // spanSize is how many entries a row of span is about.
 const spanSize = 1024
 
@@ -304,10 +316,13 @@ func ends(ctx context.Context, tx *sql.Tx, path string, version int) error {
 	switch {
 	case err != nil:
 		return explain(path, err)
-	case len(first) > 0 && first[0].Seq != 1:
+	case version < 2 && len(first) > 0 && first[0].Seq != 1:
 		return damaged(path, fmt.Errorf("its first entry has the number %d", first[0].Seq))
 	case version < 2:
 		return nil
+	}
+	if err := begins(ctx, tx, path, first); err != nil {
+		return err
 	}
 	if err = lastHang(ctx, tx, last); err == nil {
 		return nil
@@ -317,6 +332,25 @@ func ends(ctx context.Context, tx *sql.Tx, path string, version int) error {
 		return explain(path, err)
 	}
 	return damaged(path, err)
+}
+
+// begins wants the first entry to be number 1, or the one behind what is archived.
+func begins(ctx context.Context, tx *sql.Tx, path string, first []Entry) error {
+	if len(first) == 0 || first[0].Seq == 1 {
+		return nil
+	}
+	all, err := archives(ctx, tx)
+	var trouble sqlite3.Error
+	if errors.As(err, &trouble) || ctx.Err() != nil {
+		return explain(path, err)
+	}
+	if err != nil {
+		return damaged(path, err)
+	}
+	if first[0].Seq != archivedTo(all)+1 {
+		return damaged(path, fmt.Errorf("its first entry has the number %d, and entries up to %d are archived", first[0].Seq, archivedTo(all)))
+	}
+	return nil
 }
 
 // lastHang compares entries, and the last head, with the tree.

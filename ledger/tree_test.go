@@ -222,12 +222,12 @@ func TestOldLedger(t *testing.T) {
 // S11: what was changed at the end of the ledger shows when it is opened.
 func TestChangedEndIsRefused(t *testing.T) {
 	for name, statement := range map[string]string{
-		"an entry":     "DROP TRIGGER entry_stays; UPDATE entry SET reason = 'another' WHERE seq = 49; " + trigger("entry_stays"),
-		"its time":     "DROP TRIGGER entry_stays; UPDATE entry SET recorded = recorded + 1 WHERE seq = 50; " + trigger("entry_stays"),
-		"a hash":       "DROP TRIGGER tree_stays; UPDATE tree SET hashes = zeroblob(32) WHERE seq = 49; " + trigger("tree_stays"),
-		"no last hash": "DROP TRIGGER tree_is_kept; DELETE FROM tree WHERE seq = 50; " + trigger("tree_is_kept"),
+		"an entry":     "DROP TRIGGER entry_stays; UPDATE entry SET reason = 'another' WHERE seq = 49; " + triggerText("entry_stays"),
+		"its time":     "DROP TRIGGER entry_stays; UPDATE entry SET recorded = recorded + 1 WHERE seq = 50; " + triggerText("entry_stays"),
+		"a hash":       "DROP TRIGGER tree_stays; UPDATE tree SET hashes = zeroblob(32) WHERE seq = 49; " + triggerText("tree_stays"),
+		"no last hash": "DROP TRIGGER tree_is_kept; DELETE FROM tree WHERE seq = 50; " + triggerText("tree_is_kept"),
 		"no last entry": "DROP TRIGGER entry_is_kept; DROP TRIGGER tree_is_kept; DELETE FROM entry WHERE seq = 50; DELETE FROM tree WHERE seq = 50; " +
-			trigger("entry_is_kept") + trigger("tree_is_kept"),
+			triggerText("entry_is_kept") + triggerText("tree_is_kept"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "ledger.db")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 
 	"airlock/ledger/proof"
@@ -25,25 +26,32 @@ const verifyPage = 1024
 // SQLite itself cannot make sense of the file; what is wrong with the ledger otherwise
 // stands in the report.
 func (r *Reader) Verify(ctx context.Context, keys []note.Verifier, outside []proof.Head, progress func(done, of int64)) (proof.Report, error) {
-	if err := r.integrity(ctx); err != nil {
-		return proof.Report{}, err
-	}
-	audit := proof.NewAudit(keys, outside...)
 	n, err := r.verifiable(ctx)
 	if err != nil {
 		return proof.Report{}, err
 	}
+	archived, err := r.archivedWhole(ctx)
+	if err != nil {
+		return proof.Report{}, err
+	}
+	// SQLite's look at its structure takes as long as ours at the entries, beside it.
+	structure := make(chan error, 1)
+	go func() { structure <- r.integrity(ctx) }()
+	audit := proof.NewAudit(keys, outside...)
 	tell := func(done int64) {
 		if progress != nil {
 			progress(done, n)
 		}
 	}
-	err = audit.Run(ctx, r.parts(ctx, n), tell)
+	err = audit.Run(ctx, r.parts(ctx, archived, n), tell)
 	report := audit.End()
+	if damage := <-structure; damage != nil && (err == nil || errors.Is(damage, ErrDamaged)) {
+		return report, damage
+	}
 	if err != nil {
 		return report, explain(r.path, err)
 	}
-	extra, err := r.odd(ctx, n)
+	extra, err := r.odd(ctx, archivedTo(archived), n)
 	for _, f := range extra {
 		report.Findings, report.Grave = append(report.Findings, f), report.Grave+1
 	}
@@ -71,34 +79,63 @@ func (r *Reader) verifiable(ctx context.Context) (n int64, err error) {
 	return n, nil
 }
 
-// parts are the entries up to n, page by page, and the heads among them.
-func (r *Reader) parts(ctx context.Context, n int64) iter.Seq2[func() []proof.Item, error] {
+// archivedWhole are the archives, unless hashes of what is in there are missing: then
+// the entries are, too.
+func (r *Reader) archivedWhole(ctx context.Context) ([]Archive, error) {
+	all, err := r.Archives(ctx)
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	var rows int64
+	if err := r.db.QueryRowContext(ctx, "SELECT count(*) FROM tree WHERE seq BETWEEN 1 AND ?", archivedTo(all)).Scan(&rows); err != nil {
+		return nil, explain(r.path, err)
+	}
+	if rows != archivedTo(all) {
+		return nil, nil
+	}
+	return all, nil
+}
+
+// parts are the entries up to n, page by page, and the heads among them; first those
+// that are archived.
+func (r *Reader) parts(ctx context.Context, archived []Archive, n int64) iter.Seq2[func() []proof.Item, error] {
 	return func(yield func(func() []proof.Item, error) bool) {
 		cuts, err := r.cuts(ctx, n)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		for low := int64(0); low < n || len(cuts) > 0; {
+		for _, a := range archived {
+			if cuts, err = r.archivedParts(ctx, a, cuts, yield); err != nil {
+				return
+			}
+		}
+		for low := archivedTo(archived); low < n || len(cuts) > 0; {
 			if low, err = r.skip(ctx, low, n); err != nil {
 				yield(nil, err)
 				return
 			}
-			high := min(low+verifyPage, n)
 			var here []head
-			if len(cuts) > 0 && cuts[0].size <= high {
-				high = max(cuts[0].size, low)
-				for len(cuts) > 0 && cuts[0].size <= high {
-					here, cuts = append(here, cuts[0]), cuts[1:]
-				}
-			}
-			from, to := low, high
+			from, to := low, min(low+verifyPage, n)
+			to, here, cuts = cut(from, to, cuts)
 			if !yield(func() []proof.Item { return r.items(ctx, from, to, here) }, nil) {
 				return
 			}
-			low = high
+			low = to
 		}
 	}
+}
+
+// cut ends a page where a head belongs, and takes those heads off.
+func cut(low, high int64, heads []head) (int64, []head, []head) {
+	n := 0
+	if len(heads) > 0 && heads[0].size <= high {
+		high = max(heads[0].size, low)
+		for n < len(heads) && heads[n].size <= high {
+			n++
+		}
+	}
+	return high, heads[:n], heads[n:]
 }
 
 // skip is the number before the next entry after low, if there is none on the next
@@ -134,6 +171,79 @@ func (r *Reader) cuts(ctx context.Context, n int64) ([]head, error) {
 		all = append(all, h)
 	}
 	return all, errors.Join(rows.Err(), rows.Close())
+}
+
+// errEnough says that whoever was given parts wants no more.
+var errEnough = errors.New("enough")
+
+// archivedParts are the entries of an archive. Of those that the file does not give, the
+// stored hashes have to do.
+func (r *Reader) archivedParts(ctx context.Context, a Archive, heads []head, yield func(func() []proof.Item, error) bool) ([]head, error) {
+	next, stop := iter.Pull2(a.leaves(ArchiveDir(r.path)))
+	defer stop()
+	var trouble error
+	for low := a.First - 1; low < a.Last; {
+		var here []head
+		from, to := low, min(low+verifyPage, a.Last)
+		to, here, heads = cut(from, to, heads)
+		var leaves [][]byte
+		for trouble == nil && int64(len(leaves)) < to-from {
+			leaf, err, more := next()
+			if trouble = err; err == nil && more {
+				leaves = append(leaves, leaf)
+			} else if err == nil {
+				trouble = errSealed
+			}
+		}
+		if !yield(func() []proof.Item { return r.archivedItems(ctx, from, to, leaves, here) }, nil) {
+			return nil, errEnough
+		}
+		low = to
+	}
+	if trouble == nil {
+		_, trouble, _ = next()
+	}
+	if trouble != nil && !yield(func() []proof.Item { return []proof.Item{proof.ItemFound(a.finding(trouble))} }, nil) {
+		return nil, errEnough
+	}
+	return heads, nil
+}
+
+// finding says what is wrong with an archive.
+func (a Archive) finding(trouble error) proof.Finding {
+	if errors.Is(trouble, fs.ErrNotExist) {
+		return proof.Finding{Seq: a.Last, Rule: "archive", Text: fmt.Sprintf("entries %d to %d are in the archive %s, which is not there: their hashes were checked, and what they say was not read again", a.First, a.Last, a.File)}
+	}
+	return proof.Finding{Seq: a.Last, Rule: "archive", Grave: true, Text: fmt.Sprintf("entries %d to %d are in an archive that cannot be believed: %v", a.First, a.Last, trouble)}
+}
+
+// archivedItems are the entries with low < Seq ≤ high, of which only hashes are stored;
+// leaves are the first of them, out of the archive.
+func (r *Reader) archivedItems(ctx context.Context, low, high int64, leaves [][]byte, heads []head) []proof.Item {
+	items := make([]proof.Item, 0, int(high-low)+len(heads))
+	rows, err := r.db.QueryContext(ctx, "SELECT seq, hashes FROM tree WHERE seq > ? AND seq <= ? ORDER BY seq", low, high)
+	if err != nil {
+		return []proof.Item{proof.ItemFault(err)}
+	}
+	for rows.Next() {
+		var seq int64
+		var stored []byte
+		if err = rows.Scan(&seq, &stored); err != nil {
+			break
+		}
+		if at := seq - low - 1; at < int64(len(leaves)) {
+			items = append(items, proof.ItemOfStoredLeaf(leaves[at], stored))
+		} else {
+			items = append(items, proof.ItemOfHashes(seq, stored))
+		}
+	}
+	if err = errors.Join(err, rows.Err(), rows.Close()); err != nil {
+		return []proof.Item{proof.ItemFault(err)}
+	}
+	for _, h := range heads {
+		items = append(items, proof.ItemOfHead(h.note))
+	}
+	return items
 }
 
 const selectVerified = selectFields + `, v, ifnull(run, ''), mono, ifnull(clock, ''), clock_error, tree.hashes
@@ -184,23 +294,26 @@ func (r *Reader) read(ctx context.Context, low, high int64) ([]proof.Item, error
 
 // odd finds what the entries do not show: rows that belong to no entry, and values that
 // read like another.
-func (r *Reader) odd(ctx context.Context, n int64) ([]proof.Finding, error) {
+func (r *Reader) odd(ctx context.Context, archived, n int64) ([]proof.Finding, error) {
 	var found []proof.Finding
 	for _, c := range []struct{ query, text string }{
-		{`SELECT seq FROM entry WHERE seq <= ?1 AND (door = '' OR "window" = '' OR system = '' OR vault = '' OR "from" = '' OR "to" = '' OR detail = '' OR run = '' OR clock = ''
+		{`SELECT seq FROM entry WHERE seq BETWEEN ?1 AND ?2 AND (door = '' OR "window" = '' OR system = '' OR vault = '' OR "from" = '' OR "to" = '' OR detail = '' OR run = '' OR clock = ''
 			OR typeof(late) <> 'integer' OR v > 1 AND clock IS NULL OR v = 1 AND clock IS NOT NULL)`,
 			"a field is empty that should not be there at all"},
-		{"SELECT seq FROM tree WHERE seq <= ?1 AND seq NOT IN (SELECT seq FROM entry)", "there is a hash of it, and no entry"},
-		{"SELECT seq FROM entry WHERE seq < 1 AND ?1 >= 0", "it has a number below 1"},
-		{`SELECT number * 1024 FROM span WHERE number <= ?1 / 1024 AND (earliest, latest) IS NOT
+		{"SELECT seq FROM tree WHERE seq > ?1 AND seq <= ?2 AND seq NOT IN (SELECT seq FROM entry)", "there is a hash of it, and no entry"},
+		{"SELECT seq FROM entry WHERE seq < 1 OR seq <= ?1 AND ?2 >= 0", "it has a number below 1, or one that is in an archive"},
+		{`SELECT number * 1024 FROM span WHERE number <= ?2 / 1024 AND (number - 1) * 1024 >= ?1 AND (earliest, latest) IS NOT
 			(SELECT min(time), max(time) FROM entry WHERE seq > (number - 1) * 1024 AND seq <= number * 1024)`,
 			"the times by which entries up to it are found are others than theirs"},
-		{"SELECT ?1 / 1024 * 1024 WHERE ?1 / 1024 > (SELECT ifnull(max(number), 0) FROM span) OR (SELECT count(*) <> ifnull(max(number), 0) FROM span)",
+		{`SELECT number * 1024 FROM span WHERE number <= ?2 / 1024 AND number * 1024 > ?1 AND EXISTS
+			(SELECT 1 FROM entry WHERE seq > (number - 1) * 1024 AND seq <= number * 1024 AND (time < earliest OR time > latest))`,
+			"the times by which entries up to it are found leave some out"},
+		{"SELECT ?2 / 1024 * 1024 WHERE ?1 >= 0 AND ?2 / 1024 > (SELECT ifnull(max(number), 0) FROM span) OR (SELECT count(*) <> ifnull(max(number), 0) FROM span)",
 			"times by which entries are found are missing"},
-		{"SELECT size FROM head WHERE ?1 >= 0 AND (size < 0 OR instr(note, char(10) || size || char(10)) = 0 OR number <> (SELECT count(*) FROM head h WHERE h.number <= head.number))",
+		{"SELECT size FROM head WHERE ?1 >= 0 AND ?2 >= 0 AND (size < 0 OR instr(note, char(10) || size || char(10)) = 0 OR number <> (SELECT count(*) FROM head h WHERE h.number <= head.number))",
 			"a head is kept under another size than it has, or one is missing before it"},
 	} {
-		rows, err := r.db.QueryContext(ctx, c.query+" LIMIT 100", n)
+		rows, err := r.db.QueryContext(ctx, c.query+" LIMIT 100", archived, n)
 		if err != nil {
 			return found, explain(r.path, err)
 		}
@@ -218,33 +331,48 @@ func (r *Reader) odd(ctx context.Context, n int64) ([]proof.Finding, error) {
 	return found, nil
 }
 
-// Export writes all entries and heads, as they stand when it begins, into an export;
-// what else belongs there, and Close, are the caller's.
+// Export writes all entries and heads, as they stand when it begins, into an export, or
+// those behind x.After(); archives are read where the ledger itself no longer has the
+// entries. What else belongs there, and Close or Abort, are the caller's.
 func (r *Reader) Export(ctx context.Context, x *proof.Writer) error {
 	n, err := r.Count(ctx)
 	if err != nil {
 		return err
 	}
+	return r.ExportUpTo(ctx, x, n)
+}
+
+// ExportUpTo is Export up to the entry of that number.
+func (r *Reader) ExportUpTo(ctx context.Context, x *proof.Writer, last int64) error {
 	heads, err := r.Heads(ctx)
 	if err != nil {
 		return err
 	}
-	put := func(size int64) error {
-		for ; len(heads) > 0 && heads[0].Size <= size && size <= n; heads = heads[1:] {
-			if err := x.Head(heads[0]); err != nil {
-				return err
+	put := func(size int64) (err error) {
+		for ; len(heads) > 0 && heads[0].Size <= size && err == nil; heads = heads[1:] {
+			if heads[0].Size >= x.After() {
+				err = x.Head(heads[0])
 			}
 		}
-		return nil
-	}
-	if err := put(0); err != nil {
 		return err
 	}
-	for e, err := range r.Entries(ctx, Filter{}) {
+	history, err := r.History(ctx)
+	if err != nil {
+		return err
+	}
+	for _, a := range history.Absent {
+		if a.Last > x.After() {
+			return fmt.Errorf("ledger %s: entries %d to %d are in the archive %s, which is not in %s: put it back, or export what came after", r.path, a.First, a.Last, a.File, ArchiveDir(r.path))
+		}
+	}
+	if err := put(x.After()); err != nil {
+		return err
+	}
+	for e, err := range history.Entries(ctx, Filter{AfterSeq: x.After()}) {
 		if err != nil {
 			return err
 		}
-		if e.Seq > n {
+		if e.Seq > last {
 			break
 		}
 		if err := errors.Join(x.Entry(&e), put(e.Seq)); err != nil {
@@ -254,11 +382,24 @@ func (r *Reader) Export(ctx context.Context, x *proof.Writer) error {
 	return nil
 }
 
-// ExportTo writes an export of entries and heads alone.
+// Behind makes h the header of an export that begins after an entry.
+func (r *Reader) Behind(ctx context.Context, h proof.Header, after int64) (proof.Header, error) {
+	edge, err := proof.EdgeOf(after, hashes(ctx, r.db))
+	if err != nil {
+		return h, explain(r.path, err)
+	}
+	return h.Behind(edge), nil
+}
+
+// ExportTo writes an export of entries and heads alone. After an error, what was written
+// is no export.
 func (r *Reader) ExportTo(ctx context.Context, w io.Writer, h proof.Header, keys ...string) error {
 	x, err := proof.NewWriter(w, h, keys...)
 	if err != nil {
 		return err
 	}
-	return errors.Join(r.Export(ctx, x), x.Close())
+	if err := r.Export(ctx, x); err != nil {
+		return errors.Join(err, x.Abort())
+	}
+	return x.Close()
 }

@@ -20,6 +20,13 @@ import (
 type teller struct {
 	now     time.Time
 	entries []Entry
+	vault   string // whose door it is about
+	system  string
+}
+
+// newTeller tells of one vault and one system.
+func newTeller() *teller {
+	return &teller{now: time.Date(2026, 3, 1, 2, 30, 0, 0, time.UTC), vault: "secondary", system: "imaging"}
 }
 
 func (s *teller) tell(e Entry) {
@@ -37,49 +44,54 @@ func (s *teller) door(window, name, from, to, more string) {
 		admin = 1
 	}
 	s.tell(Entry{
-		Kind: KindDoor, Door: name, Vault: "secondary", Window: window, From: from, To: to,
+		Kind: KindDoor, Door: name, Vault: s.vault, Window: window, From: from, To: to,
 		Detail: fmt.Appendf(nil, `{"reading":{"at":%q,"index":3,"admin":%d,"oper":2,"in_octets":18446744073709551615}%s}`, s.now.Format(time.RFC3339Nano), admin, more),
 	})
 }
 
+func (s *teller) vaultDoor() string { return s.vault + "-door" }
+func (s *teller) innerDoor() string { return s.vault + "-inner" }
+
 // start tells how an executor begins.
 func (s *teller) start() {
 	s.tell(Entry{Kind: KindStart, Detail: []byte(`{"pid":7}`)})
-	s.door("", "vault-door", "unknown", "shut", "")
-	s.door("", "inner-door", "unknown", "open", `,"side":"inner"`)
+	s.door("", s.vaultDoor(), "unknown", "shut", "")
+	s.door("", s.innerDoor(), "unknown", "open", `,"side":"inner"`)
 }
 
 // night tells of one window, and of all that there is around it.
 func (s *teller) night(n int) {
 	const inner = `,"side":"inner"`
 	id := fmt.Sprintf("w%d", n)
-	s.tell(Entry{Kind: KindGather, System: "imaging", To: "done", Detail: []byte(`{"files":11478,"text":"\\ \" \u2028"}`)})
-	s.tell(Entry{Kind: KindWindow, Vault: "secondary", Window: id, To: "copying", Detail: []byte(`{"plan":{}}`)})
-	s.door(id, "inner-door", "open", "shutting", inner)
-	s.door(id, "inner-door", "shutting", "shut", inner)
-	s.door(id, "vault-door", "shut", "opening", "")
+	s.tell(Entry{Kind: KindGather, System: s.system, To: "done", Detail: []byte(`{"files":11478,"text":"\\ \" \u2028"}`)})
+	s.tell(Entry{Kind: KindWindow, Vault: s.vault, Window: id, To: "copying", Detail: []byte(`{"plan":{}}`)})
+	s.door(id, s.innerDoor(), "open", "shutting", inner)
+	s.door(id, s.innerDoor(), "shutting", "shut", inner)
+	s.door(id, s.vaultDoor(), "shut", "opening", "")
 	opened := s.now.Add(100 * time.Millisecond)
-	s.tell(Entry{Kind: KindTimer, Door: "vault-door", Vault: "secondary", Window: id, To: "armed"})
+	s.tell(Entry{Kind: KindTimer, Door: s.vaultDoor(), Vault: s.vault, Window: id, To: "armed"})
 	s.tell(Entry{Kind: KindSession, Detail: []byte(`{"sha256":"00"}`)})
-	s.door(id, "vault-door", "opening", "open", "")
-	s.door(id, "vault-door", "open", "shutting", "")
-	s.door(id, "vault-door", "shutting", "shut", `,"exposure_seconds":3.6,"probe":"silent"`)
-	s.tell(Entry{Kind: KindWindow, Vault: "secondary", Window: id, From: "copying", To: "done",
+	s.door(id, s.vaultDoor(), "opening", "open", "")
+	s.door(id, s.vaultDoor(), "open", "shutting", "")
+	s.door(id, s.vaultDoor(), "shutting", "shut", `,"exposure_seconds":3.6,"probe":"silent"`)
+	s.tell(Entry{Kind: KindWindow, Vault: s.vault, Window: id, From: "copying", To: "done",
 		Detail: fmt.Appendf(nil, `{"opened_at":%q,"proven_at":%q,"exposure_seconds":3.6}`, opened.Format(time.RFC3339Nano), s.now.Format(time.RFC3339Nano))})
-	s.door(id, "inner-door", "shut", "opening", inner)
-	s.door(id, "inner-door", "opening", "open", inner)
+	s.door(id, s.innerDoor(), "shut", "opening", inner)
+	s.door(id, s.innerDoor(), "opening", "open", inner)
 	for _, k := range Kinds() {
 		switch k {
 		case KindStart, KindDoor, KindWindow, KindGather, KindTimer, KindSession:
+		case KindArchive:
+			s.tell(Entry{Kind: k, Actor: "user root", Reason: "for the test", Detail: []byte(`{"archives":[]}`)})
 		default:
-			s.tell(Entry{Kind: k, Actor: "user root", Reason: "for the test", System: "imaging"})
+			s.tell(Entry{Kind: k, Actor: "user root", Reason: "for the test", System: s.system})
 		}
 	}
 }
 
 // nights is what a ledger of about n entries holds.
 func nights(n int) []Entry {
-	s := teller{now: time.Date(2026, 3, 1, 2, 30, 0, 0, time.UTC)}
+	s := newTeller()
 	s.start()
 	for night := 1; len(s.entries) < n; night++ {
 		s.night(night)
@@ -319,7 +331,7 @@ func TestReplay(t *testing.T) {
 // One entry that cannot be read is a finding, beside which all others are checked.
 func TestUnreadable(t *testing.T) {
 	s := newSubject(t, 100)
-	rawExec(t, s.path, "DROP TRIGGER entry_stays; PRAGMA ignore_check_constraints = ON; UPDATE entry SET late = 3 WHERE seq = 5; "+trigger("entry_stays"))
+	rawExec(t, s.path, "DROP TRIGGER entry_stays; PRAGMA ignore_check_constraints = ON; UPDATE entry SET late = 3 WHERE seq = 5; "+triggerText("entry_stays"))
 	r, err := OpenReader(t.Context(), s.path)
 	if err != nil {
 		t.Fatal(err)

@@ -39,8 +39,10 @@ const MostFindings = 1000
 
 // Report is what an audit came to.
 type Report struct {
-	Entries  int64          `json:"entries"`
-	First    time.Time      `json:"first,omitzero"` // when the first entry was recorded
+	After    int64          `json:"after,omitempty"`  // entries that came before, of which this is the part behind
+	Entries  int64          `json:"entries"`          // in the tree, behind those
+	Unread   int64          `json:"unread,omitempty"` // of them, whose hashes alone were there
+	First    time.Time      `json:"first,omitzero"`   // when the first entry was recorded
 	Last     time.Time      `json:"last,omitzero"`
 	Root     Hash           `json:"root"` // of the whole tree
 	Kinds    map[Kind]int64 `json:"kinds"`
@@ -85,6 +87,25 @@ func NewAudit(keys []note.Verifier, outside ...Head) *Audit {
 	return a
 }
 
+// Begin has the audit go on from a tree, whose entries are not there: an export that is
+// a part begins so. It comes before all items. What a tree of that size should be is
+// shown by the next head that fits.
+func (a *Audit) Begin(edge Edge) {
+	a.edge, a.next, a.report.After = edge, edge.size, edge.size
+	a.unseen(edge.size)
+	for len(a.outside) > 0 && a.outside[0].Size < edge.size {
+		a.found(0, false, "outside head", "a head of %d entries is about such as came before this part", a.outside[0].Size)
+		a.outside = a.outside[1:]
+	}
+	a.compareOutside()
+}
+
+// unseen says that entries up to seq exist and cannot be read.
+func (a *Audit) unseen(seq int64) {
+	a.clocks.told, a.clocks.run, a.clocks.recorded = seq, "", time.Time{}
+	a.story.unseen(seq)
+}
+
 // Item is a part of a ledger, made ready for an audit.
 type Item struct {
 	entry    Entry
@@ -93,8 +114,11 @@ type Item struct {
 	stored   []byte // the entry's row of hashes in the ledger, if hasRow
 	hasRow   bool
 	head     []byte // instead of an entry
-	bad      error  // what stands in an entry's place is none
-	fault    error  // nothing could be read
+	unread   bool   // only the row is there
+	finding  *Finding
+	begin    *Edge // the tree before a part
+	bad      error // what stands in an entry's place is none
+	fault    error // nothing could be read
 }
 
 // ItemOfLeaf is an entry by its canonical form. What is none, is found.
@@ -102,6 +126,24 @@ func ItemOfLeaf(leaf []byte) Item {
 	e, err := ParseLeaf(leaf)
 	return Item{entry: e, bad: err, leaf: LeafHash(leaf), evidence: evidenceOf(&e)}
 }
+
+// ItemOfStoredLeaf is an entry by its canonical form, with the hashes that are stored
+// with it.
+func ItemOfStoredLeaf(leaf, stored []byte) Item {
+	i := ItemOfLeaf(leaf)
+	i.stored, i.hasRow = stored, true
+	return i
+}
+
+// ItemOfHashes is an entry of which only the stored hashes are there.
+func ItemOfHashes(seq int64, stored []byte) Item {
+	i := Item{entry: Entry{Seq: seq}, unread: true, stored: stored, hasRow: true}
+	copy(i.leaf[:], stored)
+	return i
+}
+
+// ItemFound is a finding of whoever reads the ledger.
+func ItemFound(f Finding) Item { return Item{finding: &f} }
 
 // ItemOfEntry is an entry, with the hashes that are stored with it.
 func ItemOfEntry(e Entry, stored []byte) Item {
@@ -183,6 +225,10 @@ func (a *Audit) take(i *Item) error {
 		return i.fault
 	case i.head != nil:
 		a.head(i.head)
+	case i.begin != nil:
+		a.Begin(*i.begin)
+	case i.finding != nil:
+		a.found(i.finding.Seq, i.finding.Grave, i.finding.Rule, "%s", i.finding.Text)
 	default:
 		a.entry(i)
 	}
@@ -193,7 +239,7 @@ func (a *Audit) found(seq int64, grave bool, rule, format string, args ...any) {
 	if grave {
 		a.report.Grave++
 	}
-	if len(a.report.Findings) == MostFindings {
+	if len(a.report.Findings) == MostFindings { // in a hostile export there are millions
 		a.report.More++
 		return
 	}
@@ -213,7 +259,11 @@ func (a *Audit) entry(i *Item) {
 	}
 	a.hang(i)
 	a.compareOutside()
-	if i.bad != nil {
+	if i.unread {
+		a.report.Unread++
+		a.unseen(e.Seq)
+	}
+	if i.bad != nil || i.unread {
 		return
 	}
 	kind := e.Kind
@@ -299,7 +349,7 @@ func (a *Audit) End() Report {
 	if len(a.keys) == 0 {
 		a.found(0, false, "signature", "no key was given, so the signatures of heads were not looked at")
 	}
-	if a.report.Signed < a.report.Entries {
+	if a.report.Signed < a.edge.Size() {
 		a.found(0, false, "head", "no head is there for the entries after number %d", a.report.Signed)
 	}
 	r := a.report

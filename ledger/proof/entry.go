@@ -36,6 +36,7 @@ const (
 	KindLedger  Kind = "ledger"  // this ledger stands in the place of a damaged one, or a head of it was stamped (To "stamped")
 	KindReceipt Kind = "receipt" // a vault's host vouched for a generation (To "whole"), or said what it lacks (To "lacking")
 	KindRefusal Kind = "refusal" // a vault's host refused what a client asked
+	KindArchive Kind = "archive" // older entries were moved into sealed files; the detail lists all of those
 )
 
 // Kinds lists the kinds of entries.
@@ -43,7 +44,7 @@ func Kinds() []Kind {
 	return []Kind{
 		KindStart, KindStop, KindDoor, KindWindow, KindGather, KindRestore, KindVerify, KindUpkeep, KindAlarm, KindPatrol, KindPort,
 		KindInit, KindTimer, KindSession, KindLock, KindRelease, KindClock, KindLedger,
-		KindReceipt, KindRefusal,
+		KindReceipt, KindRefusal, KindArchive,
 	}
 }
 

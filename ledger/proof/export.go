@@ -27,8 +27,8 @@ const (
 	batchSize = 512     // lines that are made ready together
 )
 
-// exportVersion is the newest form of an export.
-const exportVersion = 1
+// exportVersion is the newest form of an export; a whole one is of the first.
+const exportVersion = 2
 
 // Header begins an export.
 type Header struct {
@@ -36,6 +36,16 @@ type Header struct {
 	Site    string    `json:"site"`
 	Made    time.Time `json:"made"`
 	By      string    `json:"by"` // which program
+	// Of an export that is a part: how many entries came before, and the hashes of the
+	// tree over them as Edge.Hashes has them.
+	After int64  `json:"after,omitempty"`
+	Edge  []Hash `json:"edge,omitempty"`
+}
+
+// Behind makes h the header of a part that begins after the entries of the tree.
+func (h Header) Behind(tree Edge) Header {
+	h.After, h.Edge = tree.Size(), tree.Hashes()
+	return h
 }
 
 // trailer ends an export: how many lines of each kind it has.
@@ -60,6 +70,7 @@ type section struct {
 // after the last entry that it is about. Nothing is whole before Close.
 type Writer struct {
 	zip   *zstd.Encoder
+	after int64
 	line  []byte
 	count trailer
 	err   error
@@ -72,8 +83,10 @@ func NewWriter(w io.Writer, h Header, keys ...string) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &Writer{zip: zip}
-	h.Version, h.Made = exportVersion, h.Made.UTC().Round(0)
+	x := &Writer{zip: zip, after: h.After}
+	if h.Version, h.Made = 1, h.Made.UTC().Round(0); h.After != 0 {
+		h.Version = exportVersion
+	}
 	x.section(section{Export: &h})
 	for _, key := range keys {
 		x.section(section{Key: key})
@@ -133,6 +146,18 @@ func (x *Writer) Receipt(receipt json.RawMessage) error {
 	return x.err
 }
 
+// After is how many entries come before the part that this export is; 0 if it is whole.
+func (x *Writer) After() int64 { return x.after }
+
+// errAborted is what is wrong with an export that its writer gave up.
+var errAborted = errors.New("the export was given up")
+
+// Abort ends the writing without the end that an export has: what was written is none.
+func (x *Writer) Abort() error {
+	x.err = errors.Join(x.err, errAborted)
+	return x.zip.Close()
+}
+
 // Close makes the export whole, unless something failed before. The file below it is
 // the caller's.
 func (x *Writer) Close() error {
@@ -168,12 +193,36 @@ func VerifyExport(ctx context.Context, r io.Reader, o Options) (Export, Report, 
 	x := exportReader{options: o}
 	a := NewAudit(o.Keys, o.Outside...)
 	err := a.Run(ctx, x.batches(r), o.Progress)
+	if r := a.report; len(o.Keys) > 0 && r.Entries > 0 && x.count.Heads == 0 && r.Outside == 0 {
+		a.found(0, true, "head", "no signed head is there: nothing shows who wrote this")
+	}
 	return x.export, a.End(), err
+}
+
+// Leaves yields the canonical forms of an export's entries, and keeps none of them. It
+// holds the file to its form, and does not look at what it says. header is told first
+// how it begins. An error, which is ErrExport or of r, comes last.
+func Leaves(r io.Reader, header func(Header) error) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		x := exportReader{tell: header}
+		err := x.read(r, func(batch []line) bool {
+			for _, l := range batch {
+				if l.leaf != nil && !yield(l.leaf, nil) {
+					return false
+				}
+			}
+			return true
+		})
+		if err != nil {
+			yield(nil, err)
+		}
+	}
 }
 
 // exportReader reads the lines of an export, and holds them to their order.
 type exportReader struct {
 	options Options
+	tell    func(Header) error // may be nil
 	export  Export
 	count   trailer
 	began   bool
@@ -184,25 +233,43 @@ type exportReader struct {
 
 func (x *exportReader) batches(r io.Reader) iter.Seq2[func() []Item, error] {
 	return func(yield func(func() []Item, error) bool) {
-		zip, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-			zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(2*maxWindow))
-		if err != nil {
-			yield(nil, fmt.Errorf("%w: %w", ErrExport, err))
-			return
-		}
-		defer zip.Close()
-		lines := bufio.NewReaderSize(zip, maxLine+1)
-		for err == nil { // up to what stands behind its end
-			var batch []line
-			batch, err = x.batch(lines)
-			if len(batch) > 0 && !yield(func() []Item { return itemsOf(batch) }, nil) {
-				return
+		begun := false
+		err := x.read(r, func(batch []line) bool {
+			if !begun && x.export.Header.After > 0 {
+				begun = true
+				edge, err := EdgeFrom(x.export.Header.After, x.export.Header.Edge)
+				if !yield(func() []Item { return []Item{{begin: &edge, fault: err}} }, nil) {
+					return false
+				}
 			}
-		}
-		if !errors.Is(err, io.EOF) || !x.ended {
-			yield(nil, x.refuse(err))
+			return yield(func() []Item { return itemsOf(batch) }, nil)
+		})
+		if err != nil {
+			yield(nil, err)
 		}
 	}
+}
+
+// read reads the whole file, and gives its lines away by batches, until take says no.
+func (x *exportReader) read(r io.Reader, take func([]line) bool) error {
+	zip, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(2*maxWindow))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrExport, err)
+	}
+	defer zip.Close() // returns nothing: it only frees memory
+	lines := bufio.NewReaderSize(zip, maxLine+1)
+	for err == nil { // up to what stands behind its end
+		var batch []line
+		batch, err = x.batch(lines)
+		if len(batch) > 0 && !take(batch) {
+			return nil
+		}
+	}
+	if !errors.Is(err, io.EOF) || !x.ended {
+		return x.refuse(err)
+	}
+	return nil
 }
 
 // refuse says where the file stops to be an export.
@@ -336,11 +403,19 @@ func (x *exportReader) header(h Header) error {
 	switch {
 	case x.began:
 		return errors.New("it begins twice")
-	case h.Version != exportVersion:
-		return fmt.Errorf("it has version %d, and this program knows version %d: use a newer one", h.Version, exportVersion)
+	case h.Version < 1 || h.Version > exportVersion:
+		return fmt.Errorf("it has version %d, and this program knows versions up to %d: use a newer one", h.Version, exportVersion)
+	case (h.Version == 1) != (h.After == 0):
+		return fmt.Errorf("it is a part, or whole, and has version %d", h.Version)
+	}
+	if _, err := EdgeFrom(h.After, h.Edge); err != nil {
+		return err
 	}
 	h.Site, h.By = clip(h.Site), clip(h.By)
 	x.began, x.export.Header = true, h
+	if x.tell != nil {
+		return x.tell(h)
+	}
 	return nil
 }
 

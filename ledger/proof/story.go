@@ -74,6 +74,8 @@ type story struct {
 	windows      map[string]*windowStory
 	over         map[string][]string // the windows that ended, by their vault
 	told         int64               // the last entry that tells of a leap of the clock
+	dark         bool                // entries that cannot be read came before
+	begun        map[string]bool     // the vaults of which a window began since
 	before       evidence
 	windowCount  int64
 	openingCount int64
@@ -107,7 +109,7 @@ type windowStory struct {
 }
 
 func newStory(found finder) story {
-	return story{found: found, doors: map[doorName]*doorStory{}, windows: map[string]*windowStory{}, over: map[string][]string{}}
+	return story{found: found, doors: map[doorName]*doorStory{}, windows: map[string]*windowStory{}, over: map[string][]string{}, begun: map[string]bool{}}
 }
 
 func (s *story) take(e *Entry, d *evidence) {
@@ -140,6 +142,17 @@ func (s *story) take(e *Entry, d *evidence) {
 	}
 }
 
+// unseen forgets what was in course before seq: entries up to there cannot be read.
+func (s *story) unseen(seq int64) {
+	if s.told = seq; len(s.doors)+len(s.windows)+len(s.begun) > 0 || !s.dark {
+		clear(s.doors)
+		clear(s.windows)
+		clear(s.over)
+		clear(s.begun)
+		s.dark = true
+	}
+}
+
 // window takes the beginning or the end of a window.
 func (s *story) window(e *Entry, d *evidence) {
 	w := s.windows[e.Window]
@@ -150,10 +163,13 @@ func (s *story) window(e *Entry, d *evidence) {
 		s.found(e.Seq, true, "window", "more than %d windows are in course", mostOpen)
 	case e.From == "":
 		s.windowCount++
+		s.begun[e.Vault] = true
 		s.windows[e.Window] = &windowStory{seq: e.Seq, vault: e.Vault, purpose: e.To}
 		s.forget(e.Vault, e.Window)
 	case w == nil && e.To == "refused":
 		// It was refused before it began, and opened nothing.
+	case w == nil && s.dark && !s.begun[e.Vault]:
+		// It began before what can be read.
 	case w == nil:
 		s.found(e.Seq, true, "window", "window %s ends, and never began", e.Window)
 	case w.ended:
@@ -204,6 +220,9 @@ func (s *story) door(e *Entry, d *evidence) {
 			return
 		}
 		t = &doorStory{state: "unknown"}
+		if s.dark {
+			t.state = e.From
+		}
 		s.doors[name] = t
 	}
 	t.inner = d.Side == "inner"
@@ -273,6 +292,7 @@ func (s *story) opening(e *Entry, t *doorStory) {
 	case e.Version == 1 && w == nil: // it may be on the departments' side
 		t.opening = 0
 		s.openingCount--
+	case w == nil && s.dark && !s.begun[e.Vault]:
 	case w == nil || w.ended || w.vault != e.Vault:
 		s.found(e.Seq, true, "window", "door %s is opened, and no window is in course", e.Door)
 	default:

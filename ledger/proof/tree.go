@@ -41,6 +41,35 @@ func EdgeOf(size int64, r tlog.HashReader) (Edge, error) {
 	return t, nil
 }
 
+// Hashes are those of the complete subtrees, the largest first: what [EdgeFrom] needs.
+func (t *Edge) Hashes() []Hash {
+	var hashes []Hash
+	for level := 62; level >= 0; level-- {
+		if t.size>>level&1 == 1 {
+			hashes = append(hashes, t.hashes[level])
+		}
+	}
+	return hashes
+}
+
+// maxSize bounds the trees that a file can begin with: no number overflows.
+const maxSize = 1 << 50
+
+// EdgeFrom makes the edge of a tree of that size from the hashes of its complete
+// subtrees, the largest first.
+func EdgeFrom(size int64, hashes []Hash) (Edge, error) {
+	t := Edge{size: size}
+	if size < 0 || size > maxSize || bits.OnesCount64(uint64(size)) != len(hashes) {
+		return Edge{}, fmt.Errorf("%d hashes are not the edge of a tree of size %d", len(hashes), size)
+	}
+	for level := 62; level >= 0; level-- {
+		if size>>level&1 == 1 {
+			t.hashes[level], hashes = hashes[0], hashes[1:]
+		}
+	}
+	return t, nil
+}
+
 // Size is how many leaves the tree has.
 func (t *Edge) Size() int64 { return t.size }
 
