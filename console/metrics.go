@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"airlock/orchestrator"
@@ -17,37 +18,56 @@ type collector struct{ source Source }
 type gauge struct {
 	name, help string
 	labels     []string
-	each       func(st orchestrator.Status, emit func(value float64, labels ...string))
+	each       func(st orchestrator.Status, emit emit)
 }
 
+// emit takes one value of a gauge.
+type emit func(value float64, labels ...string)
+
 func gauges() []gauge {
+	return slices.Concat(siteGauges(), doorGauges(), systemGauges(), vaultGauges(), guardGauges(), ledgerGauges())
+}
+
+func siteGauges() []gauge {
 	return []gauge{
-		{"airlock_up", "1 while the ledger can be read and written.", nil, func(st orchestrator.Status, emit func(float64, ...string)) {
+		{"airlock_up", "1 while the ledger can be read and written.", nil, func(st orchestrator.Status, emit emit) {
 			emit(truth(st.Ledger.Error == ""))
 		}},
-		{"airlock_door_state", "1 for the state that the door is in.", []string{"door", "state"}, func(st orchestrator.Status, emit func(float64, ...string)) {
+		{"airlock_lockdown", "1 while there is a lockdown.", nil, func(st orchestrator.Status, emit emit) { emit(truth(st.Lockdown != nil)) }},
+		{"airlock_alarms", "Alarms of this run of the executor, the newest fifty at most.", nil, func(st orchestrator.Status, emit emit) { emit(float64(len(st.Alarms))) }},
+	}
+}
+
+func doorGauges() []gauge {
+	return []gauge{
+		{"airlock_door_state", "1 for the state that the door is in.", []string{"door", "state"}, func(st orchestrator.Status, emit emit) {
 			for name, d := range st.Doors {
 				for _, state := range []string{"unknown", "shut", "opening", "open", "shutting", "stuck"} {
 					emit(truth(d.State == state), name, state)
 				}
 			}
 		}},
-		{"airlock_door_amiss", "1 if the door is not where it belongs.", []string{"door"}, func(st orchestrator.Status, emit func(float64, ...string)) {
+		{"airlock_door_amiss", "1 if the door is not where it belongs.", []string{"door"}, func(st orchestrator.Status, emit emit) {
 			for name := range st.Doors {
 				emit(truth(Amiss(st, name)), name)
 			}
 		}},
-		{"airlock_patrol_last_look_timestamp_seconds", "When patrol looked at the door last; 0 for never.", []string{"door"}, func(st orchestrator.Status, emit func(float64, ...string)) {
+		{"airlock_patrol_last_look_timestamp_seconds", "When patrol looked at the door last; 0 for never.", []string{"door"}, func(st orchestrator.Status, emit emit) {
 			for name, d := range st.Doors {
 				emit(seconds(d.Looked), name)
 			}
 		}},
-		{"airlock_patrol_misses", "Looks of patrol in a row that failed.", []string{"door"}, func(st orchestrator.Status, emit func(float64, ...string)) {
+		{"airlock_patrol_misses", "Looks of patrol in a row that failed.", []string{"door"}, func(st orchestrator.Status, emit emit) {
 			for name, d := range st.Doors {
 				emit(float64(d.Misses), name)
 			}
 		}},
-		{"airlock_system_last_success_timestamp_seconds", "When the newest snapshot without unreadable files was begun; 0 for never.", []string{"system"}, func(st orchestrator.Status, emit func(float64, ...string)) {
+	}
+}
+
+func systemGauges() []gauge {
+	return []gauge{
+		{"airlock_system_last_success_timestamp_seconds", "When the newest snapshot without unreadable files was begun; 0 for never.", []string{"system"}, func(st orchestrator.Status, emit emit) {
 			for name, s := range st.Systems {
 				var at float64
 				if s.LastSuccess != nil {
@@ -56,39 +76,48 @@ func gauges() []gauge {
 				emit(at, name)
 			}
 		}},
-		{"airlock_system_rpo_met", "1 if the newest snapshot is young enough.", []string{"system"}, func(st orchestrator.Status, emit func(float64, ...string)) {
+		{"airlock_system_rpo_met", "1 if the newest snapshot is young enough.", []string{"system"}, func(st orchestrator.Status, emit emit) {
 			for name, s := range st.Systems {
 				emit(truth(s.RPOMet), name)
 			}
 		}},
-		{"airlock_system_snapshots", "Snapshots kept in the repository.", []string{"system"}, func(st orchestrator.Status, emit func(float64, ...string)) {
+		{"airlock_system_snapshots", "Snapshots kept in the repository.", []string{"system"}, func(st orchestrator.Status, emit emit) {
 			for name, s := range st.Systems {
 				emit(float64(s.Snapshots), name)
 			}
 		}},
+	}
+}
+
+func vaultGauges() []gauge {
+	return []gauge{
 		window("airlock_window_ok", "1 if the last window was done whole.", func(w *orchestrator.WindowRecord) float64 { return truth(w.Result == "done") }),
 		window("airlock_window_end_timestamp_seconds", "When the door of the last window was proven shut.", func(w *orchestrator.WindowRecord) float64 { return seconds(w.ProvenAt) }),
 		window("airlock_window_exposure_seconds", "For how long the port counted as open in the last window.", func(w *orchestrator.WindowRecord) float64 { return w.Exposure }),
 		window("airlock_window_wire_seconds", "What the bytes of the last window need at the port's speed.", func(w *orchestrator.WindowRecord) float64 { return w.Wire }),
 		window("airlock_window_bytes", "Bytes sent in the last window.", func(w *orchestrator.WindowRecord) float64 { return float64(w.Bytes) }),
 		window("airlock_window_blobs", "Blobs sent in the last window.", func(w *orchestrator.WindowRecord) float64 { return float64(w.Blobs) }),
-		{"airlock_vault_generations", "Generations that the vault holds.", []string{"vault"}, func(st orchestrator.Status, emit func(float64, ...string)) {
+		{"airlock_vault_generations", "Generations that the vault holds.", []string{"vault"}, func(st orchestrator.Status, emit emit) {
 			for name, v := range st.Vaults {
 				emit(float64(v.Generations), name)
 			}
 		}},
-		{"airlock_lockdown", "1 while there is a lockdown.", nil, func(st orchestrator.Status, emit func(float64, ...string)) { emit(truth(st.Lockdown != nil)) }},
-		{"airlock_guard_up", "1 if the guard is heard of, and looks at every door.", nil, func(st orchestrator.Status, emit func(float64, ...string)) {
+	}
+}
+
+func guardGauges() []gauge {
+	return []gauge{
+		{"airlock_guard_up", "1 if the guard is heard of, and looks at every door.", nil, func(st orchestrator.Status, emit emit) {
 			if st.Guard != nil {
 				emit(truth(st.Guard.Missing == "" && !st.Guard.HeardAt.IsZero()))
 			}
 		}},
-		{"airlock_guard_age_seconds", "Time since the guard was heard of last.", nil, func(st orchestrator.Status, emit func(float64, ...string)) {
+		{"airlock_guard_age_seconds", "Time since the guard was heard of last.", nil, func(st orchestrator.Status, emit emit) {
 			if st.Guard != nil && !st.Guard.HeardAt.IsZero() {
 				emit(st.Guard.Age)
 			}
 		}},
-		{"airlock_guard_door_overdue", "1 if the guard on this machine finds the door open without leave.", []string{"door"}, func(st orchestrator.Status, emit func(float64, ...string)) {
+		{"airlock_guard_door_overdue", "1 if the guard on this machine finds the door open without leave.", []string{"door"}, func(st orchestrator.Status, emit emit) {
 			if st.Guard == nil {
 				return
 			}
@@ -96,14 +125,28 @@ func gauges() []gauge {
 				emit(truth(d.Overdue != ""), name)
 			}
 		}},
-		{"airlock_ledger_entries", "Entries in the ledger.", nil, func(st orchestrator.Status, emit func(float64, ...string)) { emit(float64(st.Ledger.Entries)) }},
-		{"airlock_ledger_pending", "Entries that are not durable yet.", nil, func(st orchestrator.Status, emit func(float64, ...string)) { emit(float64(st.Ledger.Pending)) }},
-		{"airlock_alarms", "Alarms of this run of the executor, the newest fifty at most.", nil, func(st orchestrator.Status, emit func(float64, ...string)) { emit(float64(len(st.Alarms))) }},
+	}
+}
+
+func ledgerGauges() []gauge {
+	return []gauge{
+		{"airlock_ledger_entries", "Entries in the ledger.", nil, func(st orchestrator.Status, emit emit) { emit(float64(st.Ledger.Entries)) }},
+		{"airlock_ledger_pending", "Entries that are not durable yet.", nil, func(st orchestrator.Status, emit emit) { emit(float64(st.Ledger.Pending)) }},
+		{"airlock_ledger_trusted", "1 while nothing speaks against the ledger; otherwise no vault's door is opened.", nil, func(st orchestrator.Status, emit emit) {
+			emit(truth(st.Ledger.Doubt == ""))
+		}},
+		{"airlock_ledger_verified_timestamp_seconds", "When the whole ledger was last found sound; 0 for never.", nil, func(st orchestrator.Status, emit emit) {
+			var at time.Time
+			if st.Ledger.VerifiedAt != nil {
+				at = *st.Ledger.VerifiedAt
+			}
+			emit(seconds(at))
+		}},
 	}
 }
 
 func window(name, help string, value func(*orchestrator.WindowRecord) float64) gauge {
-	return gauge{name, help, []string{"vault"}, func(st orchestrator.Status, emit func(float64, ...string)) {
+	return gauge{name, help, []string{"vault"}, func(st orchestrator.Status, emit emit) {
 		for vault, v := range st.Vaults {
 			if v.LastWindow != nil {
 				emit(value(v.LastWindow), vault)

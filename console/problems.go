@@ -31,7 +31,7 @@ func (p Problem) String() string {
 
 // Problems lists what is wrong, worst first. Critical are a lockdown, a door that is not
 // where it belongs, a guard that is not heard of any more or that finds a door overdue, a ledger
-// that cannot be written, an RPO that is not met, and a window that failed, since the
+// that cannot be written or trusted, an RPO that is not met, and a window that failed, since the
 // next one may come too late; an inner door that keeps gatherings out is a warning, and
 // so are a guard that never was and a SIEM that takes no entries.
 func Problems(st orchestrator.Status) []Problem {
@@ -63,6 +63,9 @@ func Problems(st orchestrator.Status) []Problem {
 	}
 	if st.Ledger.Error != "" {
 		add(Critical, "ledger: %s", st.Ledger.Error)
+	}
+	if st.Ledger.Doubt != "" {
+		add(Critical, "the ledger cannot be trusted, so no vault's door is opened: %s", st.Ledger.Doubt)
 	}
 	if l := st.Ledger.Syslog; l != nil {
 		add(Warning, "the SIEM takes no entries since %s: %s", l.Failing.Format("2006-01-02 15:04"), l.Error)

@@ -48,6 +48,9 @@ type Config struct {
 	Switch func(context.Context, policies.Switch) (switchctl.Switch, error)
 	// Journal is the guard's own ledger; with nil, only the log tells what happened.
 	Journal Journal
+	// Sign signs a head of that ledger, and gives its note; nil where nobody does. It ends
+	// soon after its context does.
+	Sign    func(context.Context) (string, error)
 	Log     *slog.Logger
 	Version string // of airlock, for people
 }
@@ -85,6 +88,7 @@ type guard struct {
 
 	mu    sync.Mutex
 	looks map[string]lease.Look // the last at each door
+	head  string                // the newest of the ledger
 }
 
 func newGuard(c Config) *guard {
@@ -111,8 +115,14 @@ func (g *guard) run(ctx context.Context) error {
 		doors.Go(func() { g.watch(name).run(ctx) })
 	}
 	doors.Go(func() { g.live(ctx) })
+	if g.Sign != nil {
+		doors.Go(func() { g.signHeads(ctx) })
+	}
 	doors.Wait()
 	g.note(ledger.Entry{Kind: ledger.KindStop, Reason: "airlock guard"})
+	if g.Sign != nil {
+		g.signHead(context.WithoutCancel(ctx))
+	}
 	close(g.lines)
 	writer.Wait()
 	return nil
@@ -138,15 +148,49 @@ func (g *guard) live(ctx context.Context) {
 	}
 }
 
+// How often a head of the ledger is signed, and how long that may wait for entries that are
+// not durable yet.
+const (
+	signEvery  = time.Minute
+	signWithin = 2 * time.Second
+)
+
+// signHeads signs what the ledger holds until ctx ends. No door waits for it (S2).
+func (g *guard) signHeads(ctx context.Context) {
+	tick := time.NewTicker(signEvery)
+	defer tick.Stop()
+	for {
+		g.signHead(ctx)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (g *guard) signHead(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, signWithin)
+	defer cancel()
+	head, err := g.Sign(ctx)
+	if err != nil {
+		g.say(slog.LevelWarn, "no head of the guard's ledger could be signed", "error", err)
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.head = head
+}
+
 func (g *guard) sign() error {
 	now, err := g.now()
 	if err != nil {
 		return err
 	}
 	g.mu.Lock()
-	looks := maps.Clone(g.looks)
+	looks, head := maps.Clone(g.looks), g.head
 	g.mu.Unlock()
-	return g.beat(lease.Guard{PID: os.Getpid(), Version: g.Version, At: time.Now(), Clock: now, Doors: looks})
+	return g.beat(lease.Guard{PID: os.Getpid(), Version: g.Version, At: time.Now(), Clock: now, Doors: looks, Head: head})
 }
 
 // guarded are the doors that must not rest open: all but those that are only an inner

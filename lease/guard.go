@@ -18,6 +18,7 @@ type Guard struct {
 	At      time.Time       `json:"at"`    // for people
 	Clock   Instant         `json:"clock"` // the same, as it counts
 	Doors   map[string]Look `json:"doors"`
+	Head    string          `json:"head,omitempty"` // the newest of its ledger, a signed note
 }
 
 // Look is a guard's last look at a door.

@@ -14,28 +14,43 @@ import (
 	"airlock/ledger/proof"
 )
 
-// asideDetail is what the first entry of a new ledger says of the one before.
-type asideDetail struct {
-	File string `json:"file"`           // the damaged one has this name now, in the same folder
-	Why  string `json:"why"`            // what was found
-	Head string `json:"head,omitempty"` // its last signed head, as far as that can be read
+// Aside is what the first entry of a new ledger says of the one before.
+type Aside struct {
+	File string   `json:"file"`           // the one before has this name now, in the same folder
+	Why  string   `json:"why"`            // what was found
+	Head string   `json:"head,omitempty"` // its last signed head, as far as that can be read
+	Held []string `json:"held,omitempty"` // heads that were kept elsewhere; they are not this ledger's
 }
 
-// SetAside moves a damaged ledger out of the way, with its -wal and -shm, under a name
-// that says when; nothing in it is changed. The next Open begins a new ledger, whose
-// first entry is of kind ledger and names the old file and its last head; entries of
-// the emergency file follow. last is that head, or the zero Head if there is none that
+// Replaces says what this ledger stands in the place of, if it does.
+func (r *Reader) Replaces(ctx context.Context) (before Aside, ok bool, err error) {
+	for e, err := range r.Entries(ctx, Filter{Kind: KindLedger}) {
+		if err != nil || e.Seq != 1 {
+			return Aside{}, false, err
+		}
+		if err := json.Unmarshal(e.Detail, &before); err != nil {
+			return Aside{}, false, fmt.Errorf("ledger %s: its first entry: %w", r.path, err)
+		}
+		return before, true, nil
+	}
+	return Aside{}, false, nil
+}
+
+// SetAside moves a ledger that is damaged, or cannot be trusted, out of the way, with its
+// -wal and -shm, under a name that says when; nothing in it is changed. The next Open
+// begins a new ledger, whose first entry is of kind ledger and names the old file, its last
+// head and those that were kept elsewhere; entries of the emergency file follow. last is that head, or the zero Head if there is none that
 // can be read; nobody looked at its signature. Like Open, it is for the process that
 // holds the site's lock. After an error it may be called again.
-func SetAside(path string, why error) (moved string, last proof.Head, err error) {
+func SetAside(path string, why error, held ...string) (moved string, last proof.Head, err error) {
 	now := time.Now().UTC()
 	moved = strings.TrimSuffix(path, ".db") + now.Format(".damaged-20060102T150405.000Z") + ".db"
 	last = salvage(path)
-	d, err := json.Marshal(asideDetail{File: filepath.Base(moved), Why: clean(why.Error(), proof.MaxReason), Head: last.Note})
+	d, err := json.Marshal(Aside{File: filepath.Base(moved), Why: clean(why.Error(), proof.MaxReason), Head: last.Note, Held: held})
 	if err != nil {
 		return "", last, err
 	}
-	entry := Entry{Time: now, Kind: KindLedger, Actor: "ledger", Reason: "the ledger was damaged, and is set aside; this one goes on in its place", Detail: d}
+	entry := Entry{Time: now, Kind: KindLedger, Actor: "ledger", Reason: "the ledger before was set aside; this one goes on in its place", Detail: d}
 	// The entry first: whatever happens next, the new ledger says what it stands for.
 	if err := lateFileOf(path).precede(canonical(mend(entry, now))); err != nil {
 		return "", last, fmt.Errorf("set the damaged ledger aside: %w", err)

@@ -63,7 +63,7 @@ func TestSetAside(t *testing.T) {
 			l = open(t, path)
 			mustAppend(t, l, at(3))
 			all := wantWhole(t, &l.Reader, 3)
-			var d asideDetail
+			var d Aside
 			if err := json.Unmarshal(all[0].Detail, &d); err != nil {
 				t.Fatal(err)
 			}

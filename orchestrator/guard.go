@@ -91,6 +91,7 @@ type GuardStatus struct {
 	Program string                `json:"program,omitempty"` // airlock-guard and its version
 	PID     int                   `json:"pid,omitempty"`     // of one on this machine
 	Doors   map[string]lease.Look `json:"doors,omitempty"`   // what it saw last, on this machine
+	Head    string                `json:"head,omitempty"`    // the newest of its ledger, on this machine: a signed note
 	Missing string                `json:"missing,omitempty"` // why nobody may count on it
 }
 
@@ -167,7 +168,7 @@ func (st *GuardStatus) onThisMachine(p policies.Policy) error {
 		return nil
 	}
 	*st = GuardStatus{
-		HeardAt: sign.At, Age: (now.Since - sign.Clock.Since).Seconds(), Program: "airlock-guard/" + sign.Version, PID: sign.PID, Doors: sign.Doors,
+		HeardAt: sign.At, Age: (now.Since - sign.Clock.Since).Seconds(), Program: "airlock-guard/" + sign.Version, PID: sign.PID, Doors: sign.Doors, Head: sign.Head,
 	}
 	limit := silences*time.Duration(p.Guard.Interval) + lookWithin
 	for _, name := range slices.Sorted(maps.Keys(sign.Doors)) {

@@ -8,6 +8,7 @@ import (
 
 	"airlock/ledger"
 	"airlock/ledger/proof"
+	"airlock/policies"
 )
 
 // ErrBeyond: more entries were asked about than the ledger has. Who asks by what an
@@ -36,6 +37,16 @@ func (s *Site) Head(ctx context.Context) (proof.Head, error) {
 	return head, nil
 }
 
+// head is the note of the newest head, signed now if that can be; "" where nobody signs.
+// Nothing fails for want of a head: what is missing, whoever keeps heads sees.
+func (s *Site) head(ctx context.Context) string {
+	head, err := s.Head(ctx)
+	if err != nil && !errors.Is(err, ledger.ErrNoKey) {
+		s.options.Log.Warn("no head of the ledger could be signed", "error", err)
+	}
+	return head.Note
+}
+
 // Consistency shows that the ledger's first to entries begin with its first from;
 // ErrBeyond if it has not so many.
 func (s *Site) Consistency(ctx context.Context, from, to int64) (proof.Consistency, error) {
@@ -53,8 +64,16 @@ func (s *Site) Consistency(ctx context.Context, from, to int64) (proof.Consisten
 }
 
 // describe fills in what the tree over the entries tells.
-func (l *LedgerStatus) describe(ctx context.Context, r *ledger.Reader) error {
-	var err error
+func (l *LedgerStatus) describe(ctx context.Context, p policies.Policy, r *ledger.Reader) error {
+	v, err := readVerified(p.State)
+	if err != nil {
+		return err
+	}
+	if !v.At.IsZero() {
+		at := v.At.In(p.Timezone.Location)
+		l.VerifiedAt = &at
+	}
+	l.Key = headKey(p.State)
 	if l.Entries, err = r.Count(ctx); err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func openJournal(ctx context.Context, path string, key note.Signer) *journal {
 // renew sets a damaged ledger aside and begins a new one. Until that stands, nothing can
 // be appended (S1).
 func (j *journal) renew(ctx context.Context, key note.Signer) {
-	moved, _, err := ledger.SetAside(j.path, j.openErr)
+	moved, err := setAside(j.path, j.openErr)
 	if err != nil {
 		j.openErr = errors.Join(j.openErr, err)
 		return

@@ -206,10 +206,15 @@ type cargo struct {
 	memory *vault.Memory
 	origin vault.Origin
 	tell   Watch
+	head   string // of the ledger, which the generation names
+	state  string
 }
 
 // load works out what the vault lacks, with the doors shut.
 func (s *Site) load(ctx context.Context, r *WindowRecord, tell Watch) (*cargo, error) {
+	if err := s.trust(ctx); err != nil {
+		return nil, err // before much is worked out in vain
+	}
 	tell(Progress{Stage: "working out what the vault lacks"})
 	repo, err := s.Repository(ctx)
 	if err != nil {
@@ -223,7 +228,10 @@ func (s *Site) load(ctx context.Context, r *WindowRecord, tell Watch) (*cargo, e
 	if err != nil {
 		return nil, err
 	}
-	in := vault.PlanInput{Site: s.policy.Site, Vault: r.Vault, Window: r.ID, Now: time.Now(), Memory: memory}
+	in := vault.PlanInput{
+		Site: s.policy.Site, Vault: r.Vault, Window: r.ID, Now: time.Now(), Memory: memory,
+		Ledger: s.head(ctx), Met: func(g *vault.Generation) error { return s.meet(ctx, r.Vault, g) },
+	}
 	if in.SiteKey, in.HostKey, err = s.sealingKeys(r.Vault); err != nil {
 		return nil, errors.Join(err, memory.Close())
 	}
@@ -236,7 +244,7 @@ func (s *Site) load(ctx context.Context, r *WindowRecord, tell Watch) (*cargo, e
 	}
 	tell(Progress{Stage: "ready", TotalFiles: int64(len(plan.Lacking)), TotalBytes: plan.Bytes,
 		Text: fmt.Sprintf("the vault lacks %d blobs, %s", len(plan.Lacking), Size(plan.Bytes))})
-	return &cargo{plan: plan, memory: memory, origin: origin{repo}, tell: tell}, nil
+	return &cargo{plan: plan, memory: memory, origin: origin{repo}, tell: tell, head: in.Ledger, state: s.policy.State}, nil
 }
 
 // plan makes the plan, and reads what is to be sent once before the door opens: what is no
@@ -321,6 +329,9 @@ func (c *cargo) deliver(ctx context.Context, store vault.Store, r *WindowRecord)
 	r.marks.sent, r.marks.sealed = report.Sent, report.Sealed
 	if report.Generation > 0 {
 		r.Hash = report.Hash.String()
+		if c.head != "" {
+			err = errors.Join(err, keepHead(c.state, r.Vault, c.head))
+		}
 	}
 	if report.Receipt != nil {
 		receipt := *report.Receipt
@@ -353,6 +364,9 @@ func (r WindowRecord) unvouched() string {
 // hold opens the door for work and returns after it was shut.
 func (p *passage) hold(ctx context.Context, plan any, work inside) (WindowRecord, error) {
 	s := p.site
+	if err := s.trust(ctx); err != nil { // S1: what this ledger takes in would prove nothing
+		return p.end(Passage{}, fmt.Errorf("%w: %w", ErrRefused, err))
+	}
 	begun := ledger.Entry{
 		Time: time.Now(), Kind: ledger.KindWindow, Actor: p.by.Actor, Reason: p.by.Reason,
 		Vault: p.record.Vault, Window: p.record.ID, To: p.record.Purpose,
@@ -506,6 +520,7 @@ func (p *passage) end(passed Passage, err error) (WindowRecord, error) {
 		Time: time.Now(), Kind: ledger.KindWindow, Actor: p.by.Actor, Reason: p.by.Reason,
 		Vault: r.Vault, Window: r.ID, From: r.Purpose, To: r.Result, Detail: detail(r.inLedger()),
 	})
+	p.site.head(context.WithoutCancel(p.site.life))
 	p.tell(Progress{Stage: r.Result, Text: r.String()})
 	return *r, err
 }

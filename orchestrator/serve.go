@@ -56,6 +56,9 @@ func (s *Site) Serve(ctx context.Context) error {
 	runs.Go(func() {
 		every(ctx, time.Hour, func() { s.upkeep(ctx) })
 	})
+	if s.journal.openErr == nil {
+		runs.Go(func() { s.watchLedger(ctx) })
+	}
 	runs.Go(func() { s.listen(ctx) })
 	runs.Wait()
 	return context.Cause(ctx)

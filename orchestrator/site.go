@@ -101,6 +101,9 @@ type Site struct {
 	gathering map[string]Progress // by system
 	windows   map[string]bool     // vaults whose window is planned or in course
 	alarms    []Alarm             // of this run, oldest first
+
+	doubt      string          // why the ledger was not to be trusted when that was looked at last
+	distrusted map[string]bool // what of that was an alarm in this run
 }
 
 // Alarm is something that a person must look at.
@@ -143,7 +146,7 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	s := &Site{
 		policy: p, parts: parts, options: o, lock: lock, life: life, end: end,
-		clerk: newClerk(), ways: map[string]*way{}, gathering: map[string]Progress{}, windows: map[string]bool{},
+		clerk: newClerk(), ways: map[string]*way{}, gathering: map[string]Progress{}, windows: map[string]bool{}, distrusted: map[string]bool{},
 		begun: time.Now(), slots: make(chan struct{}, max(2, runtime.NumCPU())), opening: make(chan struct{}, 1),
 	}
 	s.build()
@@ -169,6 +172,9 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	}
 	if keyErr != nil && !errors.Is(keyErr, fs.ErrNotExist) {
 		s.alarm(Alarm{At: time.Now(), What: "nothing vouches for the ledger any more, for its heads are not signed", Why: keyErr.Error()})
+	}
+	if err := s.trust(ctx); err != nil {
+		o.Log.Error("the ledger is not trusted", "error", err)
 	}
 	s.followLock(ctx)
 	s.recover(ctx)

@@ -74,9 +74,13 @@ type LedgerStatus struct {
 	Entries    int64      `json:"entries"`
 	Root       string     `json:"root"`           // of the tree over the entries, in base64
 	Head       string     `json:"head,omitempty"` // the newest signed one, a note
-	VerifiedAt *time.Time `json:"verified_at"`
-	Pending    int        `json:"pending"` // entries not durable yet (S2)
-	Error      string     `json:"error,omitempty"`
+	Key        string     `json:"key,omitempty"`  // the public key by which it is signed
+	VerifiedAt *time.Time `json:"verified_at"`    // when all of it was last found sound
+	// Doubt is why the ledger is not to be trusted, while it is not: no vault's door is
+	// opened then.
+	Doubt   string `json:"doubt,omitempty"`
+	Pending int    `json:"pending"` // entries not durable yet (S2)
+	Error   string `json:"error,omitempty"`
 	// Syslog is why the SIEM takes nothing, and since when, while it does not.
 	Syslog *SyslogStatus `json:"syslog,omitempty"`
 }
@@ -110,6 +114,7 @@ func (s *Site) Status(ctx context.Context) (Status, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	st.Ledger.Doubt = s.doubt
 	if s.teller != nil {
 		if since, why := s.teller.State(); !since.IsZero() {
 			st.Ledger.Syslog = &SyslogStatus{Failing: since.In(st.Time.Location()), Error: why.Error()}
@@ -193,11 +198,7 @@ func observe(ctx context.Context, p policies.Policy, r *ledger.Reader) (Status, 
 	if r == nil {
 		return st, nil
 	}
-	var err error
-	if st.Ledger.VerifiedAt, err = verifiedAt(p.State, p.Timezone.Location); err != nil {
-		return st, err
-	}
-	return st, st.Ledger.describe(ctx, r)
+	return st, st.Ledger.describe(ctx, p, r)
 }
 
 func (s *SystemStatus) recall(ctx context.Context, r *ledger.Reader, name string, system *policies.System, now time.Time) error {
@@ -275,6 +276,9 @@ func lastWindow(ctx context.Context, r *ledger.Reader, f ledger.Filter) (*Window
 // the switches, and changes nothing. Parts other than Switch may be nil.
 func Observe(ctx context.Context, p policies.Policy, parts Parts, r *ledger.Reader) (Status, error) {
 	st, err := observe(ctx, p, r)
+	if err == nil && r != nil {
+		st.Ledger.Doubt, err = doubtIn(ctx, p.State, r)
+	}
 	if err != nil {
 		return st, err
 	}

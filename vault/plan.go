@@ -16,7 +16,10 @@ type PlanInput struct {
 	Window      string // the window's ID
 	Now         time.Time
 	Ledger      string // the ledger's checkpoint; "" for none
-	Blobs       []Blob // all that the repository consists of, in any order
+	// Met is shown the newest generation in the vault, if there is one, before anything
+	// is sent, and must not wait: its error ends the window. It may be nil.
+	Met   func(*Generation) error
+	Blobs []Blob // all that the repository consists of, in any order
 	// Amiss are those of Blobs that the repository cannot give as they once were, and
 	// why. They are not sent. Where the vault holds one, as it once was, the generation
 	// lists it all the same; otherwise it says that it lacks it.

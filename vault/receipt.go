@@ -21,14 +21,17 @@ import (
 // Its file is a signed note (golang.org/x/mod/sumdb/note) by the host's own key, whose
 // text is the line "airlock receipt" and, in a second line, this as JSON.
 type Receipt struct {
-	Vault      string    `json:"vault"` // the host's own name
-	Site       string    `json:"site"`  // whose generation
-	Generation int64     `json:"generation"`
-	Hash       Sum       `json:"generation_sha256"`
-	Arrived    time.Time `json:"arrived"` // when the generation did, by the host's clock
-	Time       time.Time `json:"time"`    // when the receipt was made, by the host's clock
-	Blobs      int       `json:"blobs"`   // that the generation lists
-	Bytes      int64     `json:"bytes"`
+	Vault      string `json:"vault"` // the host's own name
+	Site       string `json:"site"`  // whose generation
+	Generation int64  `json:"generation"`
+	Hash       Sum    `json:"generation_sha256"`
+	// Ledger is the checkpoint of the site's ledger that the generation names, a signed
+	// note; "" for none, and of a host whose airlock is older.
+	Ledger  string    `json:"ledger,omitempty"`
+	Arrived time.Time `json:"arrived"` // when the generation did, by the host's clock
+	Time    time.Time `json:"time"`    // when the receipt was made, by the host's clock
+	Blobs   int       `json:"blobs"`   // that the generation lists
+	Bytes   int64     `json:"bytes"`
 	// Lacks are the listed blobs that are missing, of another size or of other bytes.
 	Lacks []Lack `json:"lacks,omitempty"`
 	// Unread counts listed blobs that lie there in their size and whose hash the host
@@ -104,8 +107,9 @@ func OpenReceipt(file []byte, host note.Verifier) (Receipt, error) {
 // Whole says that the host has every blob that the generation lists, as it should be.
 func (r Receipt) Whole() bool { return len(r.Lacks) == 0 && r.Unread == 0 }
 
-// fetchReceipt asks the vault's host for its receipt of a generation.
-func fetchReceipt(ctx context.Context, store Store, number int64, sum Sum, host note.Verifier) (Receipt, error) {
+// fetchReceipt asks the vault's host for its receipt of a generation that names that head
+// of the ledger.
+func fetchReceipt(ctx context.Context, store Store, number int64, sum Sum, head string, host note.Verifier) (Receipt, error) {
 	name := ReceiptPath(number)
 	body, err := store.Open(ctx, name, 0, maxReceipt+1)
 	if err != nil {
@@ -121,6 +125,9 @@ func fetchReceipt(ctx context.Context, store Store, number int64, sum Sum, host 
 	}
 	if r.Generation != number || r.Hash != sum {
 		return Receipt{}, fmt.Errorf("%w: %s is the receipt of generation %d with SHA-256 %s, not of what was sent", ErrUntrusted, name, r.Generation, r.Hash)
+	}
+	if r.Ledger != "" && r.Ledger != head {
+		return Receipt{}, fmt.Errorf("%w: %s names another head of the ledger than generation %d does", ErrUntrusted, name, number)
 	}
 	return r, nil
 }

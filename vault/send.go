@@ -105,6 +105,11 @@ func (s *sending) run(ctx context.Context) error {
 	if err := s.meet(ctx); err != nil {
 		return err
 	}
+	if in := s.plan.in; in.Met != nil && s.known.last != nil {
+		if err := in.Met(s.known.last); err != nil {
+			return err
+		}
+	}
 	s.report.Held, s.report.Damaged = len(s.work.kept), slices.Clone(s.work.lacks)
 	for _, blobs := range s.work.lacking {
 		s.progress.BlobsTotal += len(blobs)
@@ -345,7 +350,7 @@ func (s *sending) putNew(ctx context.Context, name string, file []byte) error {
 
 // vouch fetches the receipt, and sends what it lacks.
 func (s *sending) vouch(ctx context.Context, g *Generation, file []byte, sum Sum) error {
-	r, err := fetchReceipt(ctx, s.store, g.Number, sum, s.plan.in.HostKey)
+	r, err := fetchReceipt(ctx, s.store, g.Number, sum, g.Ledger, s.plan.in.HostKey)
 	if err != nil {
 		return err
 	}
@@ -355,7 +360,7 @@ func (s *sending) vouch(ctx context.Context, g *Generation, file []byte, sum Sum
 			return fmt.Errorf("sending again what the vault lost: %w", err)
 		}
 		s.report.Resent += s.report.Blobs - before
-		if r, err = fetchReceipt(ctx, s.store, g.Number, sum, s.plan.in.HostKey); err != nil {
+		if r, err = fetchReceipt(ctx, s.store, g.Number, sum, g.Ledger, s.plan.in.HostKey); err != nil {
 			return err
 		}
 		if s.report.Blobs == before {

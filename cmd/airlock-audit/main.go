@@ -31,7 +31,8 @@ var version = "unknown"
 
 const usage = `usage: airlock-audit verify FILE --key KEY [--head HEADFILE]... [--json]
 
-Verifies an export of a ledger that "airlock audit export" wrote.
+Verifies an export of a ledger that "airlock audit export" wrote, or the proof of a
+contradiction that airlock left in proofs/ in its state folder (exit code 1 if it holds).
 
   --key KEY        the site's public key: the line that airlock init printed, or a file
                    that holds it; more than one line if the key was changed
@@ -133,6 +134,9 @@ func verify(ctx context.Context, o order, out io.Writer) (proof.Report, error) {
 	if err != nil {
 		return proof.Report{}, err
 	}
+	if file, is, err := proof.ContradictionFile(o.file); err != nil || is {
+		return proof.Report{}, errors.Join(err, verifyContradiction(file, o, keys, out))
+	}
 	f, err := os.Open(o.file)
 	if err != nil {
 		return proof.Report{}, err
@@ -151,6 +155,21 @@ func verify(ctx context.Context, o order, out io.Writer) (proof.Report, error) {
 	}
 	tell(out, export, report, len(outside), err == nil)
 	return report, err
+}
+
+// verifyContradiction holds the proof of a contradiction to the key. That it holds is an
+// error as well: some ledger does not prove what it should.
+func verifyContradiction(file []byte, o order, keys []note.Verifier, out io.Writer) error {
+	c, err := proof.OpenContradiction(file, keys...)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", o.file, err)
+	case o.asJSON:
+		err = json.NewEncoder(out).Encode(c)
+	default:
+		_, err = fmt.Fprintf(out, "%-12s %s\n", "proven", c)
+	}
+	return errors.Join(err, errors.New("the ledger is not the one that it was"))
 }
 
 // readKeys takes a key, or the name of a file of keys.

@@ -132,3 +132,36 @@ func TestBuildsWithoutC(t *testing.T) {
 		}
 	}
 }
+
+// The proof that a ledger was put back stands by itself, on that laptop as well.
+func TestContradiction(t *testing.T) {
+	private, public, err := note.GenerateKey(rand.Reader, "kitano")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := note.NewSigner(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, err := proof.SignHead(50, proof.Hash{1}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := proof.SignContradiction(&proof.Conflict{Head: head, Size: 20, Root: proof.Hash{2}}, "vault secondary", time.Now(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "ledger-50.proof")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	other := newEvidence(t)
+	for name, c := range map[string]struct{ key, want string }{
+		"with the key": {public, "proven       the ledger had 50 entries when vault secondary was given its head, and 20 on"}, "with another": {other.key, "no proof of a contradiction"},
+	} {
+		var out bytes.Buffer
+		if code := run(t.Context(), []string{"verify", file, "--key", c.key}, &out, &out); code != failed || !strings.Contains(out.String(), c.want) {
+			t.Errorf("%s: exit code %d; it says\n%s", name, code, out.String())
+		}
+	}
+}

@@ -17,7 +17,7 @@ import (
 
 func (a *app) auditCommand() *cobra.Command {
 	c := &cobra.Command{Use: "audit", Short: "Read the ledger, and report what it holds", Args: cobra.ArbitraryArgs, RunE: subcommand}
-	c.AddCommand(a.auditListCommand(), a.auditVerifyCommand(), a.auditExportCommand(), a.auditReportCommand())
+	c.AddCommand(a.auditListCommand(), a.auditVerifyCommand(), a.auditExportCommand(), a.auditReportCommand(), a.auditRenewCommand())
 	return c
 }
 

@@ -29,6 +29,7 @@ var errUnsound = errors.New("the ledger does not prove what it should")
 // auditing is what an audit is made of and with.
 type auditing struct {
 	key, ca string
+	ledger  string   // another one's file than the site's
 	outside []string // files of heads
 	keys    []note.Verifier
 	heads   []proof.Head
@@ -56,13 +57,16 @@ type stamps struct {
 func (a *app) auditVerifyCommand() *cobra.Command {
 	var with auditing
 	c := &cobra.Command{
-		Use:   "verify [EXPORT]",
+		Use:   "verify [FILE]",
 		Short: "Check the whole ledger, or an export of one: tree, signatures, time-stamps, and what the entries tell",
-		Long:  "Check the whole ledger, or an export of one: tree, signatures, time-stamps, and what the entries tell. An export needs no policy file and no site, only --key. Give --head a head that was kept elsewhere: without one, who has the site's key could have made the whole ledger anew.",
+		Long:  "Check the whole ledger, or an export of one: tree, signatures, time-stamps, and what the entries tell. An export, and the proof of a contradiction that airlock leaves in proofs/, need no policy file and no site, only --key. Give --head a head that was kept elsewhere: without one, who has the site's key could have made the whole ledger anew.",
 		Args:  usage(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, files []string) error {
 			verify := a.verifyLive
 			if len(files) > 0 {
+				if file, is, err := proof.ContradictionFile(files[0]); err != nil || is {
+					return errors.Join(err, a.verifyContradiction(with, file))
+				}
 				verify = func(ctx context.Context, with auditing) (audited, error) { return a.verifyExport(ctx, with, files[0]) }
 			}
 			found, err := verify(c.Context(), with)
@@ -83,6 +87,7 @@ func (a *app) auditVerifyCommand() *cobra.Command {
 	a.jsonFlag(c)
 	c.Flags().StringVar(&with.key, "key", "", "the site's public `key`, or the file that holds it; needed with an export")
 	c.Flags().StringArrayVar(&with.outside, "head", nil, "a `file` with a signed head that was kept elsewhere; may be repeated")
+	c.Flags().StringVar(&with.ledger, "ledger", "", "another ledger's `file`, such as the guard's")
 	c.Flags().StringVar(&with.ca, "ca", "", "the `file` of the time-stamp authorities to believe")
 	return c
 }
@@ -126,7 +131,11 @@ func (a *app) verifyLive(ctx context.Context, with auditing) (audited, error) {
 	if err != nil {
 		return audited{}, err
 	}
-	if with.key == "" {
+	switch {
+	case with.key != "":
+	case with.ledger != "":
+		_, with.key = ledger.KeyFiles(with.ledger)
+	default:
 		with.key = publicKeyFile(p)
 	}
 	if t := p.Ledger.Timestamps; t != nil && with.ca == "" {
@@ -135,7 +144,7 @@ func (a *app) verifyLive(ctx context.Context, with auditing) (audited, error) {
 	if err := with.read(); err != nil {
 		return audited{}, err
 	}
-	r, err := openLedger(ctx, p, "")
+	r, err := openLedger(ctx, p, with.ledger)
 	if err != nil {
 		return audited{}, err
 	}
@@ -144,7 +153,7 @@ func (a *app) verifyLive(ctx context.Context, with auditing) (audited, error) {
 	}
 	found, err := a.verifyReader(ctx, r, with)
 	err = errors.Join(err, r.Close())
-	if err == nil && found.sound() {
+	if err == nil && found.sound() && with.ledger == "" {
 		err = orchestrator.KeepVerified(p.State, orchestrator.LedgerVerified{At: time.Now(), Entries: found.Entries, Root: found.Root})
 	}
 	return found, err

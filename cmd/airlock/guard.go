@@ -32,12 +32,16 @@ func (a *app) guardCommand() *cobra.Command {
 			}
 			log := slog.New(slog.NewTextHandler(a.errs, nil))
 			conf := guard.Config{Policy: p, Switch: readSwitch, Log: log, Version: a.version}
-			own, err := openGuardLedger(c.Context(), p.Guard.Ledger)
+			own, err := openGuardLedger(c.Context(), p, log)
 			if err != nil { // S2: doors are shut all the same
 				log.Error("ALARM the guard's ledger cannot be opened; only this log tells what it does", "error", err)
 				return guard.Run(c.Context(), conf)
 			}
 			conf.Journal = own
+			conf.Sign = func(ctx context.Context) (string, error) {
+				head, err := own.Checkpoint(ctx)
+				return head.Note, err
+			}
 			conf.Switch = recordedSwitch(filepath.Join(filepath.Dir(p.Guard.Ledger), "sessions"), own)
 			return errors.Join(guard.Run(c.Context(), conf), own.Close())
 		},
@@ -53,9 +57,28 @@ func recordedSwitch(dir string, l *ledger.Ledger) func(context.Context, policies
 	}
 }
 
-func openGuardLedger(ctx context.Context, path string) (*ledger.Ledger, error) {
+// openGuardLedger opens the guard's own ledger, which a key of its own signs: the guard is
+// there to catch what the executor does.
+func openGuardLedger(ctx context.Context, p policies.Policy, log *slog.Logger) (*ledger.Ledger, error) {
+	path := p.Guard.Ledger
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("folder of the guard's ledger: %w", err)
 	}
-	return ledger.Open(ctx, path, ledger.Options{})
+	key, made, err := ledger.OwnKey(path, p.Site+"-guard")
+	if err != nil {
+		return nil, err
+	}
+	if _, public := ledger.KeyFiles(path); made {
+		log.Info("the guard's ledger has a key now; keep its public half with the recovery kit", "file", public)
+	}
+	l, err := ledger.Open(ctx, path, ledger.Options{Signer: key})
+	if errors.Is(err, ledger.ErrDamaged) {
+		moved, _, aside := ledger.SetAside(path, err)
+		if aside != nil {
+			return nil, errors.Join(err, aside)
+		}
+		log.Error("ALARM the guard's ledger was damaged, and a new one was begun", "error", err, "kept", moved)
+		l, err = ledger.Open(ctx, path, ledger.Options{Signer: key})
+	}
+	return l, err
 }

@@ -237,7 +237,21 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"newest":    newest,
 		"lists":     lists,
 		"lacks":     lacks,
+		"proofs":    proofs,
 	}
+}
+
+// proofs copies the one proof of a contradiction, whose name has a hash in it, to
+// contradiction.proof.
+func proofs(ts *testscript.TestScript, _ bool, _ []string) {
+	files, err := filepath.Glob(ts.MkAbs("state/proofs/*"))
+	ts.Check(err)
+	if len(files) != 1 {
+		ts.Fatalf("the proofs are %q", files)
+	}
+	text, err := os.ReadFile(files[0])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs("contradiction.proof"), text, 0o600))
 }
 
 // exits CODE program args… runs a program and wants its exit code.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"airlock/console"
+	"airlock/ledger/proof"
 	"airlock/orchestrator"
 	"airlock/policies"
 
@@ -144,6 +145,18 @@ func (a *app) printStatus(st orchestrator.Status) error {
 		a.print("alarm %s: %s", at(alarm.At), plain(alarm.String()))
 	}
 	a.print("ledger: %s", a.count(int(st.Ledger.Entries), "%d entry", "%d entries"))
+	if v := st.Ledger.VerifiedAt; v != nil {
+		a.print("ledger: all of it found sound %s", at(*v))
+	}
+	if st.Ledger.Key != "" {
+		a.print("ledger: key %s", st.Ledger.Key)
+	}
+	if head, err := proof.ReadHead([]byte(st.Ledger.Head)); err == nil {
+		a.print("ledger: signed head over %d entries, root %s", head.Size, head.Root)
+	}
+	if st.Ledger.Doubt != "" {
+		a.print("LEDGER NOT TRUSTED, no vault's door is opened: %s", plain(a.words.tell(st.Ledger.Doubt)))
+	}
 	if st.Ledger.Error != "" {
 		a.print("ledger: %d entries not durable yet: %s", st.Ledger.Pending, plain(st.Ledger.Error))
 	}

@@ -145,12 +145,20 @@ func japanese() []phrase {
 		{"Read the repository, or a vault, back and check it", "一次保管先（または二次保管先）を読み直して検証する"},
 		{"Read the ledger, and report what it holds", "台帳を読み、報告書を作る"},
 		{"Check the whole ledger, or an export of one: tree, signatures, time-stamps, and what the entries tell", "台帳の全体、または書き出しファイルを検証する（木・署名・タイムスタンプ・記録のつじつま）"},
-		{"Check the whole ledger, or an export of one: tree, signatures, time-stamps, and what the entries tell. An export needs no policy file and no site, only --key. Give --head a head that was kept elsewhere: without one, who has the site's key could have made the whole ledger anew.", "台帳の全体、または書き出しファイルを検証します（木・署名・タイムスタンプ・記録のつじつま）。書き出しファイルの検証に設定ファイルは不要で、--key だけで足ります。--head には、別の場所に残した台帳ヘッドを渡してください。それがなければ、施設の鍵を持つ人が台帳を丸ごと作り直していても分かりません。"},
+		{"Check the whole ledger, or an export of one: tree, signatures, time-stamps, and what the entries tell. An export, and the proof of a contradiction that airlock leaves in proofs/, need no policy file and no site, only --key. Give --head a head that was kept elsewhere: without one, who has the site's key could have made the whole ledger anew.", "台帳の全体、または書き出しファイルを検証します（木・署名・タイムスタンプ・記録のつじつま）。書き出しファイルと、airlock が proofs/ に残す矛盾の証拠の検証には、設定ファイルは不要で、--key だけで足ります。--head には、別の場所に残した台帳ヘッドを渡してください。それがなければ、施設の鍵を持つ人が台帳を丸ごと作り直していても分かりません。"},
 		{"Write the whole ledger into one file, which audit verify checks anywhere", "台帳の全体を、どこでも audit verify で検証できるファイルに書き出す"},
 		{"the site's public `key`, or the file that holds it; needed with an export", "施設の公開鍵 `key`、またはそのファイル（書き出しファイルの検証では必須）"},
 		{"a `file` with a signed head that was kept elsewhere; may be repeated", "別の場所に残した署名つき台帳ヘッドの `file`（複数指定可）"},
 		{"the `file` of the time-stamp authorities to believe", "信頼する時刻認証局の `file`"},
 		{"note", "参考"}, {"GRAVE", "重大"},
+		{"Begin a new ledger in the place of one that cannot be trusted", "信頼できなくなった台帳に代えて、新しい台帳を始める"},
+		{"Begin a new ledger in the place of one that contradicts a head that a vault holds, or was found changed or damaged. The old one is kept beside it, and the new one names it. Stop serve before. A ledger against which nothing speaks stays.", "二次保管先の持つ台帳ヘッドと矛盾する台帳、または書き換えや破損の見つかった台帳に代えて、新しい台帳を始めます。元の台帳は同じ場所に残し、新しい台帳がそれを名指しします。先に serve を止めてください。異常の見つかっていない台帳はそのまま使います。"},
+		{"a new ledger was begun; the old one is kept as %s", "新しい台帳を始めました。元の台帳は {1} として残してあります"},
+		{"the proof holds: %s", "証拠は有効です: {1}"},
+		{"LEDGER NOT TRUSTED, no vault's door is opened: %s", "台帳を信頼できません。二次保管先の扉は開けません: {1}"},
+		{"ledger: all of it found sound %s", "台帳: 全体の検証で異常なし（{1}）"},
+		{"ledger: key %s", "台帳: 公開鍵 {1}"},
+		{"ledger: signed head over %d entries, root %s", "台帳: 署名つき台帳ヘッド（{1} 件目まで、ルートハッシュ {2}）"},
 		{"%s, root %s", "{1}、ルートハッシュ {2}"},
 		{"windows %d, openings %d, doors open for %s in all", "開扉 {1}、開放 {2} 回、開放時間の合計 {3}"},
 		{"signed heads %d, the last over %d entries; kept elsewhere: over %d", "署名つき台帳ヘッド {1} 個（最後のものは {2} 件目まで。別の場所に残したものは {3} 件目まで）"},
@@ -193,7 +201,7 @@ func japanese() []phrase {
 // japaneseHeard are texts that the executor or another room has rendered, in the order
 // in which they are tried.
 func japaneseHeard() []phrase {
-	return []phrase{
+	return append(japaneseFindings(), []phrase{
 		// Tasks and stages.
 		{"gather %s", "収集 {1}"},
 		{"window %s", "開扉 {1}"},
@@ -267,5 +275,5 @@ func japaneseHeard() []phrase {
 		{"%s of %s are not as they must be", "{2} 件のうち {1} 件に問題があります"},
 		{"help for %s", "{1} の説明を表示する"},
 		{"version for %s", "{1} のバージョンを表示する"},
-	}
+	}...)
 }

@@ -332,10 +332,10 @@ func (a *Audit) compareOutside() {
 
 // replaced says that a head is of the ledger in whose place this one stands, if so.
 func (a *Audit) replaced(h Head) string {
-	if a.story.before.Head != h.Note {
+	if before := a.story.before; before.Head != h.Note && !slices.Contains(before.Held, h.Note) {
 		return ""
 	}
-	return fmt.Sprintf("; it is the last head of the ledger that was set aside as %q: check that one by it", clip(a.story.before.File))
+	return fmt.Sprintf("; it is a head of the ledger that was set aside as %q: check that one by it", clip(a.story.before.File))
 }
 
 // End judges what only the end can tell, and returns the report.
@@ -371,6 +371,7 @@ type evidence struct {
 	ProvenAt time.Time `json:"proven_at"`
 	File     string    `json:"file"` // of a ledger that was set aside
 	Head     string    `json:"head"`
+	Held     []string  `json:"held"` // heads of it that were kept elsewhere
 }
 
 // evidenceOf reads the details of the kinds that are judged by them; nil if there is

@@ -71,13 +71,7 @@ func ReadHead(signed []byte) (Head, error) {
 	}
 	text, signatures, ok := strings.Cut(string(signed), "\n\n")
 	lines := strings.Split(text, "\n")
-	for line := range strings.Lines(signatures) {
-		sig := strings.TrimSuffix(line[strings.LastIndexByte(line, ' ')+1:], "\n")
-		if _, err := base64.StdEncoding.Strict().DecodeString(sig); err != nil {
-			ok = false // package note would overlook a bit or two
-		}
-	}
-	if !ok || len(lines) != 3 {
+	if !ok || len(lines) != 3 || !strict(signatures) {
 		return Head{}, errors.New("no head of a ledger: it has three lines, an empty one, and signatures")
 	}
 	size, err := strconv.ParseInt(lines[1], 10, 64)
@@ -94,6 +88,18 @@ func ReadHead(signed []byte) (Head, error) {
 		return Head{}, errors.New("no head of a ledger: it is not written as airlock writes it")
 	}
 	return h, nil
+}
+
+// strict reports whether a note's signatures are base64 to the last bit; package note would
+// overlook one or two.
+func strict(signatures string) bool {
+	for line := range strings.Lines(signatures) {
+		sig := strings.TrimSuffix(line[strings.LastIndexByte(line, ' ')+1:], "\n")
+		if _, err := base64.StdEncoding.Strict().DecodeString(sig); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // Conflict says that a ledger is not the one that a head was signed for.

@@ -128,11 +128,14 @@ func (s *story) take(e *Entry, d *evidence) {
 	case KindClock:
 		s.told = e.Seq
 	case KindLedger:
+		if e.To != "" { // about a head, and not about the ledger before
+			return
+		}
 		if s.before = *d; e.Seq != 1 {
 			s.found(e.Seq, false, "ledger", "this ledger is said to stand in the place of another, but is older than that")
 			return
 		}
-		s.found(e.Seq, false, "ledger", "this ledger stands in the place of a damaged one, which was set aside as %q", clip(d.File))
+		s.found(e.Seq, false, "ledger", "this ledger stands in the place of another, which was set aside as %q", clip(d.File))
 	case KindWindow:
 		s.window(e, d)
 	case KindDoor:

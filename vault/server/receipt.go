@@ -63,7 +63,7 @@ func (s *serving) vouch(ctx context.Context, number int64, client string) ([]byt
 		return nil, fmt.Errorf("%s is of site %s and has SHA-256 %s; %s and %s are expected", name, g.Site, sum, s.conf.Site.Name(), manifest.sum)
 	}
 	r := vault.Receipt{
-		Vault: s.conf.Name, Site: g.Site, Generation: number, Hash: sum,
+		Vault: s.conf.Name, Site: g.Site, Generation: number, Hash: sum, Ledger: g.Ledger,
 		Arrived: manifest.arrived, Time: s.now().UTC(), Blobs: len(g.Blobs), Alarms: s.alarms(g),
 	}
 	if err := s.compare(ctx, g, &r); err != nil {
