@@ -56,6 +56,25 @@ func IsBlobFile(file string) bool {
 	return ours && new(Sum).UnmarshalText([]byte(sum)) == nil && checkBlobName(name) == nil
 }
 
+// IsFile says whether a path is one where the layout has a file: a folder there would
+// keep the file from its place.
+func IsFile(file string) bool {
+	return file == ShardsName || IsBlobFile(file) || GenerationOf(file) > 0 || SignedOf(file) > 0
+}
+
+// IsFolder says whether a path is one where the layout has a folder, or may have one: a
+// file there would keep all from their places that belong in it.
+func IsFolder(file string) bool {
+	dir, name := path.Split(file)
+	switch dir = path.Clean(dir); dir {
+	case ".":
+		return len(name) == 1 || name == generationsDir || name == versionsDir || name == receiptsDir || name == Incoming
+	case versionsDir:
+		return new(Sum).UnmarshalText([]byte(name)) == nil
+	}
+	return len(dir) == 1 && len(name) == 3
+}
+
 func versionPath(name string, sum [32]byte) string {
 	return path.Join(versionsDir, hex.EncodeToString(sum[:]), name)
 }

@@ -40,6 +40,9 @@ func (h *Host) Checkout(ctx context.Context, number int64, dir string, byCopy bo
 	if err := h.signed(number, sum); err != nil {
 		report.Untrusted = err.Error()
 	}
+	if err := h.outside(dir); err != nil {
+		return report, err
+	}
 	if err := emptyFolder(dir); err != nil {
 		return report, err
 	}
@@ -62,6 +65,22 @@ func (h *Host) Checkout(ctx context.Context, number int64, dir string, byCopy bo
 		report.Bytes += e.Size
 	}
 	return report, os.WriteFile(filepath.Join(dir, vault.ShardsName), []byte(vault.ShardsFile), 0o600)
+}
+
+// outside refuses a folder inside the vault's, whose files would be taken for its own.
+func (h *Host) outside(dir string) error {
+	own, err := os.Stat(h.conf.Folder)
+	if err != nil {
+		return err
+	}
+	for above := dir; ; above = filepath.Dir(above) {
+		if info, err := os.Stat(above); err == nil && os.SameFile(info, own) {
+			return fmt.Errorf("%s lies in the vault's own folder; name one outside of %s", dir, h.conf.Folder)
+		}
+		if above == filepath.Dir(above) {
+			return nil
+		}
+	}
 }
 
 func emptyFolder(dir string) error {

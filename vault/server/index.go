@@ -96,7 +96,7 @@ func (x *index) find(ctx context.Context, path string) (record, error) {
 // arrive notes files that have just got their names, or were put right again. Arrivals
 // do not go back when the clock does.
 func (x *index) arrive(ctx context.Context, group []*promise, now time.Time) error {
-	return x.change(ctx, func(tx *sql.Tx) error {
+	return within(ctx, x.db, func(tx *sql.Tx) error {
 		at := now.UnixNano()
 		err := tx.QueryRowContext(ctx, "SELECT max(?, ifnull(max(arrived), 0)) FROM file WHERE path GLOB 'generations/*'", at).Scan(&at)
 		if err != nil {
@@ -116,8 +116,11 @@ func (x *index) arrive(ctx context.Context, group []*promise, now time.Time) err
 	})
 }
 
-func (x *index) change(ctx context.Context, f func(*sql.Tx) error) error {
-	tx, err := x.db.BeginTx(ctx, nil)
+// within runs f in a transaction.
+func within(ctx context.Context, db interface {
+	BeginTx(context.Context, *sql.TxOptions) (*sql.Tx, error)
+}, f func(*sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, nil)
 	if err != nil {
 		return explainIndex(err)
 	}
@@ -143,18 +146,27 @@ func (x *index) seen(ctx context.Context, r record) error {
 	return explainIndex(err)
 }
 
-// forget removes records; they are gone for good when it returns.
-func (x *index) forget(ctx context.Context, paths []string) error {
-	tx, err := x.db.BeginTx(ctx, nil)
+// forget removes records. They are gone for good when it returns: one that came back
+// after a power cut, its file being gone, would be damage.
+func (x *index) forget(ctx context.Context, paths []string) (err error) {
+	conn, err := x.db.Conn(ctx)
 	if err != nil {
 		return explainIndex(err)
 	}
-	for _, p := range paths {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM file WHERE path = ?", p); err != nil {
-			return errors.Join(explainIndex(err), tx.Rollback())
-		}
+	defer func() { err = errors.Join(err, explainIndex(conn.Close())) }()
+	if _, err := conn.ExecContext(ctx, "PRAGMA synchronous = FULL"); err != nil {
+		return explainIndex(err)
 	}
-	return explainIndex(tx.Commit())
+	err = within(ctx, conn, func(tx *sql.Tx) error {
+		for _, p := range paths {
+			if _, err := tx.ExecContext(ctx, "DELETE FROM file WHERE path = ?", p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	_, back := conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA synchronous = NORMAL")
+	return errors.Join(err, explainIndex(back))
 }
 
 // all are the records in the order of their paths.

@@ -51,7 +51,7 @@ func (h *Host) Generations(ctx context.Context) ([]Standing, error) {
 					s.Lacks++
 				}
 			}
-			err = h.signed(a.Number, sum)
+			err = h.trusted(a.Number, sum)
 		}
 		if err != nil {
 			s.Amiss = err.Error()
@@ -99,9 +99,9 @@ func (h *Host) arrival(ctx context.Context, number int64) (a vault.Arrival, sign
 	a = vault.Arrival{Number: number, At: r.arrived}
 	if r.sum == nil {
 		_, sum, err := h.manifest(number)
-		return a, err == nil && h.signed(number, sum) == nil, nil
+		return a, err == nil && h.trusted(number, sum) == nil, nil
 	}
-	return a, h.signed(number, *r.sum) == nil, nil
+	return a, h.trusted(number, *r.sum) == nil, nil
 }
 
 // kept says why generations stay. One that is doubtful stays until it is old enough,
@@ -242,7 +242,7 @@ func (h *Host) dropBlobs(ctx context.Context, try bool, report *PruneReport) err
 type unlisted struct {
 	read   map[int64]bool  // the generations that are in listed
 	listed map[string]bool // paths
-	newest time.Time       // the arrival of the newest generation
+	newest time.Time       // the arrival of the newest generation that the site has signed
 	after  string          // all paths up to this one were looked at
 }
 
@@ -316,9 +316,12 @@ func (u *unlisted) learn(ctx context.Context, h *Host, dropped []int64, try bool
 		if err != nil {
 			return err
 		}
-		g, _, err := h.manifest(n)
+		g, sum, err := h.manifest(n)
 		if err != nil && !signed { // anybody's file, which lists nothing
 			continue
+		}
+		if err == nil && signed {
+			err = h.trusted(n, sum) // these are the bytes that arrived
 		}
 		if err != nil {
 			return fmt.Errorf("no blob is removed, for what this generation lists is not known: %w; if it cannot be sent again, move it out of the folder by hand", err)
@@ -326,7 +329,7 @@ func (u *unlisted) learn(ctx context.Context, h *Host, dropped []int64, try bool
 		for _, e := range g.Blobs {
 			u.listed[e.At()] = true
 		}
-		if u.read[n] = true; a.At.After(u.newest) {
+		if u.read[n] = true; signed && a.At.After(u.newest) {
 			u.newest = a.At
 		}
 	}

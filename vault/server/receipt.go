@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"time"
 
@@ -51,6 +52,9 @@ func (s *serving) vouch(ctx context.Context, number int64, client string) ([]byt
 	if last, ok := s.receipts[number]; ok && last.whole && last.hash == *manifest.sum && s.now().Before(last.until) {
 		return last.file, nil
 	}
+	if !s.asked[client].AllowN(s.now(), 1) {
+		return nil, errors.New("too many receipts were asked for; ask again in a minute")
+	}
 	if err := s.signed(number, *manifest.sum); err != nil {
 		s.alarm("a generation that the site has not signed", fmt.Sprintf("%s from client %s: %v", name, client, err))
 		return nil, err
@@ -85,6 +89,7 @@ func (s *serving) compare(ctx context.Context, g *vault.Generation, r *vault.Rec
 		}
 		damaged[d.path] = true
 	}
+	others := maps.Clone(damaged)
 	if s.checked != nil {
 		if _, err := s.folder.Lstat(vault.GenerationPath(s.checked.Number)); err != nil {
 			s.checked = nil // dropped, and its blobs with it
@@ -93,6 +98,7 @@ func (s *serving) compare(ctx context.Context, g *vault.Generation, r *vault.Rec
 	until := time.Now().Add(readAtOnce)
 	for _, e := range g.Blobs {
 		r.Bytes += e.Size
+		delete(others, e.At())
 		if before, ok := s.listed(e.Name); ok && before == e && !damaged[e.At()] {
 			continue
 		}
@@ -108,6 +114,9 @@ func (s *serving) compare(ctx context.Context, g *vault.Generation, r *vault.Rec
 	}
 	if r.Whole() {
 		s.checked = g
+	}
+	if len(others) > 0 {
+		r.Alarms = append(r.Alarms, fmt.Sprintf("files of the vault that only older generations need are damaged: %d, the first of them %s; airlock vault verify names them all", len(others), slices.Min(slices.Collect(maps.Keys(others)))))
 	}
 	return nil
 }

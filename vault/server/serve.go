@@ -46,10 +46,11 @@ type serving struct {
 	room    room
 	naming  *naming
 	arrival *rate.Limiter // of bytes
-	shaking chan struct{} // a place for each handshake in course
-	logged  chan struct{} // and for each logged-in client
+	shaking waitingRoom
+	logged  places
 	gate    gate
-	tells   *rate.Limiter // of refusals in the ledger
+	tells   *rate.Limiter            // of refusals in the ledger
+	asked   map[string]*rate.Limiter // by each client: receipts, which are in the ledger too
 
 	mu       sync.Mutex
 	finished map[string]finished // by name in incoming/
@@ -62,9 +63,8 @@ var ErrServed = errors.New("another process serves this vault")
 
 // Bounds that nobody needs to set.
 const (
-	handshakes   = 32               // in course at once
 	handshakeIn  = 20 * time.Second // or the client is cut
-	channels     = 8                // per connection
+	channels     = 2                // per connection
 	tick         = time.Minute      // between looks at the clock
 	forgottenAge = 24 * time.Hour   // of a finished file in incoming/ that nobody renames
 	maxUnnamed   = 4096             // of these; then a client's oldest go
@@ -108,10 +108,14 @@ func (h *Host) Serve(ctx context.Context, l net.Listener, service Service) (err 
 func (h *Host) prepare(ctx context.Context, service Service) (*serving, error) {
 	s := &serving{
 		Host: h, Service: service,
-		shaking: make(chan struct{}, handshakes), logged: make(chan struct{}, service.Limits.Connections),
+		logged:   places{free: service.Limits.Connections, clients: len(service.Clients)},
 		gate:     gate{perMinute: service.Limits.Logins},
 		tells:    rate.NewLimiter(rate.Every(time.Minute), 60),
+		asked:    map[string]*rate.Limiter{},
 		finished: map[string]finished{}, conns: map[net.Conn]bool{},
+	}
+	for client := range service.Clients {
+		s.asked[client] = rate.NewLimiter(rate.Every(10*time.Second), 30)
 	}
 	s.ssh = s.sshConfig()
 	if b := service.Limits.Bandwidth; b > 0 {
@@ -242,17 +246,11 @@ func (s *serving) accept(ctx context.Context, l net.Listener, running *sync.Wait
 			}
 			continue
 		}
-		select {
-		case s.shaking <- struct{}{}:
-		default:
-			_ = conn.Close() // more strangers than the host has time for
-			continue
-		}
 		if !s.gate.admits(conn.RemoteAddr(), s.now()) || !s.hold(conn) {
-			<-s.shaking
 			_ = conn.Close()
 			continue
 		}
+		s.shaking.enter(conn)
 		running.Go(func() { s.connection(ctx, conn) })
 	}
 }
@@ -308,8 +306,7 @@ func (s *serving) sshConfig() *ssh.ServerConfig {
 // connection serves one connection to its end.
 func (s *serving) connection(ctx context.Context, conn net.Conn) {
 	defer s.let(conn)
-	strangers := sync.OnceFunc(func() { <-s.shaking })
-	defer strangers()
+	defer s.shaking.leave(conn)
 	if conn.SetDeadline(time.Now().Add(handshakeIn)) != nil {
 		return
 	}
@@ -324,25 +321,30 @@ func (s *serving) connection(ctx context.Context, conn net.Conn) {
 	if conn.SetDeadline(time.Time{}) != nil {
 		return
 	}
-	strangers()
-	select {
-	case s.logged <- struct{}{}:
-		defer func() { <-s.logged }()
-	default:
+	s.shaking.leave(conn)
+	if !s.logged.take(c.User()) {
 		s.conf.Log.Warn("too many connections; one was cut", "client", c.User(), "from", conn.RemoteAddr())
 		return
 	}
+	defer s.logged.give(c.User())
 	go ssh.DiscardRequests(requests)
 	s.channels(ctx, conn, c, offered)
 }
 
 // channels serves a client's sessions. All end before it returns.
 func (s *serving) channels(ctx context.Context, conn net.Conn, c *ssh.ServerConn, offered <-chan ssh.NewChannel) {
-	idle := time.AfterFunc(s.Limits.Idle, func() {
+	open := inCourse{}
+	var idle *time.Timer
+	idle = time.AfterFunc(s.Limits.Idle, func() {
+		if open.owes() {
+			idle.Reset(s.Limits.Idle)
+			return
+		}
 		s.conf.Log.Info("a client that asked nothing was cut", "client", c.User(), "from", conn.RemoteAddr())
 		_ = conn.Close()
 	})
 	defer idle.Stop()
+	stir := func() { idle.Reset(s.Limits.Idle) }
 	files := make(chan struct{}, s.Limits.OpenFiles)
 	places := make(chan struct{}, channels)
 	var sessions sync.WaitGroup
@@ -363,58 +365,45 @@ func (s *serving) channels(ctx context.Context, conn net.Conn, c *ssh.ServerConn
 			<-places
 			continue
 		}
+		in := newIntake(ctx, channel, s.arrival, stir)
+		open.add(in)
 		sessions.Go(func() {
-			defer func() { <-places }()
+			defer func() { open.remove(in); <-places }()
 			one := &session{host: s, ctx: ctx, client: c.User(), from: conn.RemoteAddr().String(), files: files, uploads: map[string]*upload{}}
-			one.serve(&busy{channel, func() { idle.Reset(s.Limits.Idle) }, s.arrival, ctx}, channel, requests)
+			one.serve(in, channel, requests)
 		})
 	}
 }
 
-// busy is a channel that tells of each request, and takes bytes no faster than it may.
-type busy struct {
-	ssh.Channel
-	stir    func()
-	arrival *rate.Limiter
-	ctx     context.Context
+// inCourse are the sessions of a connection.
+type inCourse struct {
+	mu  sync.Mutex
+	all map[*intake]bool
 }
 
-func (b *busy) Read(p []byte) (int, error) {
-	if b.arrival != nil {
-		p = p[:min(len(p), b.arrival.Burst())]
+func (c *inCourse) add(in *intake) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.all == nil {
+		c.all = map[*intake]bool{}
 	}
-	n, err := b.Channel.Read(p)
-	b.stir()
-	if err == nil && b.arrival != nil {
-		err = b.arrival.WaitN(b.ctx, n)
-	}
-	return n, err
+	c.all[in] = true
 }
 
-// gate bounds the attempts to log in from one address.
-type gate struct {
-	perMinute int
-	mu        sync.Mutex
-	from      map[string]*rate.Limiter
+func (c *inCourse) remove(in *intake) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.all, in)
 }
 
-// maxGate bounds the addresses that are remembered.
-const maxGate = 4096
-
-func (g *gate) admits(from net.Addr, now time.Time) bool {
-	host, _, err := net.SplitHostPort(from.String())
-	if err != nil {
-		host = from.String()
+// owes says whether the client waits for the host in any of them.
+func (c *inCourse) owes() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for in := range c.all {
+		if in.owes() {
+			return true
+		}
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.from == nil || len(g.from) >= maxGate {
-		g.from = map[string]*rate.Limiter{}
-	}
-	l := g.from[host]
-	if l == nil {
-		l = rate.NewLimiter(rate.Limit(float64(g.perMinute)/60), g.perMinute)
-		g.from[host] = l
-	}
-	return l.AllowN(now, 1)
+	return false
 }

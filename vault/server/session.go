@@ -65,10 +65,6 @@ func (s *session) serve(in io.ReadWriteCloser, channel ssh.Channel, requests <-c
 	}
 }
 
-// packet is the most that is read for one request: OpenSSH's messages are of 256 KiB,
-// less some room for the header.
-const packet = 255 << 10
-
 // local is a path as a name below the vault's folder. "." is the folder itself.
 func (s *session) local(p string) (string, error) {
 	if p == s.host.conf.Folder {
@@ -158,6 +154,8 @@ func (s *session) Filewrite(r *sftp.Request) (io.WriterAt, error) {
 	switch {
 	case name == "." || ours(name) && !unfinished(name):
 		return nil, s.refuse("write", name)
+	case vault.IsFolder(name):
+		return nil, s.refuse("write a file where a folder belongs", name)
 	case !unfinished(name):
 		u.temp, u.final = path.Join(vault.Incoming, vault.TempName("SERVER", rand.Text())), name
 		taken, err := s.taken(name)
@@ -272,6 +270,9 @@ func (s *session) mkdir(name string) error {
 	if ours(name) {
 		return s.refuse("mkdir", name)
 	}
+	if vault.IsFile(name) {
+		return s.refuse("make a folder where a file belongs", name)
+	}
 	if err := s.host.room.take(nameWeight); err != nil {
 		return told(err)
 	}
@@ -286,7 +287,7 @@ func (s *session) mkdir(name string) error {
 }
 
 func (s *session) rename(from, to string) error {
-	if !unfinished(from) || to == "." || ours(to) {
+	if !unfinished(from) || to == "." || ours(to) || vault.IsFolder(to) {
 		return s.refuse("rename", from+" to "+to)
 	}
 	f, ok := s.host.claim(from, s.client)
@@ -494,6 +495,9 @@ func (s *session) summary() {
 	}
 }
 
+// maxTold is how much of a name that was refused is recorded, in bytes.
+const maxTold = 300
+
 // refusal records that a client was refused something. A flood of them is cut short.
 func (s *serving) refusal(client, from, what, name string) {
 	if !s.tells.AllowN(s.now(), 1) {
@@ -503,6 +507,10 @@ func (s *serving) refusal(client, from, what, name string) {
 	if client == "" {
 		actor = "a stranger"
 	}
+	if len(name) > maxTold {
+		name = name[:maxTold] + "…"
+	}
+	name = strings.ToValidUTF8(name, "?")
 	s.conf.Log.Warn("refused: "+what, "name", name, "client", client, "from", from)
 	s.note(ledger.KindRefusal, actor+" at "+from, "refused: "+what+" "+name, map[string]any{"request": what, "name": name, "from": from})
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"airlock/vault"
+
+	"golang.org/x/mod/sumdb/note"
 )
 
 // detail is evidence as the ledger takes it.
@@ -214,6 +216,7 @@ func (h *Host) manifest(number int64) (*vault.Generation, vault.Sum, error) {
 const (
 	maxManifest = 256 << 20
 	maxSmall    = 64 << 10
+	maxReceipt  = 8 << 20
 )
 
 func (h *Host) readWhole(name string, limit int64) (data []byte, err error) {
@@ -240,4 +243,26 @@ func (h *Host) signed(number int64, sum vault.Sum) error {
 		return err
 	}
 	return vault.CheckSignature(signature, number, sum, h.conf.Site)
+}
+
+// trusted says whether a generation with this hash counts: nil if the site has signed
+// it, or if this host has given a receipt for it, which it does for no other. So one
+// still counts whose signature is damaged, or by a key that the site has no more.
+func (h *Host) trusted(number int64, sum vault.Sum) error {
+	err := h.signed(number, sum)
+	if err == nil {
+		return nil
+	}
+	file, missing := h.readWhole(vault.ReceiptPath(number), maxReceipt)
+	if missing != nil {
+		return err
+	}
+	key, broken := note.NewVerifier(h.public)
+	if broken != nil {
+		return broken
+	}
+	if r, other := vault.OpenReceipt(file, key); other != nil || r.Generation != number || r.Hash != sum {
+		return err
+	}
+	return nil
 }

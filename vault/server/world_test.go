@@ -35,6 +35,7 @@ type world struct {
 	dir    string
 	conf   Config
 	client key
+	second key            // of another client
 	conn   sshconn.Config // while the host serves
 	host   *Host
 	end    func() // ends the serving, and closes the host
@@ -92,7 +93,7 @@ func noteKeys(t testing.TB, name string) (note.Signer, note.Verifier) {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	dir := t.TempDir()
-	w := &world{t: t, dir: dir, client: newKey(t), blobs: map[string][]byte{}}
+	w := &world{t: t, dir: dir, client: newKey(t), second: newKey(t), blobs: map[string][]byte{}}
 	signer, verifier := noteKeys(t, "lab")
 	w.site = signer
 	w.conf = Config{
@@ -205,7 +206,7 @@ func (w *world) serve(limits Limits) *Host {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- h.Serve(ctx, l, Service{HostKey: hostKey, Clients: map[string]ssh.PublicKey{"airlock": w.client.public}, Limits: limits})
+		ended <- h.Serve(ctx, l, Service{HostKey: hostKey, Clients: map[string]ssh.PublicKey{"airlock": w.client.public, "second": w.second.public}, Limits: limits})
 	}()
 	w.end = func() {
 		stop()
