@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 )
 
 // Progress is how far a window has come.
@@ -82,6 +83,7 @@ type sending struct {
 	origin Origin
 	known  recollection // made true by meet
 	work   work
+	turns  *turns
 	// unknown are the names that were found in the vault, with their sizes, and of
 	// whose bytes nothing is known.
 	unknown map[string]int64
@@ -118,32 +120,49 @@ func (s *sending) run(ctx context.Context) error {
 		}
 	}
 	s.tell(s.progress)
-	for c, blobs := range s.work.lacking {
-		if err := s.sendClass(ctx, blobs); err != nil {
-			return fmt.Errorf("%s blobs: %w", class(c), err)
-		}
+	if err := s.sendAll(ctx); err != nil {
+		return err
 	}
 	s.report.Sent = time.Now()
 	return s.seal(ctx)
 }
 
-func (s *sending) sendClass(ctx context.Context, blobs []Blob) error {
+// smallBlob is a blob that takes more asking than bytes; of such ones, smallAtOnce are on
+// their way where one larger would be.
+const (
+	smallBlob   = 1 << 20
+	smallAtOnce = 4
+)
+
+// sendAll sends what lacks, in its order. Those that wait for their turn to land wait for
+// none that was begun later.
+func (s *sending) sendAll(ctx context.Context) error {
+	s.turns = newTurns(s.work.lacking)
+	places := semaphore.NewWeighted(int64(smallAtOnce * s.plan.in.Workers))
 	workers, working := errgroup.WithContext(ctx)
-	workers.SetLimit(s.plan.in.Workers)
-	for _, b := range blobs {
-		if working.Err() != nil {
-			break
+	for c, blobs := range s.work.lacking {
+		for _, b := range blobs {
+			needs := int64(smallAtOnce)
+			if b.Size < smallBlob {
+				needs = 1
+			}
+			if places.Acquire(working, needs) != nil {
+				break // why is told by a worker, or by ctx
+			}
+			workers.Go(func() error {
+				defer places.Release(needs)
+				if err := s.bring(working, b); err != nil {
+					return fmt.Errorf("%s blobs: %w", class(c), err)
+				}
+				s.turns.landed(class(c))
+				return nil
+			})
 		}
-		workers.Go(func() error { return s.bring(working, b) })
 	}
-	err := workers.Wait()
-	if err == nil {
-		err = context.Cause(ctx)
-	}
-	if err != nil || len(blobs) == 0 {
+	if err := workers.Wait(); err != nil {
 		return err
 	}
-	return s.plan.in.Memory.sync()
+	return context.Cause(ctx)
 }
 
 // bring has one blob land: under its name if that is free, or as a version of it.
@@ -205,7 +224,7 @@ func (s *sending) put(ctx context.Context, b Blob, e Entry) error {
 		return s.unreadable(ctx, b, err)
 	}
 	r := newProof(body, e, s.sent)
-	err = s.store.Put(ctx, e.At(), e.Size, r)
+	err = s.land(ctx, e, r)
 	closing := body.Close()
 	switch {
 	case err == nil:
@@ -218,6 +237,26 @@ func (s *sending) put(ctx context.Context, b Blob, e Entry) error {
 		return fs.ErrExist
 	}
 	return errors.Join(fmt.Errorf("blob %s: %w", b.Name, err), closing)
+}
+
+// land puts a file once it is its blob's turn.
+func (s *sending) land(ctx context.Context, e Entry, r io.Reader) error {
+	stager, ok := s.store.(Stager)
+	if !ok {
+		if err := s.turns.wait(ctx, classOf(e.Name)); err != nil {
+			return err
+		}
+		return s.store.Put(ctx, e.At(), e.Size, r)
+	}
+	staged, err := stager.Stage(ctx, e.At(), e.Size, r)
+	if err != nil {
+		return err
+	}
+	if err := s.turns.wait(ctx, classOf(e.Name)); err != nil {
+		staged.Abandon()
+		return err
+	}
+	return staged.Publish(ctx)
 }
 
 // unreadable notes a blob that the repository does not give as it once was.

@@ -86,6 +86,7 @@ func TestOrder(t *testing.T) {
 		}
 		store := newMapStore()
 		held := rapid.IntRange(0, len(w.sums)).Draw(r, "held before")
+		stages := rapid.Bool().Draw(r, "stages")
 		in := w.input()
 		early := in
 		early.Blobs = in.Blobs[:held]
@@ -101,7 +102,11 @@ func TestOrder(t *testing.T) {
 				r.Errorf("planned order: %v", plan.Lacking)
 			}
 			seen := &watched{Store: store}
-			report, err := plan.Send(t.Context(), seen, w, nil)
+			var to vault.Store = seen
+			if stages {
+				to = staging{seen}
+			}
+			report, err := plan.Send(t.Context(), to, w, nil)
 			if err != nil {
 				r.Fatal(err)
 			}
@@ -136,7 +141,7 @@ func TestOrder(t *testing.T) {
 // S10: a cut at any instant leaves every earlier generation restorable, and the next
 // window carries on where this one stopped.
 func TestCutAnywhere(t *testing.T) {
-	for _, how := range []string{"fails", "cut in mid-upload", "answer lost", "cancelled"} {
+	for _, how := range []string{"fails", "fails, with files staged", "cut in mid-upload", "answer lost", "cancelled"} {
 		t.Run(how, func(t *testing.T) {
 			for n := 1; ; n++ {
 				if cutAt(t, how, n) {
@@ -160,8 +165,13 @@ func cutAt(t *testing.T, how string, n int) (ended bool) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	how, stages := strings.CutSuffix(how, ", with files staged")
 	cutting := &cutStore{Store: w.store, how: how, left: int32(n), cancel: cancel}
-	report, err := w.plan().Send(ctx, cutting, w, nil)
+	var to vault.Store = cutting
+	if stages {
+		to = staging{cutting}
+	}
+	report, err := w.plan().Send(ctx, to, w, nil)
 	ended = cutting.steps.Load() < int32(n)
 	if ended && err != nil {
 		t.Fatalf("uncut: %v", err)
@@ -238,6 +248,29 @@ func (c *cutStore) Put(ctx context.Context, name string, size int64, r io.Reader
 	}
 	return err
 }
+
+// staging makes a Stager of a store.
+type staging struct{ vault.Store }
+
+func (s staging) Stage(ctx context.Context, name string, size int64, r io.Reader) (vault.Staged, error) {
+	data, err := io.ReadAll(whileLive{ctx, r})
+	if err == nil && int64(len(data)) != size {
+		err = fmt.Errorf("%d bytes instead of %d", len(data), size)
+	}
+	return stagedBytes{s.Store, name, data}, err
+}
+
+type stagedBytes struct {
+	store vault.Store
+	name  string
+	data  []byte
+}
+
+func (f stagedBytes) Publish(ctx context.Context) error {
+	return f.store.Put(ctx, f.name, int64(len(f.data)), bytes.NewReader(f.data))
+}
+
+func (stagedBytes) Abandon() {}
 
 type cutReader struct{}
 

@@ -68,6 +68,22 @@ type Store interface {
 	Close() error
 }
 
+// Stager is a Store that can have a file whole and durable before it gets its name, so
+// that the bytes of blobs whose turn to land has not come need not wait for it.
+type Stager interface {
+	// Stage is Put up to the name: the file lies in incoming/. After an error nothing is
+	// left, as after Put.
+	Stage(ctx context.Context, name string, size int64, r io.Reader) (Staged, error)
+}
+
+// Staged is a file that has yet to get its name. Either method is called, once.
+type Staged interface {
+	// Publish is the rest of Put.
+	Publish(ctx context.Context) error
+	// Abandon removes the file, as far as it can: a later window does otherwise.
+	Abandon()
+}
+
 // Origin is the near side: the repository's blobs. It is safe for concurrent use.
 type Origin interface {
 	// Open reads a blob from its start. fs.ErrNotExist if the repository has none.

@@ -25,6 +25,7 @@ import (
 	"syscall"
 
 	"github.com/pkg/sftp"
+	"golang.org/x/sync/singleflight"
 
 	"airlock/sshconn"
 	"airlock/vault"
@@ -51,6 +52,9 @@ type Store struct {
 
 	joining     sync.WaitGroup
 	stopJoining context.CancelFunc
+
+	ready  sync.Map // folders that are there
+	making singleflight.Group
 
 	sweeping  sync.Once
 	sweepers  sync.WaitGroup
@@ -113,29 +117,68 @@ func (s *Store) Close() error {
 
 // Put implements vault.Store.
 func (s *Store) Put(ctx context.Context, name string, size int64, r io.Reader) error {
-	if err := vault.CheckName(name); err != nil {
+	staged, err := s.Stage(ctx, name, size, r)
+	if err != nil {
 		return err
 	}
-	return s.within(ctx, "put "+name, func(c *sftp.Client) error {
-		final := path.Join(s.root, name)
-		if _, err := c.Lstat(final); err == nil {
+	return staged.Publish(ctx)
+}
+
+// Stage implements vault.Stager.
+func (s *Store) Stage(ctx context.Context, name string, size int64, r io.Reader) (vault.Staged, error) {
+	if err := vault.CheckName(name); err != nil {
+		return nil, err
+	}
+	f := &staged{s: s, name: name, final: path.Join(s.root, name), size: size}
+	f.temp = path.Join(s.root, vault.Incoming, vault.TempName(s.run, strconv.FormatInt(s.serial.Add(1), 10)))
+	err := s.within(ctx, "put "+name, func(c *sftp.Client) error {
+		if _, err := c.Lstat(f.final); err == nil {
 			return fs.ErrExist
 		}
-		temp := path.Join(s.root, vault.Incoming, vault.TempName(s.run, strconv.FormatInt(s.serial.Add(1), 10)))
-		err := s.write(c, temp, size, &reader{ctx, r})
+		err := s.write(c, f.temp, size, &reader{ctx, r})
 		if err == nil {
 			err = context.Cause(ctx)
 		}
 		if err == nil {
-			err = s.publish(c, temp, final)
+			err = s.readyFolder(c, path.Dir(f.final))
 		}
-		if err != nil {
-			err = s.explain(c, err, size)
-			_ = c.Remove(temp) // what stays behind is swept away by a later window
+		return f.judge(c, err)
+	})
+	return f, err
+}
+
+// staged is a whole file in incoming/.
+type staged struct {
+	s                 *Store
+	name, temp, final string
+	size              int64
+}
+
+// Publish implements vault.Staged.
+func (f *staged) Publish(ctx context.Context) error {
+	return f.s.within(ctx, "put "+f.name, func(c *sftp.Client) error {
+		if err := f.judge(c, f.s.publish(c, f.temp, f.final)); err != nil {
 			return err
 		}
-		return s.syncFolder(c, path.Dir(final))
+		return f.s.syncFolder(c, path.Dir(f.final))
 	})
+}
+
+// Abandon implements vault.Staged.
+func (f *staged) Abandon() {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	_ = f.s.within(ctx, "abandon "+f.name, func(c *sftp.Client) error { return c.Remove(f.temp) })
+}
+
+// judge removes the file after an error, and says whether the disk is full.
+func (f *staged) judge(c *sftp.Client, err error) error {
+	if err == nil {
+		return nil
+	}
+	err = f.s.explain(c, err, f.size)
+	_ = c.Remove(f.temp) // what stays behind is swept away by a later window
+	return err
 }
 
 // write fills a temporary file and makes its bytes durable. Its packets are written
@@ -219,6 +262,23 @@ func (s *Store) makeFolder(c *sftp.Client, folder string) error {
 		return nil // another blob of the same shard came first
 	}
 	return fmt.Errorf("make folder %s: %w; mount its disk, or make the folder above it", folder, err)
+}
+
+// readyFolder makes a folder if it is missing, and asks for each only once.
+func (s *Store) readyFolder(c *sftp.Client, folder string) error {
+	if _, known := s.ready.Load(folder); known {
+		return nil
+	}
+	_, err, _ := s.making.Do(folder, func() (any, error) {
+		if _, missing := c.Stat(folder); missing != nil {
+			if err := s.makeFolder(c, folder); err != nil {
+				return nil, err
+			}
+		}
+		s.ready.Store(folder, nil)
+		return nil, nil
+	})
+	return err
 }
 
 // syncFolder makes the names in a folder durable. OpenSSH opens a folder like a file;

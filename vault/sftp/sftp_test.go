@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"path/filepath"
 	"strings"
@@ -139,6 +141,34 @@ func TestDialGivesUpWithCtx(t *testing.T) {
 	defer end()
 	if _, err := Dial(ctx, Config{Conn: server, Path: t.TempDir()}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestStage: a staged file has no name until it is published, and is not there at all
+// once it is abandoned.
+func TestStage(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "v")
+	s := dial(t, startSSHD(t), folder)
+	for i, publish := range []bool{true, false} {
+		name := fmt.Sprintf("p/abc/%d.f", i)
+		f, err := s.Stage(t.Context(), name, 5, strings.NewReader("bytes"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Open(t.Context(), name, 0, -1); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a staged file is there under its name already: %v", err)
+		}
+		if publish {
+			if err := f.Publish(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := vaulttest.Get(t, s, name); string(got) != "bytes" {
+				t.Errorf("published %q", got)
+			}
+			continue
+		}
+		f.Abandon()
+		vaulttest.Absent(t, s, name)
 	}
 }
 
