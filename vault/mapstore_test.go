@@ -20,6 +20,8 @@ import (
 type mapStore struct {
 	mu    sync.Mutex
 	files fstest.MapFS
+	// removed is called after each removal; an error of it is that of Remove.
+	removed func(name string) error
 }
 
 func newMapStore() *mapStore { return &mapStore{files: fstest.MapFS{}} }
@@ -110,6 +112,22 @@ func (m *mapStore) List(ctx context.Context, dir string) ([]fs.FileInfo, error) 
 		infos = append(infos, info)
 	}
 	return infos, nil
+}
+
+func (m *mapStore) Remove(ctx context.Context, name string) error {
+	if err := vault.CheckRemovable(name); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.files, name)
+	if m.removed != nil {
+		return m.removed(name)
+	}
+	return nil
 }
 
 func (m *mapStore) Close() error { return nil }

@@ -48,7 +48,8 @@ type Blob struct {
 
 // Store is the far side: where a vault's files lie. Names are slash-separated and
 // relative to the vault's folder, as [CheckName] wants them. It is safe for
-// concurrent use. It cannot remove or replace a file, and no driver may offer to.
+// concurrent use. It cannot replace a file, and no driver may offer to; what can be
+// removed, and by whom, is told at [Remover].
 //
 // Every call ends soon after its ctx does, with an error that wraps the cause of it.
 type Store interface {

@@ -214,6 +214,23 @@ func (s *Store) List(ctx context.Context, dir string) ([]fs.FileInfo, error) {
 	return infos, nil
 }
 
+// Remove implements vault.Remover.
+func (s *Store) Remove(ctx context.Context, name string) error {
+	if err := vault.CheckRemovable(name); err != nil {
+		return err
+	}
+	return s.within(ctx, "remove "+name, func() error {
+		err := s.root.Remove(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return s.syncFolder(path.Dir(name))
+	})
+}
+
 // grace is how long a call may go on after its ctx is done, to clean up.
 const grace = time.Second
 

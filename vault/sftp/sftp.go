@@ -401,6 +401,24 @@ func (s *Store) List(ctx context.Context, dir string) ([]fs.FileInfo, error) {
 	return infos, nil
 }
 
+// Remove implements vault.Remover. A vault that `airlock vault serve` keeps refuses it.
+func (s *Store) Remove(ctx context.Context, name string) error {
+	if err := vault.CheckRemovable(name); err != nil {
+		return err
+	}
+	return s.within(ctx, "remove "+name, func(c *sftp.Client) error {
+		file := path.Join(s.root, name)
+		err := c.Remove(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return s.syncFolder(c, path.Dir(file))
+	})
+}
+
 // within runs one call on the line that has least to do.
 func (s *Store) within(ctx context.Context, what string, call func(*sftp.Client) error) error {
 	if ctx.Err() != nil {

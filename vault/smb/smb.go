@@ -219,6 +219,23 @@ func (s *Store) List(ctx context.Context, dir string) ([]fs.FileInfo, error) {
 	return infos, nil
 }
 
+// Remove implements vault.Remover.
+func (s *Store) Remove(ctx context.Context, name string) error {
+	if err := vault.CheckRemovable(name); err != nil {
+		return err
+	}
+	return s.within(ctx, "remove "+name, func(c *smbconn.Session) error {
+		err := c.Remove(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return c.SyncFolder(path.Dir(name))
+	})
+}
+
 func checkName(name string) error {
 	return errors.Join(vault.CheckName(name), smbconn.CheckName(name))
 }

@@ -36,6 +36,7 @@ func Conformance(t *testing.T, open func(t *testing.T) vault.Store) {
 		"Refused":           refused,
 		"Missing":           missing,
 		"ManyFolders":       manyFolders,
+		"Remove":            remove,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
 	}
@@ -372,6 +373,46 @@ func manyFolders(t *testing.T, s vault.Store) {
 		t.Errorf("%d files of 48", len(names))
 	}
 	nothingIncoming(t, s)
+}
+
+// Only what retention may remove can be removed, and a second time is no error; or, where
+// the vault's host keeps by its own rules, nothing can.
+func remove(t *testing.T, s vault.Store) {
+	far, can := s.(vault.Remover)
+	if !can {
+		return
+	}
+	goes := []string{vault.GenerationPath(7), vault.SignaturePath(7), vault.BlobPath("p0123456789abcdef0123456789abcdef")}
+	stays := []string{"kopia.repository.f", ".shards", "p/readme.txt", "receipts/00000007.json"}
+	for _, name := range slices.Concat(goes, stays) {
+		Put(t, s, name, Random(1, 10))
+	}
+	if err := far.Remove(t.Context(), goes[0]); errors.Is(err, fs.ErrPermission) {
+		for _, name := range append(goes, stays...) {
+			if err := far.Remove(t.Context(), name); err == nil || !bytes.Equal(Get(t, s, name), Random(1, 10)) {
+				t.Errorf("S9: %s was removed from a vault that removes nothing: %v", name, err)
+			}
+		}
+		return
+	}
+	for _, name := range goes {
+		for range 2 {
+			if err := far.Remove(t.Context(), name); err != nil {
+				t.Errorf("remove %s: %v", name, err)
+			}
+		}
+		Absent(t, s, name)
+	}
+	for _, name := range append(stays, "../x", "p", "") {
+		if err := far.Remove(t.Context(), name); !errors.Is(err, fs.ErrInvalid) {
+			t.Errorf("remove %q: %v", name, err)
+		}
+	}
+	for _, name := range stays {
+		if !bytes.Equal(Get(t, s, name), Random(1, 10)) {
+			t.Errorf("%s is another", name)
+		}
+	}
 }
 
 // DiskFull wants a Store on a disk with room for about 1 MiB.

@@ -1,0 +1,415 @@
+package vault_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"airlock/vault"
+	"airlock/vault/vaulttest"
+
+	"golang.org/x/mod/sumdb/note"
+	"pgregory.net/rapid"
+)
+
+// plain is a world whose vault nobody keeps but the sender.
+type plain struct {
+	*world
+	far   *mapStore
+	now   time.Time
+	rules vault.Retention
+	seed  int
+
+	signer note.Signer
+}
+
+func newPlain(t testing.TB, keep vault.Keep) *plain {
+	p := &plain{world: newWorld(t), far: newMapStore(), now: time.Date(2026, 1, 1, 17, 30, 0, 0, time.UTC)}
+	private, public, err := note.GenerateKey(nil, "lab")
+	must(t, err)
+	p.signer, err = note.NewSigner(private)
+	must(t, err)
+	verifier, err := note.NewVerifier(public)
+	must(t, err)
+	p.rules = vault.Retention{Keep: keep, Zone: time.UTC, Brake: 3, Budget: time.Hour, Trust: []note.Verifier{verifier}}
+	return p
+}
+
+// night is one window with retention, after the repository changed: some blobs are
+// new, some of the older ones are gone. cut is called at each removal.
+func (p *plain) night(t testing.TB, cut func(string) error) (rt *vault.Retirement, report vault.RetentionReport, err error) {
+	t.Helper()
+	p.nights++
+	p.now = p.now.AddDate(0, 0, 1)
+	for i := range 3 {
+		p.seed++
+		p.write(fmt.Sprintf("p%031d", 10*p.nights+i), vaulttest.Random(p.seed, 50+p.seed%7))
+	}
+	p.write(fmt.Sprintf("xn0_%028d", p.nights), vaulttest.Random(p.seed, 20))
+	p.write("kopia.repository", []byte("format"))
+	p.write("kopia.maintenance", fmt.Appendf(nil, "night %d", p.nights))
+	for name := range p.sums { // maintenance at the primary
+		if old := fmt.Sprintf("p%031d", 10*(p.nights-2)+1); name == old || name == fmt.Sprintf("xn0_%028d", p.nights-1) {
+			delete(p.sums, name)
+			delete(p.blobs, name)
+		}
+	}
+	return p.hold(t, cut)
+}
+
+// hold is one window with retention.
+func (p *plain) hold(t testing.TB, cut func(string) error) (rt *vault.Retirement, report vault.RetentionReport, err error) {
+	t.Helper()
+	in := p.input()
+	in.Now, in.SiteKey = p.now, p.signer
+	plan, err := vault.NewPlan(in)
+	must(t, err)
+	register, err := vault.OpenRegister(p.state)
+	must(t, err)
+	if last := p.memory.Last(); last != nil && !register.Knows(last.Number) {
+		register.Enter(last)
+	}
+	rt = plan.Retire(register, p.rules)
+	must(t, register.Save())
+	_, err = plan.Send(t.Context(), p.far, p, nil)
+	must(t, err)
+	p.far.removed = cut
+	report, err = rt.Run(t.Context(), p.far, plan.Sealed())
+	if err == nil {
+		register.Enter(plan.Sealed())
+		must(t, register.Save())
+	}
+	return rt, report, err
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// whole checks that every generation that stands has all that it lists.
+func (m *mapStore) whole() error {
+	for name, file := range m.files {
+		if vault.GenerationOf(name) == 0 {
+			continue
+		}
+		g, err := vault.Decode(file.Data)
+		if err != nil {
+			return err
+		}
+		for _, e := range g.Blobs {
+			if f := m.files[e.At()]; f == nil || sha256.Sum256(f.Data) != e.SHA256 {
+				return fmt.Errorf("generation %d lacks %s", g.Number, e.At())
+			}
+		}
+	}
+	return nil
+}
+
+func (m *mapStore) standing() (numbers []int64) {
+	for name := range m.files {
+		if n := vault.GenerationOf(name); n > 0 {
+			numbers = append(numbers, n)
+		}
+	}
+	slices.Sort(numbers)
+	return numbers
+}
+
+// strays are the files of blobs that no generation lists.
+func (m *mapStore) strays() (strays []string) {
+	listed := map[string]bool{}
+	for name, file := range m.files {
+		if vault.GenerationOf(name) > 0 {
+			if g, err := vault.Decode(file.Data); err == nil {
+				for _, e := range g.Blobs {
+					listed[e.At()] = true
+				}
+			}
+		}
+	}
+	for name := range m.files {
+		if vault.IsBlobFile(name) && !listed[name] && !strings.HasPrefix(name, "kopia.") {
+			strays = append(strays, name)
+		}
+	}
+	return strays
+}
+
+func TestRetire(t *testing.T) {
+	p := newPlain(t, vault.Keep{Last: 2, Monthly: 2})
+	for range 40 {
+		_, _, err := p.night(t, nil)
+		must(t, err)
+	}
+	if got, want := p.far.standing(), []int64{30, 39, 40}; !slices.Equal(got, want) { // 31 January; 9 and 10 February
+		t.Errorf("generations %d stand, want %d", got, want)
+	}
+	if err := p.far.whole(); err != nil {
+		t.Error(err)
+	}
+	if strays := p.far.strays(); len(strays) > 0 {
+		t.Errorf("no generation lists %q", strays)
+	}
+	if p.far.get("kopia.maintenance.f") == nil || p.far.get("kopia.repository.f") == nil {
+		t.Error("kopia's own settings are gone: the folder is no repository any more")
+	}
+}
+
+// S10: whatever removal is the last before a cut, and whatever of the near side's notes
+// is lost, a generation that stands has all that it lists; and what was not removed then
+// is removed later.
+func TestRetireCut(t *testing.T) {
+	if _, err := os.Stat("/dev/shm"); err == nil {
+		t.Setenv("TMPDIR", "/dev/shm") // where a sync costs nothing
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		p := newPlain(t, vault.Keep{Last: rapid.IntRange(1, 3).Draw(rt, "last"), Weekly: rapid.IntRange(0, 2).Draw(rt, "weekly")})
+		check := func() {
+			if err := p.far.whole(); err != nil {
+				rt.Fatalf("S10: %v", err)
+			}
+		}
+		for range rapid.IntRange(4, 12).Draw(rt, "nights") {
+			left := rapid.IntRange(0, 12).Draw(rt, "removals before the cut")
+			_, _, err := p.night(t, func(string) error {
+				check()
+				if left--; left < 0 {
+					return errCut
+				}
+				return nil
+			})
+			if err != nil && !errors.Is(err, errCut) {
+				rt.Fatal(err)
+			}
+			check()
+			switch rapid.IntRange(0, 5).Draw(rt, "what is lost") {
+			case 0:
+				must(t, os.Remove(filepath.Join(p.state, "register")))
+			case 1:
+				must(t, os.WriteFile(filepath.Join(p.state, "register"), []byte("torn"), 0o600))
+			}
+		}
+		p.rules.Brake = 100
+		for range 3 { // one to learn, one to drop
+			_, report, err := p.night(t, func(string) error { check(); return nil })
+			if err != nil || report.Held != "" {
+				rt.Fatalf("%+v, %v", report, err)
+			}
+		}
+		check()
+		if n := len(p.far.standing()); n > 3+2 {
+			rt.Fatalf("%d generations stand", n)
+		}
+	})
+}
+
+func TestRetireHeld(t *testing.T) {
+	fill := func(t *testing.T) *plain {
+		p := newPlain(t, vault.Keep{Last: 100})
+		for range 6 {
+			_, _, err := p.night(t, nil)
+			must(t, err)
+		}
+		p.rules.Keep = vault.Keep{Last: 1}
+		return p
+	}
+	for name, test := range map[string]struct {
+		set  func(*plain)
+		want string
+	}{
+		"the brake":   {func(*plain) {}, "the brake is at 3"},
+		"the clock":   {func(p *plain) { p.rules.Brake, p.rules.Trouble = 9, "the clock jumped" }, "the clock jumped"},
+		"clock back":  {func(p *plain) { p.rules.Brake, p.now = 9, p.now.AddDate(0, 0, -3) }, "by the clock it is"},
+		"one is gone": {func(p *plain) { p.rules.Brake = 9; delete(p.far.files, vault.GenerationPath(3)) }, "generation 3 is gone"},
+		"one cannot be read": {func(p *plain) {
+			p.rules.Brake = 9
+			must(t, p.far.Put(context.Background(), vault.GenerationPath(77), 1, strings.NewReader("x")))
+		}, "generation 77 cannot be read"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := fill(t)
+			test.set(p)
+			_, report, err := p.night(t, func(name string) error {
+				t.Errorf("%s was removed", name)
+				return nil
+			})
+			if err != nil || !strings.Contains(report.Held, test.want) || len(report.Dropped)+report.Blobs > 0 {
+				t.Errorf("%+v, %v", report, err)
+			}
+		})
+	}
+}
+
+// The rest goes in the next window, which drops no more for it.
+func TestRetireBudget(t *testing.T) {
+	p := newPlain(t, vault.Keep{Last: 2})
+	for range 3 {
+		_, _, err := p.night(t, nil)
+		must(t, err)
+	}
+	p.rules.Budget = 0
+	_, report, err := p.night(t, nil)
+	if err != nil || len(report.Dropped)+report.Blobs > 0 {
+		t.Fatalf("without time: %+v, %v", report, err)
+	}
+	p.rules.Budget = time.Hour
+	if _, report, err = p.night(t, nil); err != nil || len(report.Dropped) != 2 || report.Left > 0 {
+		t.Fatalf("with time: %+v, %v", report, err)
+	}
+	if strays := p.far.strays(); len(strays) > 0 {
+		t.Errorf("no generation lists %q", strays)
+	}
+}
+
+// What nobody has signed counts for no rule, is never dropped, and keeps what it lists.
+func TestRetireDoubtful(t *testing.T) {
+	p := newPlain(t, vault.Keep{Last: 2})
+	for range 2 {
+		_, _, err := p.night(t, nil)
+		must(t, err)
+	}
+	p.rules.Keep = vault.Keep{Last: 1}
+	delete(p.far.files, vault.SignaturePath(1))
+	must(t, os.Remove(filepath.Join(p.state, "register")))
+	for range 4 {
+		_, report, err := p.night(t, nil)
+		must(t, err)
+		if report.Held != "" {
+			t.Error(report.Held)
+		}
+	}
+	if got, want := p.far.standing(), []int64{1, 6}; !slices.Equal(got, want) {
+		t.Errorf("generations %d stand, want %d", got, want)
+	}
+	if err := p.far.whole(); err != nil {
+		t.Error(err)
+	}
+}
+
+// What landed in a window that was cut, and is in no generation, goes too.
+func TestRetireOrphan(t *testing.T) {
+	p := newPlain(t, vault.Keep{Last: 2})
+	_, _, err := p.night(t, nil)
+	must(t, err)
+	p.write("p"+strings.Repeat("e", 31), []byte("orphan"))
+	p.write("q"+strings.Repeat("e", 31), []byte("is not read"))
+	in := p.input()
+	in.Now = p.now
+	plan, err := vault.NewPlan(in)
+	must(t, err)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	if _, err := plan.Send(ctx, p.far, p, func(s vault.Progress) {
+		if s.Blobs > 0 {
+			cancel(errCut)
+		}
+	}); !errors.Is(err, errCut) {
+		t.Fatal(err)
+	}
+	orphan := vault.BlobPath("p" + strings.Repeat("e", 31))
+	if p.far.get(orphan) == nil {
+		t.Fatal("it did not land")
+	}
+	for _, class := range []string{"p", "q"} {
+		delete(p.sums, class+strings.Repeat("e", 31))
+		delete(p.blobs, class+strings.Repeat("e", 31))
+	}
+	for range 2 {
+		_, _, err := p.night(t, nil)
+		must(t, err)
+	}
+	if p.far.get(orphan) != nil {
+		t.Error("it is still there")
+	}
+}
+
+func TestCheckBack(t *testing.T) {
+	p := newPlain(t, vault.Keep{Last: 9})
+	for range 3 {
+		_, _, err := p.night(t, nil)
+		must(t, err)
+	}
+	in := p.input()
+	in.Now = p.now
+	plan, err := vault.NewPlan(in)
+	must(t, err)
+	g := plan.Sealed()
+	var names []string
+	for _, e := range g.Blobs {
+		names = append(names, e.Name)
+	}
+	sound, err := vault.CheckBack(t.Context(), p.far, g, names)
+	if err != nil || len(sound.Amiss()) > 0 || sound.Read != len(g.Blobs) || sound.Blobs != len(g.Blobs) {
+		t.Fatalf("%+v, %v", sound, err)
+	}
+	flip := func(name string, change func([]byte) []byte) string {
+		file := p.far.files[vault.BlobPath(name)]
+		file.Data = change(bytes.Clone(file.Data))
+		return name
+	}
+	changed := flip(names[len(names)-1], func(b []byte) []byte { b[3] ^= 1; return b })
+	short := flip(names[len(names)-2], func(b []byte) []byte { return b[1:] })
+	delete(p.far.files, vault.BlobPath(names[len(names)-3]))
+	found, err := vault.CheckBack(t.Context(), p.far, g, names)
+	if err != nil || !slices.Equal(found.Damaged, []string{changed}) || !slices.Equal(found.Resized, []string{short}) || !slices.Equal(found.Missing, names[len(names)-3:len(names)-2]) {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	if found, err = vault.CheckBack(t.Context(), p.far, g, nil); err != nil || len(found.Amiss()) != 2 {
+		t.Fatalf("sizes alone: %+v, %v", found, err)
+	}
+	found, err = vault.CheckBack(t.Context(), p.far, g, names)
+	must(t, err)
+
+	// They are sent again, beside what is there, and a further generation is whole.
+	report, err := plan.Mend(t.Context(), p.far, p, found.Amiss(), nil)
+	if err != nil || report.Blobs != 3 || report.Generation != g.Number+1 {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	after, err := vault.CheckBack(t.Context(), p.far, plan.Sealed(), names)
+	if err != nil || len(after.Amiss()) > 0 || after.Read != len(g.Blobs) {
+		t.Errorf("%+v, %v", after, err)
+	}
+}
+
+func TestSample(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWorld(t)
+		w.store = newMapStore()
+		w.night()
+		w.window()
+		w.night()
+		plan := w.plan()
+		budget := rapid.Int64Range(0, 3000).Draw(rt, "budget")
+		sample, err := plan.Sample(budget)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		var bytes int64
+		sent := 0
+		for _, name := range sample {
+			bytes += int64(len(w.blobs[name]))
+			if slices.ContainsFunc(plan.Lacking, func(b vault.Blob) bool { return b.Name == name }) {
+				sent++
+			}
+		}
+		if budget == 0 && len(sample) > 0 || budget > 0 && (sent == 0 || sent == len(sample)) {
+			rt.Fatalf("%d of the %d in the sample are sent now", sent, len(sample))
+		}
+		if n := len(sample); n > 2 && bytes > budget {
+			rt.Fatalf("%d blobs of %d bytes for a budget of %d", n, bytes, budget)
+		}
+		if slices.Sort(sample); len(slices.Compact(sample)) != len(sample) {
+			rt.Fatal("one is in it twice")
+		}
+	})
+}
