@@ -285,10 +285,10 @@ func (d *door) carryOut(ctx context.Context, t telling) {
 		err = d.send(ctx, true)
 	}
 	switch {
-	case err == nil, errors.Is(err, switchctl.ErrTimeout), ctx.Err() != nil:
+	case err == nil, errors.Is(err, switchctl.ErrTimeout) && d.opening, ctx.Err() != nil:
 		// It may have been carried out, also where a command to shut came in between:
 		// only a look tells.
-	default:
+	default: // refused, or it never left
 		d.failed(err, !d.loose.IsZero())
 	}
 }
@@ -390,8 +390,9 @@ func (d *door) set(ctx context.Context, open bool) error {
 	return d.judge(ctx, d.from, err)
 }
 
-// find gives the port of the door; anew if asked, as every opening does (S7). A port that was found before is compared by the driver at every use, so
-// it stays good for shutting until another is found.
+// find gives the port of the door; anew if asked, as every opening does (S7). A port that
+// was found before is compared by the driver at every use, so it stays good for shutting
+// until another is found.
 func (d *door) find(ctx context.Context, anew bool) (switchctl.Port, error) {
 	if d.port != nil && !anew {
 		return d.port, nil

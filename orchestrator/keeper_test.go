@@ -658,6 +658,40 @@ func TestLookupThatFails(t *testing.T) {
 	}
 }
 
+// A switch that does not answer before anything was sent to the port is said to be what
+// is wrong, at once: nothing can come of a command that never left.
+func TestOpeningThatNeverLeft(t *testing.T) {
+	inNight(t, func(n *night) {
+		k := n.keeper("v", doors{vault: "p3"})
+		n.run(k)
+		n.rest(k)
+		finds := 0
+		n.sw.fault(func() {
+			n.sw.find = func(ctx context.Context) error {
+				if finds++; finds == 1 { // before the intent, the door is looked at
+					return nil
+				}
+				return hang(ctx)
+			}
+		})
+		over := n.begin(n.life, k, tenMinutes("w1", func(context.Context) error {
+			n.Error("the work began")
+			return nil
+		}))
+		time.Sleep(findWithin + time.Second)
+		n.sw.fault(func() { n.sw.find = nil })
+		h := <-over
+		if h.err == nil || !strings.Contains(h.err.Error(), switchctl.ErrTimeout.Error()) {
+			n.Errorf("the window ended with %v; want what the switch did", h.err)
+		}
+		if at := n.first("entry p3-door: opening → shutting").at; at > findWithin+time.Second {
+			n.Errorf("it was known after %s", at)
+		}
+		n.never("p3 is up")
+		n.shut(k)
+	})
+}
+
 // S7: the port is renamed while its door is open. No command goes to the row that has
 // the name now, the door is stuck, and a person is called; once the name is back, it
 // is shut.
