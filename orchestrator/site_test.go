@@ -402,31 +402,43 @@ func (r refusing) Open(ctx context.Context, name string) (collectors.File, error
 // holding waits before it reads a file, until it is let go.
 type holding struct {
 	collectors.Source
-	reached, until chan struct{}
+	barrier
 }
 
 func (s holding) Open(ctx context.Context, name string) (collectors.File, error) {
-	select {
-	case s.reached <- struct{}{}:
-	default:
-	}
-	select {
-	case <-s.until:
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+	if err := s.wait(ctx); err != nil {
+		return nil, err
 	}
 	return s.Source.Open(ctx, name)
 }
 
+// barrier is where something waits until it is let go.
+type barrier struct{ reached, until chan struct{} }
+
+func newBarrier() barrier { return barrier{make(chan struct{}, 1), make(chan struct{})} }
+
+func (b barrier) wait(ctx context.Context) error {
+	select {
+	case b.reached <- struct{}{}:
+	default:
+	}
+	select {
+	case <-b.until:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // hold makes every source wait.
 func (h *hospital) hold() (reached, until chan struct{}) {
-	reached, until = make(chan struct{}, 1), make(chan struct{})
+	b := newBarrier()
 	open := h.parts.Source
 	h.parts.Source = func(ctx context.Context, s policies.Source) (collectors.Source, error) {
 		src, err := open(ctx, s)
-		return holding{src, reached, until}, err
+		return holding{src, b}, err
 	}
-	return reached, until
+	return b.reached, b.until
 }
 
 // While a system is being gathered, a second gathering of it is refused, the status
@@ -544,31 +556,25 @@ func TestCancelWhileWaitingForATurn(t *testing.T) {
 // hanging is a store whose first call waits, until it is let go.
 type hanging struct {
 	vault.Store
-	reached, until chan struct{}
+	barrier
 }
 
 func (s hanging) Put(ctx context.Context, name string, size int64, r io.Reader) error {
-	select {
-	case s.reached <- struct{}{}:
-	default:
-	}
-	select {
-	case <-s.until:
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	if err := s.wait(ctx); err != nil {
+		return err
 	}
 	return s.Store.Put(ctx, name, size, r)
 }
 
 // hang makes the vault wait.
 func (h *hospital) hang() (reached, until chan struct{}) {
-	reached, until = make(chan struct{}, 1), make(chan struct{})
+	b := newBarrier()
 	open := h.parts.Vault
 	h.parts.Vault = func(ctx context.Context, v policies.Vault) (vault.Store, error) {
 		store, err := open(ctx, v)
-		return hanging{store, reached, until}, err
+		return hanging{store, b}, err
 	}
-	return reached, until
+	return b.reached, b.until
 }
 
 // While a window is open, a second one is refused, the status answers and says open,

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"strings"
 
 	"airlock/ledger/proof"
 	"airlock/orchestrator"
@@ -18,10 +17,7 @@ func (a *app) auditRenewCommand() *cobra.Command {
 		Long:  "Begin a new ledger in the place of one that contradicts a head that a vault holds, or was found changed or damaged. The old one is kept beside it, and the new one names it. Stop serve before. A ledger against which nothing speaks stays.",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if strings.TrimSpace(reason) == "" {
-				return fmt.Errorf("%w: say why: --reason TEXT", errUsage)
-			}
-			p, err := a.policy()
+			p, err := a.policyFor(reason)
 			if err != nil {
 				return err
 			}

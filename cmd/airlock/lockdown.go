@@ -27,10 +27,7 @@ func (a *app) lockdownCommand() *cobra.Command {
 			"It stands from the moment when it is written down, even if the executor does not answer: the guard then shuts the vaults' doors.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if strings.TrimSpace(reason) == "" {
-				return fmt.Errorf("%w: say why: --reason TEXT", errUsage)
-			}
-			p, err := a.policy()
+			p, err := a.policyFor(reason)
 			if err != nil {
 				return err
 			}
@@ -65,10 +62,7 @@ func (a *app) releaseCommand() *cobra.Command {
 			"The doors that it shut of those that rest open are opened again.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if strings.TrimSpace(reason) == "" {
-				return fmt.Errorf("%w: say why: --reason TEXT", errUsage)
-			}
-			p, err := a.policy()
+			p, err := a.policyFor(reason)
 			if err != nil {
 				return err
 			}
@@ -83,6 +77,14 @@ func (a *app) releaseCommand() *cobra.Command {
 	c.Flags().StringVar(&reason, "reason", "", "why, for the ledger; needed")
 	c.Flags().StringVar(&keyFile, "key", "", "`file` with the release key, - for the standard input")
 	return c
+}
+
+// policyFor is the policy, for an order that needs a person's reason.
+func (a *app) policyFor(reason string) (policies.Policy, error) {
+	if strings.TrimSpace(reason) == "" {
+		return policies.Policy{}, fmt.Errorf("%w: say why: --reason TEXT", errUsage)
+	}
+	return a.policy()
 }
 
 func (a *app) release(ctx context.Context, p policies.Policy, key, reason string) error {
