@@ -326,7 +326,7 @@ func (r *Remote) Do(ctx context.Context, o orchestrator.Order, watch orchestrato
 // order may have moved is in an unknown state, which counts as open (S3).
 func lost(o orchestrator.Order, err error) error {
 	err = fmt.Errorf("the executor went away in the middle of the order: %w", err)
-	if o.Verb == "window" || o.Verb == "shut" || o.Verb == "lockdown" || o.Verb == "release" || o.Verb == "verify" && o.Vault != "" || o.Restore != nil && o.Restore.From != "" {
+	if o.MovesDoors() {
 		return fmt.Errorf("%w: %w", orchestrator.ErrNotShut, err)
 	}
 	return err

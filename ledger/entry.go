@@ -67,6 +67,7 @@ const (
 	KindGather  = proof.KindGather
 	KindRestore = proof.KindRestore
 	KindVerify  = proof.KindVerify
+	KindHeal    = proof.KindHeal
 	KindUpkeep  = proof.KindUpkeep
 	KindAlarm   = proof.KindAlarm
 	KindPatrol  = proof.KindPatrol

@@ -7,23 +7,40 @@ import (
 
 // Order is something that a person, or a program on their behalf, wants done now.
 type Order struct {
-	Verb    string   `json:"verb"`              // gather, window, shut, lockdown, release, restore, verify, snapshots, status
+	Verb    string   `json:"verb"`              // gather, window, shut, lockdown, release, restore, heal, verify, snapshots, status
 	Names   []string `json:"names,omitempty"`   // gather, snapshots: systems; shut: doors; none: all
-	Vault   string   `json:"vault,omitempty"`   // window, verify
+	Vault   string   `json:"vault,omitempty"`   // window, verify, snapshots
 	Restore *Restore `json:"restore,omitempty"` // restore
-	Sample  float64  `json:"sample,omitempty"`  // verify: the part to read back, 0 to 1
-	Key     string   `json:"key,omitempty"`     // release: the release key, "" to release as another person
+	Heal    *Heal    `json:"heal,omitempty"`    // heal
+	// Generation is which one of the vault, for snapshots: a number, or the beginning of
+	// its hash; the newest if empty.
+	Generation string  `json:"generation,omitempty"`
+	Sample     float64 `json:"sample,omitempty"` // verify: the part to read back, 0 to 1
+	Key        string  `json:"key,omitempty"`    // release: the release key, "" to release as another person
 	Caller
+}
+
+// MovesDoors tells whether an order may open or shut a door.
+func (o Order) MovesDoors() bool {
+	switch o.Verb {
+	case "window", "shut", "lockdown", "release", "heal":
+		return true
+	case "verify", "snapshots":
+		return o.Vault != ""
+	}
+	return o.Restore != nil && o.Restore.From != ""
 }
 
 // Outcome is what came of an order: the field of its verb, also where it failed.
 type Outcome struct {
-	Gathered  []Gathered    `json:"gathered,omitempty"`
-	Window    *WindowRecord `json:"window,omitempty"`
-	Restored  *Restored     `json:"restored,omitempty"`
-	Verified  *Verified     `json:"verified,omitempty"`
-	Snapshots []Snapshot    `json:"snapshots,omitempty"`
-	Status    *Status       `json:"status,omitempty"`
+	Gathered  []Gathered     `json:"gathered,omitempty"`
+	Window    *WindowRecord  `json:"window,omitempty"`
+	Windows   []WindowRecord `json:"windows,omitempty"` // snapshots of a vault
+	Restored  *Restored      `json:"restored,omitempty"`
+	Healed    *Healed        `json:"healed,omitempty"`
+	Verified  *Verified      `json:"verified,omitempty"`
+	Snapshots []Snapshot     `json:"snapshots,omitempty"`
+	Status    *Status        `json:"status,omitempty"`
 }
 
 // Executor carries out orders: a Site, or a connection to the process that has it.
@@ -57,6 +74,13 @@ func (s *Site) Do(ctx context.Context, o Order, watch Watch) (Outcome, error) {
 		var r Restored
 		r, err = s.Restore(ctx, *o.Restore, o.Caller, watch)
 		out.Restored = &r
+	case "heal":
+		if o.Heal == nil {
+			return out, fmt.Errorf("heal: from which vault is missing")
+		}
+		var h Healed
+		h, err = s.Heal(ctx, *o.Heal, o.Caller, watch)
+		out.Healed = &h
 	case "verify":
 		var v Verified
 		v, err = s.Verify(ctx, o.Vault, o.Sample, o.Caller, watch)
@@ -66,7 +90,11 @@ func (s *Site) Do(ctx context.Context, o Order, watch Watch) (Outcome, error) {
 		if len(o.Names) > 0 {
 			name = o.Names[0]
 		}
-		out.Snapshots, err = s.Snapshots(ctx, name)
+		if o.Vault != "" {
+			out.Snapshots, out.Windows, err = s.SnapshotsOf(ctx, o.Vault, o.Generation, name, o.Caller, watch)
+		} else {
+			out.Snapshots, err = s.Snapshots(ctx, name)
+		}
 	case "status":
 		var st Status
 		st, err = s.Status(ctx)

@@ -27,7 +27,7 @@ import (
 type WindowRecord struct {
 	ID       string    `json:"id"`
 	Vault    string    `json:"vault"`
-	Purpose  string    `json:"purpose"` // copying, restoring, verifying
+	Purpose  string    `json:"purpose"` // copying, restoring, verifying, listing, healing
 	Result   string    `json:"result"`  // done, in part, failed, refused, cut
 	Error    string    `json:"error,omitempty"`
 	OpenedAt time.Time `json:"opened_at,omitzero"` // the command was sent
@@ -49,6 +49,7 @@ type WindowRecord struct {
 	Generation int64        `json:"generation,omitempty"`
 	Hash       string       `json:"generation_sha256,omitempty"`
 	Lacks      []vault.Lack `json:"lacks,omitempty"`
+	Lacking    int          `json:"lacking,omitempty"` // how many those are; the ledger names no more than fits
 	Conflicts  []string     `json:"conflicts,omitempty"`
 	Relisted   string       `json:"relisted,omitempty"`
 	// Receipt is what the vault's host vouches for; nil where the policy names no key of
@@ -122,7 +123,14 @@ const (
 	copying   = "copying"
 	restoring = "restoring"
 	verifying = "verifying"
+	listing   = "listing" // the snapshots of a generation
+	healing   = "healing" // the repository, from a vault
 )
+
+// inCourse tells whether that is the state of a window that has not ended.
+func inCourse(state string) bool {
+	return slices.Contains([]string{copying, restoring, verifying, listing, healing}, state)
+}
 
 // pauseWithin bounds how long a window waits for reads from the departments to end
 // before it shuts their door.
@@ -325,7 +333,7 @@ func (c *cargo) deliver(ctx context.Context, store vault.Store, r *WindowRecord)
 	})
 	r.Blobs, r.Bytes, r.Held, r.Generation = report.Blobs, report.Bytes, report.Held, report.Generation
 	r.Lacks, r.Conflicts, r.Relisted = report.Damaged, report.Conflicts, report.Relisted
-	r.Resent = report.Resent
+	r.Lacking, r.Resent = len(report.Damaged), report.Resent
 	r.marks.sent, r.marks.sealed = report.Sent, report.Sealed
 	if report.Generation > 0 {
 		r.Hash = report.Hash.String()

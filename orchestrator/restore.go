@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,21 +35,38 @@ type Restore struct {
 	Snapshot string    `json:"snapshot,omitempty"` // an ID; otherwise
 	At       time.Time `json:"at,omitzero"`        // the newest that began no later; otherwise the newest
 	From     string    `json:"from,omitempty"`     // a vault; otherwise the repository
+
+	// Of a vault: a generation's number, or the beginning of its hash; otherwise the newest
+	// that the site has signed.
+	Generation string `json:"of_generation,omitempty"`
+	// Drill has everything come from the vault, also what the repository still has.
+	Drill   bool   `json:"drill,omitempty"`
+	Scratch string `json:"scratch,omitempty"` // absolute folder for what is fetched; otherwise in the state folder
 }
 
 // Restored is what became of a restore.
 type Restored struct {
 	Restore
-	Result   string        `json:"result"`
-	Error    string        `json:"error,omitempty"`
-	Files    int64         `json:"files"`
-	Bytes    int64         `json:"bytes"`
-	Seconds  float64       `json:"seconds"` // of the restoring itself
-	Taken    time.Time     `json:"taken,omitzero"`
-	Failed   []FileError   `json:"failed,omitempty"`
-	Window   *WindowRecord `json:"window,omitempty"`
-	RTOMet   *bool         `json:"rto_met,omitempty"` // nil where the policy names none
-	Complete bool          `json:"complete"`          // every file of the snapshot is there
+	Result  string  `json:"result"`
+	Error   string  `json:"error,omitempty"`
+	Files   int64   `json:"files"`
+	Bytes   int64   `json:"bytes"`
+	Seconds float64 `json:"seconds"` // of the restoring itself
+	// Elapsed is from the order to the last file, windows and all: it is held to the RTO.
+	Elapsed float64       `json:"elapsed_seconds"`
+	RTO     float64       `json:"rto_seconds,omitempty"`
+	Taken   time.Time     `json:"taken,omitzero"`
+	Failed  []FileError   `json:"failed,omitempty"`
+	Window  *WindowRecord `json:"window,omitempty"` // the last one
+	// Windows are all of them, Number the generation that was restored from, Fetched and
+	// FetchedBytes what came through the door, Lacks what the vault could not give.
+	Windows      []WindowRecord `json:"windows,omitempty"`
+	Number       int64          `json:"generation,omitempty"`
+	Fetched      int            `json:"fetched,omitempty"`
+	FetchedBytes int64          `json:"fetched_bytes,omitempty"`
+	Lacks        []vault.Lack   `json:"lacks,omitempty"`
+	RTOMet       *bool          `json:"rto_met,omitempty"` // nil where the policy names none
+	Complete     bool           `json:"complete"`          // every file of the snapshot is there
 }
 
 // String is the result as one line.
@@ -58,7 +74,7 @@ func (r Restored) String() string {
 	if r.Result == resultFailed || r.Result == resultRefused {
 		return fmt.Sprintf("restore of %s %s: %s", r.System, r.Result, r.Error)
 	}
-	return fmt.Sprintf("restored %s as of %s to %s: %d files, %s, in %.1f s", r.System, r.Taken.Format("2006-01-02 15:04:05 -07:00"), r.To, r.Files, Size(r.Bytes), r.Seconds)
+	return fmt.Sprintf("restored %s as of %s to %s: %d files, %s, in %.1f s", r.System, r.Taken.Format("2006-01-02 15:04:05 -07:00"), r.To, r.Files, Size(r.Bytes), r.Elapsed)
 }
 
 // Snapshots lists a system's snapshots in the repository, oldest first; all systems'
@@ -73,6 +89,31 @@ func (s *Site) Snapshots(ctx context.Context, system string) ([]Snapshot, error)
 		return nil, err
 	}
 	return snapshots(ctx, &repo.View, system)
+}
+
+// SnapshotsOf lists a system's snapshots in a generation of a vault, or all systems'. Its
+// door is opened by a window of its own, for which a reason is needed.
+func (s *Site) SnapshotsOf(ctx context.Context, vaultName, generation, system string, by Caller, watch Watch) (list []Snapshot, windows []WindowRecord, err error) {
+	if err := s.begin(); err != nil {
+		return nil, nil, err
+	}
+	defer s.orders.Done()
+	f, err := s.far(ctx, vaultName, farther{generation: generation}, listing, by, func(p Progress) {
+		p.Task = "snapshots of " + vaultName
+		watch(p)
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		windows = f.windows
+		err = errors.Join(err, f.close(ctx))
+	}()
+	if err := f.look(ctx); err != nil {
+		return nil, nil, err
+	}
+	list, err = snapshots(ctx, f.view, system)
+	return list, nil, err // the shelf stays: who looks restores next
 }
 
 func snapshots(ctx context.Context, v *repository.View, system string) ([]Snapshot, error) {
@@ -95,7 +136,7 @@ func (s *Site) Restore(ctx context.Context, r Restore, by Caller, watch Watch) (
 		p.Task = "restore " + r.System
 		watch(p)
 	}
-	done := Restored{Restore: r}
+	done, began := Restored{Restore: r}, time.Now()
 	if r.System == "" || !filepath.IsAbs(r.To) {
 		return done, errors.New("restore: a system and an absolute folder are needed")
 	}
@@ -121,12 +162,16 @@ func (s *Site) Restore(ctx context.Context, r Restore, by Caller, watch Watch) (
 	if !done.Taken.IsZero() {
 		done.Taken = done.Taken.In(s.policy.Timezone.Location)
 	}
+	done.Elapsed = time.Since(began).Seconds()
 	if system := s.policy.Systems[r.System]; system != nil && system.RTO > 0 {
-		met := done.Complete && done.Seconds <= time.Duration(system.RTO).Seconds()
+		done.RTO = time.Duration(system.RTO).Seconds()
+		met := done.Complete && done.Elapsed <= done.RTO
 		done.RTOMet = &met
 	}
 	inLedger := done
 	inLedger.Failed = done.Failed[:min(len(done.Failed), namedInLedger)]
+	inLedger.Lacks = done.Lacks[:min(len(done.Lacks), namedInLedger)]
+	inLedger.Windows = nil // each has its own entry
 	s.journal.Note(ledger.Entry{
 		Time: time.Now(), Kind: ledger.KindRestore, Actor: by.Actor, Reason: by.Reason,
 		System: r.System, Vault: r.From, To: done.Result, Detail: detail(inLedger),
@@ -140,94 +185,68 @@ func (s *Site) restoreNear(ctx context.Context, r Restore, done *Restored, tell 
 	if err != nil {
 		return err
 	}
-	return restore(ctx, &repo.View, r, done, tell)
-}
-
-// restoreFar restores inside a window of the vault's door.
-func (s *Site) restoreFar(ctx context.Context, r Restore, done *Restored, by Caller, tell Watch) error {
-	if strings.TrimSpace(by.Reason) == "" {
-		return fmt.Errorf("%w: opening the vault's door for a restore needs a reason: --reason TEXT", ErrRefused)
-	}
-	p, err := s.passage(r.From, restoring, by, tell)
+	chosen, err := pick(ctx, &repo.View, r, tell)
 	if err != nil {
 		return err
 	}
-	defer p.release()
-	conf, err := s.parts.Repository(s.policy) // the passphrase is read with the door shut
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrRefused, err)
-	}
-	cache, err := os.MkdirTemp(s.policy.State, "view-")
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrRefused, err)
-	}
-	// The restore's own figures leave the work by a channel of their own, since a
-	// work that hangs is not waited for.
-	out := make(chan Restored, 1)
-	into := *done
-	record, err := p.hold(ctx, map[string]any{"restore": r}, func(ctx context.Context, store vault.Store, _ *WindowRecord) error {
-		defer func() { out <- into }()
-		view, err := s.newestGeneration(ctx, store, conf.Passphrase, cache, tell)
-		if err != nil {
-			return err
-		}
-		return errors.Join(restore(ctx, view, r, &into, tell), view.Close(context.WithoutCancel(ctx)))
-	})
-	select {
-	case *done = <-out:
-	default:
-	}
-	done.Window = &record
-	return errors.Join(err, os.RemoveAll(cache))
+	return restore(ctx, &repo.View, chosen, done, tell)
 }
 
-// newestTrusted loads what the vault held at the end of the last window that this site
-// has signed; of the last window, where the site has no key.
-func (s *Site) newestTrusted(ctx context.Context, store vault.Store, tell Watch) (*vault.Generation, error) {
-	keys, err := siteVerifiers(s.policy.State)
-	if errors.Is(err, fs.ErrNotExist) {
-		tell(Progress{Text: "the site has no key, so nobody can tell whether the newest generation is its own: airlock init makes one"})
-		return vault.Load(ctx, store, 0)
+// restoreFar restores from a generation of a vault. The door is open while what is needed
+// comes through it, and shut while files are restored.
+func (s *Site) restoreFar(ctx context.Context, r Restore, done *Restored, by Caller, tell Watch) (err error) {
+	if there, _ := os.ReadDir(r.To); len(there) > 0 { // before anything is opened for it
+		return fmt.Errorf("restore to %s: %w; choose another", r.To, repository.ErrNotEmpty)
 	}
+	f, err := s.far(ctx, r.From, farther{r.Generation, r.Drill, r.Scratch}, restoring, by, tell)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	g, passed, err := vault.Newest(ctx, store, keys...)
-	for _, why := range passed {
-		tell(Progress{Text: "passed over: " + why})
+	defer func() {
+		done.took(f.errand)
+		err = errors.Join(err, f.close(ctx))
+	}()
+	if err := f.look(ctx); err != nil {
+		return err
 	}
-	if errors.Is(err, vault.ErrUntrusted) {
-		err = fmt.Errorf("%w; if this machine took the place of another, write the public key of its recovery kit into %s", err, filepath.Join(s.policy.State, "keys", formerKey))
+	done.Number = f.generation.Number
+	chosen, err := pick(ctx, f.view, r, tell)
+	if err != nil {
+		return err
 	}
-	return g, err
+	if done.Lacks, err = f.bring(ctx, chosen.ID); err != nil {
+		return err
+	}
+	if err := restore(ctx, f.view, chosen, done, tell); err != nil {
+		return err
+	}
+	return f.shelf.clear()
 }
 
-// newestGeneration opens it.
-func (s *Site) newestGeneration(ctx context.Context, store vault.Store, passphrase, cache string, tell Watch) (*repository.View, error) {
-	g, err := s.newestTrusted(ctx, store, tell)
-	if err != nil {
-		return nil, err
+// took tells of the windows that it took.
+func (r *Restored) took(e *errand) {
+	r.Windows = e.windows
+	for i, w := range e.windows {
+		r.Window = &e.windows[i]
+		r.Fetched += w.Blobs
+		r.FetchedBytes += w.Bytes
 	}
-	conf := repository.ViewConfig{Passphrase: passphrase, CacheDir: cache, Open: vault.Reader{Store: store, Generation: g}.Open}
-	for _, b := range g.Blobs {
-		conf.Blobs = append(conf.Blobs, repository.Blob{Name: b.Name, Size: b.Size, SHA256: b.SHA256})
-	}
-	return repository.OpenView(ctx, conf)
 }
 
-// restore chooses a snapshot and restores it.
-func restore(ctx context.Context, v *repository.View, r Restore, done *Restored, tell Watch) error {
+// pick chooses a snapshot.
+func pick(ctx context.Context, v *repository.View, r Restore, tell Watch) (Snapshot, error) {
 	tell(Progress{Stage: "choosing the snapshot"})
 	all, err := snapshots(ctx, v, r.System)
 	if err != nil {
-		return err
+		return Snapshot{}, err
 	}
-	chosen, err := choose(all, r)
-	if err != nil {
-		return err
-	}
+	return choose(all, r)
+}
+
+// restore restores a snapshot.
+func restore(ctx context.Context, v *repository.View, chosen Snapshot, done *Restored, tell Watch) error {
 	done.Snapshot, done.Taken = chosen.ID, chosen.Start
-	result, err := v.Restore(ctx, chosen.ID, r.To, repository.RestoreOptions{Progress: func(p repository.Progress) {
+	result, err := v.Restore(ctx, chosen.ID, done.To, repository.RestoreOptions{Progress: func(p repository.Progress) {
 		tell(Progress{Stage: "restoring", Files: p.Files, TotalFiles: p.TotalFiles, Bytes: p.Bytes, TotalBytes: p.TotalBytes, Failed: p.Failed})
 	}})
 	done.Files, done.Bytes, done.Seconds, done.Failed = result.Files, result.Bytes, result.Took.Seconds(), fileErrors(result.Failed)

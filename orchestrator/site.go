@@ -100,6 +100,7 @@ type Site struct {
 	closing   bool
 	gathering map[string]Progress // by system
 	windows   map[string]bool     // vaults whose window is planned or in course
+	errands   map[string]bool     // vaults that something is being fetched from
 	alarms    []Alarm             // of this run, oldest first
 
 	doubt      string          // why the ledger was not to be trusted when that was looked at last
@@ -146,7 +147,7 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	s := &Site{
 		policy: p, parts: parts, options: o, lock: lock, life: life, end: end,
-		clerk: newClerk(), ways: map[string]*way{}, gathering: map[string]Progress{}, windows: map[string]bool{}, distrusted: map[string]bool{},
+		clerk: newClerk(), ways: map[string]*way{}, gathering: map[string]Progress{}, windows: map[string]bool{}, errands: map[string]bool{}, distrusted: map[string]bool{},
 		begun: time.Now(), slots: make(chan struct{}, max(2, runtime.NumCPU())), opening: make(chan struct{}, 1),
 	}
 	s.build()
@@ -300,7 +301,7 @@ func (s *Site) recover(ctx context.Context) {
 			k.post(timing{maybe: true})
 		}
 		begun, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindWindow, Vault: k.vault})
-		if ok && (begun.To == copying || begun.To == restoring || begun.To == verifying) {
+		if ok && inCourse(begun.To) {
 			s.journal.Note(ledger.Entry{
 				Time: time.Now(), Kind: ledger.KindWindow, Actor: "start-up", Vault: k.vault, Window: begun.Window,
 				Reason: "the executor ended in the middle of this window", From: begun.To, To: resultCut,

@@ -150,7 +150,7 @@ func (r *Repository) sound(ctx context.Context, id blob.ID) error {
 
 // OpenBlob reads one blob as it lies in the storage. fs.ErrNotExist if there is none.
 func (r *Repository) OpenBlob(ctx context.Context, name string) (io.ReadCloser, error) {
-	body, err := r.openBlob(ctx, blob.ID(name))
+	body, err := openBlob(ctx, r.storage, blob.ID(name), 0, -1)
 	if errors.Is(err, blob.ErrBlobNotFound) {
 		err = os.ErrNotExist
 	}
@@ -160,19 +160,34 @@ func (r *Repository) OpenBlob(ctx context.Context, name string) (io.ReadCloser, 
 	return body, nil
 }
 
-func (r *Repository) openBlob(ctx context.Context, id blob.ID) (io.ReadCloser, error) {
-	if c, ok := r.storage.(*catalogued); ok {
+// openBlob reads n bytes of a blob from off, or the whole blob if n < 0.
+func openBlob(ctx context.Context, st blob.Storage, id blob.ID, off, n int64) (io.ReadCloser, error) {
+	if c, ok := st.(*catalogued); ok {
 		if f, ok := c.Storage.(*folder); ok { // no need to hold it in memory
 			path, err := f.path(ctx, id)
 			if err != nil {
 				return nil, err
 			}
-			return os.Open(path)
+			return openPart(path, off, n)
 		}
 	}
-	var whole buffer
-	if err := r.storage.GetBlob(ctx, id, 0, -1, &whole); err != nil {
+	var part buffer
+	if err := st.GetBlob(ctx, id, off, n, &part); err != nil {
 		return nil, err
 	}
-	return io.NopCloser(bytes.NewReader(whole.Bytes())), nil
+	return io.NopCloser(bytes.NewReader(part.Bytes())), nil
+}
+
+func openPart(path string, off, n int64) (io.ReadCloser, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	if n < 0 {
+		return f, nil
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.NewSectionReader(f, off, n), f}, nil
 }

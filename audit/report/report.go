@@ -183,7 +183,7 @@ func (r *Report) take(e ledger.Entry) error {
 			return err
 		}
 		r.Restores = append(r.Restores, one)
-	case ledger.KindVerify:
+	case ledger.KindVerify, ledger.KindHeal:
 		r.Checks = append(r.Checks, line(e))
 	case ledger.KindLock, ledger.KindRelease:
 		r.Locks = append(r.Locks, line(e))

@@ -234,9 +234,10 @@ func (a *app) shutCommand() *cobra.Command {
 }
 
 func (a *app) snapshotsCommand() *cobra.Command {
+	var from, generation, reason string
 	c := &cobra.Command{
 		Use:               "snapshots [SYSTEM]",
-		Short:             "List the snapshots in the repository",
+		Short:             "List the snapshots in the repository, or in a generation of a vault",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: a.systemNames,
 		RunE: func(c *cobra.Command, names []string) error {
@@ -244,7 +245,10 @@ func (a *app) snapshotsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			out, err := a.order(c.Context(), p, orchestrator.Order{Verb: "snapshots", Names: names})
+			if generation != "" && from == "" {
+				return fmt.Errorf("%w: --generation is of a vault: name it with --from VAULT", errUsage)
+			}
+			out, err := a.order(c.Context(), p, orchestrator.Order{Verb: "snapshots", Names: names, Vault: from, Generation: generation, Caller: orchestrator.Caller{Reason: reason}})
 			if err != nil {
 				return err
 			}
@@ -254,14 +258,28 @@ func (a *app) snapshotsCommand() *cobra.Command {
 				}
 				return a.printJSON(out.Snapshots)
 			}
-			if len(out.Snapshots) == 0 {
+			switch {
+			case len(out.Snapshots) == 0 && from == "":
 				a.print("there is no snapshot yet; make the first with: airlock gather")
+			case len(out.Snapshots) == 0:
+				a.print("there is no snapshot in that generation")
 			}
-			return a.printSnapshots(out.Snapshots, p.Timezone.Location)
+			err = a.printSnapshots(out.Snapshots, p.Timezone.Location)
+			a.printWindows(out.Windows)
+			return err
 		},
 	}
 	a.jsonFlag(c)
+	a.generationFlags(c, &from, &generation)
+	c.Flags().StringVar(&reason, "reason", "", "why, for the ledger; needed with --from")
 	return c
+}
+
+// generationFlags say which generation of which vault.
+func (a *app) generationFlags(c *cobra.Command, from, generation *string) {
+	c.Flags().StringVar(from, "from", "", "from this `vault`, opening its door")
+	c.Flags().StringVar(generation, "generation", "", "which `generation` of the vault: its number, or six digits or more of its hash; the newest if not given")
+	a.completeFlag(c, "from", a.vaultNames)
 }
 
 func (a *app) printSnapshots(all []orchestrator.Snapshot, zone *time.Location) error {
@@ -289,6 +307,7 @@ func (a *app) restoreCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:               "restore SYSTEM --to DIR",
 		Short:             "Restore a system's files, from the repository or through a vault's door",
+		Long:              "Restore a system's files, from the repository or through a vault's door. From a vault, what the repository still has just as the generation lists it need not come through the door; the files are restored while it is shut. The time until the last file is there is held to the system's rto.",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.systemNames,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -302,6 +321,14 @@ func (a *app) restoreCommand() *cobra.Command {
 			}
 			if r.To, err = filepath.Abs(r.To); err != nil {
 				return err
+			}
+			if r.From == "" && (r.Generation != "" || r.Drill || r.Scratch != "") {
+				return fmt.Errorf("%w: --generation, --drill and --scratch are for a vault: name it with --from VAULT", errUsage)
+			}
+			if r.Scratch != "" {
+				if r.Scratch, err = filepath.Abs(r.Scratch); err != nil {
+					return err
+				}
 			}
 			if at != "" && r.Snapshot != "" {
 				return fmt.Errorf("%w: --at and --snapshot both say which; give one of them", errUsage)
@@ -323,9 +350,10 @@ func (a *app) restoreCommand() *cobra.Command {
 	c.Flags().StringVar(&r.To, "to", "", "`folder` to restore to; it must be empty or not exist")
 	c.Flags().StringVar(&at, "at", "", "restore the newest snapshot taken no later than this `time` (2026-11-21, 2026-11-21 22:15, RFC 3339)")
 	c.Flags().StringVar(&r.Snapshot, "snapshot", "", "restore the snapshot of this `ID`")
-	c.Flags().StringVar(&r.From, "from", "", "restore from this `vault`, opening its door")
+	a.generationFlags(c, &r.From, &r.Generation)
+	c.Flags().BoolVar(&r.Drill, "drill", false, "have everything come through the door, to prove the vault")
+	c.Flags().StringVar(&r.Scratch, "scratch", "", "`folder` for what is fetched, until it is restored; the state folder if not given")
 	c.Flags().StringVar(&reason, "reason", "", "why, for the ledger; needed with --from")
-	a.completeFlag(c, "from", a.vaultNames)
 	return c
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"airlock/orchestrator"
+	"airlock/vault"
 )
 
 const timeLayout = "2006-01-02 15:04:05 MST"
@@ -61,7 +62,7 @@ func (a *app) printWindow(r orchestrator.WindowRecord) {
 		return
 	}
 	exposure := a.text("door open for %.2f s", r.Exposure)
-	if r.Purpose == "copying" && r.Speed > 0 {
+	if (r.Purpose == "copying" || r.Bytes > 0) && r.Speed > 0 {
 		exposure += a.text("; the bytes need %.2f s on the wire at %s", r.Wire, speedWord(r.Speed))
 	}
 	if r.ProvenAt.IsZero() {
@@ -75,14 +76,33 @@ func (a *app) printWindow(r orchestrator.WindowRecord) {
 func (a *app) printRestored(r orchestrator.Restored, zone *time.Location) {
 	if r.Result == "done" || r.Result == "in part" {
 		a.print("%s as of %s restored to %s: %s, %s, in %.1f s", r.System, r.Taken.In(zone).Format(timeLayout), r.To,
-			a.count(int(r.Files), "%d file", "%d files"), orchestrator.Size(r.Bytes), r.Seconds)
+			a.count(int(r.Files), "%d file", "%d files"), orchestrator.Size(r.Bytes), r.Elapsed)
 	}
+	if r.Number > 0 {
+		a.print("from generation %d of %s: %s, %s, came through the door; the repository had the rest", r.Number, r.From,
+			a.count(r.Fetched, "%d blob", "%d blobs"), orchestrator.Size(r.FetchedBytes))
+	}
+	a.printLacks(r.Lacks)
 	if r.RTOMet != nil && r.Complete {
 		a.print("its RTO is %s", a.words.tell(map[bool]string{true: "met", false: "NOT MET"}[*r.RTOMet]))
 	}
 	a.printFailed(r.Failed, int64(len(r.Failed)))
-	if r.Window != nil {
-		a.printWindow(*r.Window)
+	a.printWindows(r.Windows)
+}
+
+func (a *app) printWindows(all []orchestrator.WindowRecord) {
+	for _, r := range all {
+		a.printWindow(r)
+	}
+}
+
+// printLacks names blobs that nobody has any more.
+func (a *app) printLacks(all []vault.Lack) {
+	for _, l := range all[:min(len(all), namedFiles)] {
+		a.print("  blob %s: %s", l.Name, plain(l.Why))
+	}
+	if more := len(all) - namedFiles; more > 0 {
+		a.print("  and %d more", more)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -238,6 +239,8 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"lists":     lists,
 		"lacks":     lacks,
 		"proofs":    proofs,
+		"hash":      hash,
+		"kopia":     kopia,
 	}
 }
 
@@ -506,4 +509,37 @@ func lacks(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("generation %s lacks %v", args[0], g.Lacks)
+}
+
+// hash GENERATION VAR sets VAR to the beginning of a generation's hash.
+func hash(ts *testscript.TestScript, _ bool, args []string) {
+	sum, err := manifest(ts, args[0]).Hash()
+	ts.Check(err)
+	ts.Setenv(args[1], sum.String()[:12])
+}
+
+// stockKopia builds the stock program once.
+var stockKopia = sync.OnceValues(func() (string, error) {
+	program := filepath.Join(binaries, "kopia")
+	out, err := exec.Command("go", "build", "-C", "../../tools", "-o", program, "github.com/kopia/kopia").CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("build kopia: %w\n%s", err, out)
+	}
+	return program, err
+})
+
+// kopia args… runs the stock program with the repository's passphrase and a configuration
+// of the script's own.
+func kopia(ts *testscript.TestScript, neg bool, args []string) {
+	program, err := stockKopia()
+	ts.Check(err)
+	for key, value := range map[string]string{
+		"KOPIA_PASSWORD": strings.TrimSpace(ts.ReadFile("secrets/repository")), "KOPIA_CHECK_FOR_UPDATES": "false",
+		"KOPIA_CONFIG_PATH": ts.MkAbs("kopia.config"), "KOPIA_LOG_DIR": ts.MkAbs("kopia.log"), "KOPIA_CACHE_DIRECTORY": ts.MkAbs("kopia.cache"), "HOME": ts.MkAbs("."),
+	} {
+		ts.Setenv(key, value)
+	}
+	if err := ts.Exec(program, args...); (err != nil) != neg {
+		ts.Fatalf("kopia %s: %v", args, err)
+	}
 }

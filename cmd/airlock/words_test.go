@@ -42,7 +42,7 @@ func TestWords(t *testing.T) {
 		{"window secondary", "開扉 secondary"},
 		{"quiet hours until 17:30", "静粛時間（17:30 まで）"},
 		{`usage: there is no command "stat"; did you mean status?; see: airlock --help`, `使い方の誤り: "stat" というコマンドはありません。もしかして status。参照: airlock --help`},
-		{"the window is refused: opening the vault's door for a restore needs a reason: --reason TEXT", "開扉を拒否しました: 二次保管先の扉を開けて復元するには理由が必要です: --reason 理由"},
+		{"the window is refused: opening the vault's door needs a reason: --reason TEXT", "開扉を拒否しました: 二次保管先の扉を開けるには理由が必要です: --reason 理由"},
 	} {
 		if got := ja.tell(c.english); got != c.japanese {
 			t.Errorf("%q is %q, not %q", c.english, got, c.japanese)

@@ -23,6 +23,7 @@ const (
 	KindGather  Kind = "gather"  // a system was gathered
 	KindRestore Kind = "restore" // files were restored
 	KindVerify  Kind = "verify"  // a repository or a vault was read back
+	KindHeal    Kind = "heal"    // blobs of the repository were fetched back from a vault
 	KindUpkeep  Kind = "upkeep"  // retention and maintenance of the repository
 	KindAlarm   Kind = "alarm"   // something that a person must look at
 	KindPatrol  Kind = "patrol"  // what was seen of a door that must be shut, between windows
@@ -42,7 +43,7 @@ const (
 // Kinds lists the kinds of entries.
 func Kinds() []Kind {
 	return []Kind{
-		KindStart, KindStop, KindDoor, KindWindow, KindGather, KindRestore, KindVerify, KindUpkeep, KindAlarm, KindPatrol, KindPort,
+		KindStart, KindStop, KindDoor, KindWindow, KindGather, KindRestore, KindVerify, KindHeal, KindUpkeep, KindAlarm, KindPatrol, KindPort,
 		KindInit, KindTimer, KindSession, KindLock, KindRelease, KindClock, KindLedger,
 		KindReceipt, KindRefusal, KindArchive,
 	}

@@ -40,7 +40,7 @@ func severity(e ledger.Entry) uint8 {
 		return critical
 	case ledger.KindLock, ledger.KindRelease:
 		return warning
-	case ledger.KindGather, ledger.KindWindow, ledger.KindRestore, ledger.KindVerify, ledger.KindUpkeep:
+	case ledger.KindGather, ledger.KindWindow, ledger.KindRestore, ledger.KindVerify, ledger.KindHeal, ledger.KindUpkeep:
 		switch e.To {
 		case "failed", "cut", "damaged":
 			return failure
