@@ -29,7 +29,15 @@ import (
 // version is set when the program is built.
 var version = ""
 
+// memory is what the program's heap is kept below, in bytes, as far as what it needs at
+// once lets it: kopia leaves much to be collected, and the backup server has other work.
+// Whoever sets GOMEMLIMIT decides otherwise.
+const memory = 200 << 20
+
 func main() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memory)
+	}
 	// SIGINT and SIGTERM end what is being done: doors are shut first.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)

@@ -62,7 +62,11 @@ func Run(ctx context.Context, o Options) error {
 	if o.Dir == "" {
 		o.Dir = os.TempDir()
 	}
-	fmt.Fprint(o.Log, header)
+	about, err := o.about(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(o.Log, about, header)
 	for _, s := range sequences(o) {
 		if err := o.measure(ctx, s); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)

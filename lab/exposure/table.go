@@ -3,9 +3,14 @@
 package exposure
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
 	"slices"
 	"time"
 
@@ -53,6 +58,28 @@ func (r row) String() string {
 	return fmt.Sprintf("| %s | %s | %d | %.2f s | %.2f s | %.2f s | %.1f MB | %.2f s | %.2f | %.2f s: %s | %s |",
 		r.night, r.way, len(f), m.open.Seconds(), f[len(f)-1].open.Seconds(), m.link.Seconds(),
 		float64(m.toVault+m.fromVault)/1e6, m.wire(), m.open.Seconds()/m.wire(), m.goal(), held, r.memory)
+}
+
+// about says what is measured, where and when.
+func (o Options) about(ctx context.Context) (string, error) {
+	version, err := exec.CommandContext(ctx, o.Airlock, "--version").Output()
+	if err != nil {
+		return "", fmt.Errorf("%s --version: %w", o.Airlock, err)
+	}
+	cpu, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return "", err
+	}
+	load, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "", err
+	}
+	var model []byte
+	if m := regexp.MustCompile(`model name\s*: (.*)`).FindSubmatch(cpu); m != nil {
+		model = m[1]
+	}
+	return fmt.Sprintf("%s, %s; %d × %s; load before: %s\n\n", bytes.TrimSpace(version), time.Now().UTC().Format("2006-01-02 15:04 UTC"),
+		runtime.NumCPU(), model, load[:bytes.IndexByte(load, ' ')]), nil
 }
 
 // octets is what the switch's port has counted.
