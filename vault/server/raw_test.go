@@ -58,7 +58,7 @@ const (
 // raw is a client that sends what it likes.
 type raw struct {
 	t    testing.TB
-	conn io.Closer
+	conn *ssh.Client
 	in   io.Writer
 	out  io.Reader
 	id   uint32
@@ -340,14 +340,13 @@ func TestEveryRequest(t *testing.T) {
 		}
 		r.ask(fxpExtended, "statvfs@openssh.com", name)
 		r.ask(fxpExtended, "limits@openssh.com")
-		r.conn.Close() // what it has open would be too much in the end
-		r = w.raw()
 	}
 	for kind := range 256 { // those that there are not end the session
 		k := byte(kind)
 		if _, _, err := r.tryAsk(k, at(blob), uint32(0), uint64(0), "and so on"); err != nil {
-			r.conn.Close()
-			r = w.raw()
+			if r, err = rawOver(t, r.conn); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	if _, err := w.host.folder.Lstat("elsewhere"); err == nil {

@@ -67,7 +67,7 @@ const (
 	channels     = 2                // per connection
 	tick         = time.Minute      // between looks at the clock
 	forgottenAge = 24 * time.Hour   // of a finished file in incoming/ that nobody renames
-	maxUnnamed   = 4096             // of these; then a client's oldest go
+	maxUnnamed   = 1024             // of these; then a client's oldest go
 )
 
 // Serve serves the vault until ctx ends; then it cuts the clients, and returns once what

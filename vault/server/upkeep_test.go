@@ -3,7 +3,9 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -277,5 +279,122 @@ func TestIndexIsMadeAnew(t *testing.T) {
 	report, err := w.host.Verify(t.Context(), VerifyOptions{})
 	if err != nil || len(report.Damaged) > 0 {
 		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// A manifest that has changed on the disk does not say what may be removed.
+func TestPruneWantsWhatArrived(t *testing.T) {
+	w := newWorld(t)
+	w.windows(5)
+	w.open()
+	name := w.file(vault.GenerationPath(4))
+	file, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := strings.LastIndex(string(file), `","size"`) // the end of the last blob's name
+	other := string(file[:at-1]) + "9" + string(file[at:])
+	if g, err := vault.Decode([]byte(other)); err != nil || other == string(file) {
+		t.Fatal(g, err) // it is as sound as before, to look at
+	}
+	if err := errors.Join(os.Chmod(name, 0o600), os.WriteFile(name, []byte(other), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := w.host.Prune(t.Context(), PruneOptions{}); err == nil || !strings.Contains(err.Error(), "00000004") && !strings.Contains(err.Error(), "generation 4") {
+			t.Errorf("prune: %v", err)
+		}
+		if all, err := w.host.Generations(t.Context()); err != nil || all[len(all)-2].Amiss == "" {
+			t.Errorf("the list: %+v, %v", all, err)
+		}
+	}
+	if err := os.WriteFile(name, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.sound(3, 4, 5)
+}
+
+// A generation whose signature is damaged, or by a key that the site has no more, still
+// has the host's own receipt, and does not expire sooner than others.
+func TestReceiptCountsForSignature(t *testing.T) {
+	w := newWorld(t)
+	w.windows(3)
+	w.spoil(vault.SignaturePath(2))
+	if err := os.Remove(w.file(vault.SignaturePath(3))); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(48 * time.Hour)
+	w.open()
+	if r := w.prune(PruneOptions{}); len(r.Dropped) > 0 || r.Kept != 3 {
+		t.Errorf("%+v", r)
+	}
+	_, w.conf.Site = noteKeys(t, "lab")
+	w.open()
+	if r := w.prune(PruneOptions{}); len(r.Dropped) > 0 || r.Kept != 3 {
+		t.Errorf("with another key of the site: %+v", r)
+	}
+	if err := os.Remove(w.file(vault.ReceiptPath(2))); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.prune(PruneOptions{}); !slices.Equal(r.Dropped, []int64{2}) {
+		t.Errorf("with neither: %+v", r)
+	}
+}
+
+// Damage that the new generation does not list is told as well.
+func TestReceiptTellsOfOlderDamage(t *testing.T) {
+	w := newWorld(t)
+	w.windows(2)
+	lost := vault.BlobPath("p" + strings.Repeat("0", 28) + "10")
+	delete(w.blobs, "p"+strings.Repeat("0", 28)+"10")
+	w.spoil(lost)
+	w.serve(usual())
+	if _, err := w.host.Verify(t.Context(), VerifyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	w.night()
+	if r := w.window().Receipt; len(r.Alarms) != 1 || !strings.Contains(r.Alarms[0], lost) {
+		t.Errorf("%+v", r)
+	}
+}
+
+// What is damaged or missing is in the report of a checkout, and the rest is laid out.
+func TestCheckout(t *testing.T) {
+	w := newWorld(t)
+	w.windows(2)
+	w.open()
+	for _, c := range []struct {
+		what, dir, want string
+		number          int64
+	}{
+		{"inside the vault", filepath.Join(w.conf.Folder, "out"), "own folder", 1},
+		{"the vault itself", w.conf.Folder, "own folder", 1},
+		{"a folder with something in it", w.conf.State, "not empty", 1},
+		{"no such generation", filepath.Join(w.dir, "none"), "no generation 9", 9},
+	} {
+		if _, err := w.host.Checkout(t.Context(), c.number, c.dir, false); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", c.what, err)
+		}
+	}
+	names := []string{"p" + strings.Repeat("0", 28) + "10", "p" + strings.Repeat("0", 28) + "11"}
+	if err := os.Remove(w.file(vault.BlobPath(names[0]))); err != nil {
+		t.Fatal(err)
+	}
+	w.spoil(vault.BlobPath(names[1]))
+	for byCopy, missing := range map[bool]int{false: 1, true: 2} {
+		dir := filepath.Join(w.dir, fmt.Sprint("out-", byCopy))
+		r, err := w.host.Checkout(t.Context(), 2, dir, byCopy)
+		if err != nil || len(r.Missing) != missing || r.Blobs+missing != len(w.blobs) || r.Untrusted != "" {
+			t.Errorf("copying %v: %+v, %v", byCopy, r, err)
+		}
+		shards, err := os.ReadFile(filepath.Join(dir, vault.ShardsName))
+		if err != nil || string(shards) != vault.ShardsFile {
+			t.Errorf("%q, %v", shards, err)
+		}
+	}
+	_, w.conf.Site = noteKeys(t, "lab")
+	w.open()
+	if r, err := w.host.Checkout(t.Context(), 2, filepath.Join(w.dir, "other"), false); err != nil || r.Untrusted == "" {
+		t.Errorf("of another site: %+v, %v", r, err)
 	}
 }
