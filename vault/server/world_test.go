@@ -40,10 +40,11 @@ type world struct {
 	host   *Host
 	end    func() // ends the serving, and closes the host
 
-	site   note.Signer
-	blobs  map[string][]byte // the repository
-	memory *vault.Memory
-	nights int
+	site    note.Signer
+	siteKey string            // its public half
+	blobs   map[string][]byte // the repository
+	memory  *vault.Memory
+	nights  int
 
 	mu    sync.Mutex
 	ahead time.Duration // of the real clock
@@ -72,7 +73,13 @@ func newKey(t testing.TB) key {
 	return key{pem.EncodeToMemory(block), signer.PublicKey()}
 }
 
-func noteKeys(t testing.TB, name string) (note.Signer, note.Verifier) {
+func noteKeys(t testing.TB, name string) (signer note.Signer, verifier note.Verifier) {
+	t.Helper()
+	signer, verifier, _ = noteKeysText(t, name)
+	return signer, verifier
+}
+
+func noteKeysText(t testing.TB, name string) (note.Signer, note.Verifier, string) {
 	t.Helper()
 	private, public, err := note.GenerateKey(rand.Reader, name)
 	if err != nil {
@@ -86,7 +93,7 @@ func noteKeys(t testing.TB, name string) (note.Signer, note.Verifier) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return signer, verifier
+	return signer, verifier, public
 }
 
 // newWorld makes a host that does not serve yet.
@@ -94,8 +101,8 @@ func newWorld(t testing.TB) *world {
 	t.Helper()
 	dir := t.TempDir()
 	w := &world{t: t, dir: dir, client: newKey(t), second: newKey(t), blobs: map[string][]byte{}}
-	signer, verifier := noteKeys(t, "lab")
-	w.site = signer
+	signer, verifier, public := noteKeysText(t, "lab")
+	w.site, w.siteKey = signer, public
 	w.conf = Config{
 		Name: "lab-vault", Zone: time.UTC, Folder: filepath.Join(dir, "vault"), State: filepath.Join(dir, "state"), Site: verifier,
 		Keep: vault.Keep{MinCount: 1, Last: 3}, MinAge: time.Hour, Brake: 5, ReadAll: 30 * 24 * time.Hour,
@@ -244,7 +251,11 @@ func (w *world) night() {
 // plan is what the next window has to do.
 func (w *world) plan() *vault.Plan {
 	w.t.Helper()
-	host, err := note.NewVerifier(w.host.PublicKey())
+	text, err := os.ReadFile(filepath.Join(w.conf.State, "keys", "receipt.pub"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	host, err := note.NewVerifier(strings.TrimSpace(string(text)))
 	if err != nil {
 		w.t.Fatal(err)
 	}
