@@ -115,6 +115,8 @@ Restore with nothing but a vault's disk and the stock kopia program (https://kop
   kopia repository connect filesystem --readonly --path FOLDER     asks for the passphrase
   kopia snapshot list --all
   kopia snapshot restore ID DIR
+Step by step, and from an older generation: docs/disaster.md, docs/disaster.ja.md. Print it too.
+手順は docs/disaster.ja.md にあります。一緒に印刷してください。
 
 The release key ends a lockdown without a second person. Only this page has it.
 解除キーがあれば、ひとりでも封鎖を解除できます。この用紙にしかありません。

@@ -241,6 +241,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"proofs":    proofs,
 		"hash":      hash,
 		"kopia":     kopia,
+		"follow":    follow,
 	}
 }
 
@@ -528,18 +529,77 @@ var stockKopia = sync.OnceValues(func() (string, error) {
 	return program, err
 })
 
+// stockEnv is the stock program's own, with nothing left of another script.
+func stockEnv(ts *testscript.TestScript) map[string]string {
+	return map[string]string{
+		"KOPIA_CHECK_FOR_UPDATES": "false", "KOPIA_CONFIG_PATH": ts.MkAbs("kopia.config"),
+		"KOPIA_LOG_DIR": ts.MkAbs("kopia.log"), "KOPIA_CACHE_DIRECTORY": ts.MkAbs("kopia.cache"), "HOME": ts.MkAbs("."),
+	}
+}
+
 // kopia args… runs the stock program with the repository's passphrase and a configuration
 // of the script's own.
 func kopia(ts *testscript.TestScript, neg bool, args []string) {
 	program, err := stockKopia()
 	ts.Check(err)
-	for key, value := range map[string]string{
-		"KOPIA_PASSWORD": strings.TrimSpace(ts.ReadFile("secrets/repository")), "KOPIA_CHECK_FOR_UPDATES": "false",
-		"KOPIA_CONFIG_PATH": ts.MkAbs("kopia.config"), "KOPIA_LOG_DIR": ts.MkAbs("kopia.log"), "KOPIA_CACHE_DIRECTORY": ts.MkAbs("kopia.cache"), "HOME": ts.MkAbs("."),
-	} {
+	for key, value := range stockEnv(ts) {
 		ts.Setenv(key, value)
 	}
+	ts.Setenv("KOPIA_PASSWORD", strings.TrimSpace(ts.ReadFile("secrets/repository")))
 	if err := ts.Exec(program, args...); (err != nil) != neg {
 		ts.Fatalf("kopia %s: %v", args, err)
+	}
+}
+
+// shellBlocks are the commands that a document tells people to type.
+func shellBlocks(name string) (string, error) {
+	text, err := os.ReadFile(filepath.Join("../../docs", name))
+	var commands strings.Builder
+	for _, m := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllSubmatch(text, -1) {
+		commands.Write(m[1])
+	}
+	return commands.String(), err
+}
+
+// follow DOCUMENT KEY=VALUE… types in all that a document says, on a machine that has the
+// stock program and no airlock, and the passphrase where it is asked for. It stops at the
+// first command that fails.
+func follow(ts *testscript.TestScript, _ bool, args []string) {
+	program, err := stockKopia()
+	ts.Check(err)
+	commands, err := shellBlocks(args[0])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs("commands.sh"), []byte(commands), 0o600))
+	shell := exec.Command("sh", "-eu", "commands.sh")
+	shell.Dir, shell.Stdin = ts.MkAbs("."), strings.NewReader(ts.ReadFile("passphrase")+"\n")
+	// The stock program alone, beside what every machine has.
+	tools := ts.MkAbs("tools")
+	ts.Check(os.MkdirAll(tools, 0o700))
+	if err := os.Symlink(program, filepath.Join(tools, "kopia")); !errors.Is(err, fs.ErrExist) {
+		ts.Check(err)
+	}
+	shell.Env = append([]string{"PATH=" + tools + ":/usr/bin:/bin"}, args[1:]...)
+	for key, value := range stockEnv(ts) {
+		shell.Env = append(shell.Env, key+"="+value)
+	}
+	var out strings.Builder
+	shell.Stdout, shell.Stderr = &out, &out
+	if err := shell.Run(); err != nil {
+		ts.Fatalf("%s: %v\n%s", args[0], err, out.String())
+	}
+	ts.Logf("%s", out.String())
+	ts.Check(os.WriteFile(ts.MkAbs("followed"), []byte(out.String()), 0o600))
+	ts.Check(ts.Exec("cat", "followed")) // for what the script asks of stdout
+}
+
+// The document says the same to type in every language.
+func TestDisasterInBothLanguages(t *testing.T) {
+	english, err := shellBlocks("disaster.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	japanese, err := shellBlocks("disaster.ja.md")
+	if err != nil || english != japanese || !strings.Contains(english, "kopia snapshot restore") {
+		t.Errorf("%v; the commands differ:\n%s\n%s", err, english, japanese)
 	}
 }
