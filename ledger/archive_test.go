@@ -182,6 +182,101 @@ func TestArchive(t *testing.T) {
 	}
 }
 
+// A part of the ledger, by times, is an export that a head vouches for, whether its
+// entries are archived or not.
+func TestPart(t *testing.T) {
+	a := newArchivist(t, 200)
+	for _, seq := range []int64{0, 90} {
+		if seq > 0 {
+			if _, err := a.archive(t, t.Context(), seq); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r, err := OpenReader(t.Context(), a.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range [][2]int64{{1, 30}, {20, 40}, {60, 61}, {70, 120}, {95, 180}, {150, 200}} {
+			f := Filter{Since: a.entries[c[0]-1].Time, Until: a.entries[c[1]-1].Time}
+			after, last, err := r.Part(t.Context(), f)
+			if err != nil || after != c[0]-1 || last < c[1]-1 {
+				t.Errorf("entries %d up to %d are the part behind %d up to %d, %v", c[0], c[1]-1, after, last, err)
+			}
+			h, err := r.Behind(t.Context(), proof.Header{}, after)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var file bytes.Buffer
+			x, err := proof.NewWriter(&file, h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(r.ExportUpTo(t.Context(), x, last), x.Close()); err != nil {
+				t.Fatal(err)
+			}
+			_, report, err := proof.VerifyExport(t.Context(), bytes.NewReader(file.Bytes()), proof.Options{Keys: a.keys})
+			if err != nil || !report.Sound() || report.After != after || report.Entries != last-after || report.Signed != last {
+				t.Errorf("the part from %d comes to %+v, %v", c[0], report, err)
+			}
+			_, foreign := newKey(t)
+			if _, report, err := proof.VerifyExport(t.Context(), &file, proof.Options{Keys: []note.Verifier{foreign}}); err == nil && report.Sound() {
+				t.Error("a part is sound by another key")
+			}
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// S11: a part whose beginning was changed has a tree that no head fits.
+func TestForgedPart(t *testing.T) {
+	a := newArchivist(t, 100)
+	r, err := OpenReader(t.Context(), a.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for forgery := range 4 {
+		h, err := r.Behind(t.Context(), proof.Header{}, 45)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries := slices.Clone(a.entries[45:])
+		switch forgery {
+		case 1: // another tree before it
+			h.Edge[1][7] ^= 1
+		case 2: // one entry left out, the others under its number
+			entries = entries[1:]
+			for i := range entries {
+				entries[i].Seq--
+			}
+		case 3: // it says that more came before
+			h, err = r.Behind(t.Context(), proof.Header{}, 46)
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		var file bytes.Buffer
+		x, err := proof.NewWriter(&file, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if err := x.Entry(&e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(x.Head(a.outside), x.Close()); err != nil {
+			t.Fatal(err)
+		}
+		_, report, err := proof.VerifyExport(t.Context(), &file, proof.Options{Keys: a.keys})
+		if sound := err == nil && report.Sound(); sound != (forgery == 0) {
+			t.Errorf("forgery %d: sound %v: %v, %v", forgery, sound, report.Findings, err)
+		}
+	}
+}
+
 // An archive is an export, of a part: it verifies by itself, and is held to heads.
 func TestArchiveAlone(t *testing.T) {
 	a := newArchivist(t, 200)

@@ -382,6 +382,50 @@ func (r *Reader) ExportUpTo(ctx context.Context, x *proof.Writer, last int64) er
 	return nil
 }
 
+// Part is what an export of the times that f names consists of: the entries behind after
+// up to last, where a signed head can vouch for them, or the ledger ends.
+func (r *Reader) Part(ctx context.Context, f Filter) (after, last int64, err error) {
+	if last, err = r.Count(ctx); err != nil {
+		return 0, 0, err
+	}
+	h, err := r.History(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	if !f.Since.IsZero() {
+		after = last
+		for e, err := range h.Entries(ctx, Filter{Since: f.Since}) {
+			if err != nil {
+				return 0, 0, err
+			}
+			after = e.Seq - 1
+			break
+		}
+	}
+	if f.Until.IsZero() {
+		return after, last, nil
+	}
+	newest, ok, err := r.Last(ctx, Filter{Until: f.Until})
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, a := range h.there {
+		if !ok && a.From.Before(f.Until) {
+			newest.Seq = a.Last
+		}
+	}
+	heads, err := r.Heads(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, head := range heads {
+		if head.Size >= max(newest.Seq, after, 1) {
+			return after, min(last, head.Size), nil
+		}
+	}
+	return after, last, nil
+}
+
 // Behind makes h the header of an export that begins after an entry.
 func (r *Reader) Behind(ctx context.Context, h proof.Header, after int64) (proof.Header, error) {
 	edge, err := proof.EdgeOf(after, hashes(ctx, r.db))

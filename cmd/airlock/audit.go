@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -17,7 +18,7 @@ import (
 
 func (a *app) auditCommand() *cobra.Command {
 	c := &cobra.Command{Use: "audit", Short: "Read the ledger, and report what it holds", Args: cobra.ArbitraryArgs, RunE: subcommand}
-	c.AddCommand(a.auditListCommand(), a.auditVerifyCommand(), a.auditExportCommand(), a.auditReportCommand(), a.auditRenewCommand())
+	c.AddCommand(a.auditListCommand(), a.auditVerifyCommand(), a.auditExportCommand(), a.auditArchiveCommand(), a.auditReportCommand(), a.auditRenewCommand())
 	return c
 }
 
@@ -69,7 +70,11 @@ func (a *app) auditListCommand() *cobra.Command {
 			case asCSV:
 				list = a.listCSV
 			}
-			return errors.Join(list(c.Context(), r, f, p.Timezone.Location), r.Close())
+			h, err := a.history(c.Context(), r)
+			if err == nil {
+				err = list(c.Context(), h, f, p.Timezone.Location)
+			}
+			return errors.Join(err, r.Close())
 		},
 	}
 	a.jsonFlag(c)
@@ -90,6 +95,23 @@ func (a *app) auditListCommand() *cobra.Command {
 	return c
 }
 
+// entries are a ledger's, with or without what was archived of it.
+type entries interface {
+	Entries(context.Context, ledger.Filter) iter.Seq2[ledger.Entry, error]
+}
+
+// history is the ledger with its archives. What is not there is said, and left out.
+func (a *app) history(ctx context.Context, r *ledger.Reader) (*ledger.History, error) {
+	h, err := r.History(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, absent := range h.Absent {
+		fmt.Fprintf(a.errs, "airlock: %s\n", a.text("entries %d to %d are left out: the archive %s is not there", absent.First, absent.Last, absent.File))
+	}
+	return h, nil
+}
+
 // kinds are the kinds of entries, as they are written.
 func kinds() []string {
 	var all []string
@@ -99,7 +121,7 @@ func kinds() []string {
 	return all
 }
 
-func (a *app) listJSON(ctx context.Context, r *ledger.Reader, f ledger.Filter, zone *time.Location) error {
+func (a *app) listJSON(ctx context.Context, r entries, f ledger.Filter, zone *time.Location) error {
 	for e, err := range r.Entries(ctx, f) {
 		if err != nil {
 			return err
@@ -112,7 +134,7 @@ func (a *app) listJSON(ctx context.Context, r *ledger.Reader, f ledger.Filter, z
 	return nil
 }
 
-func (a *app) listTable(ctx context.Context, r *ledger.Reader, f ledger.Filter, zone *time.Location) error {
+func (a *app) listTable(ctx context.Context, r entries, f ledger.Filter, zone *time.Location) error {
 	var t table
 	a.heading(&t, "SEQ", "TIME", "KIND", "WHAT", "ACTOR", "REASON")
 	for e, err := range r.Entries(ctx, f) {

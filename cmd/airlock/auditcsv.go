@@ -19,7 +19,7 @@ const longestCell = 32767
 
 // listCSV prints entries in the form that Excel opens by a double click in every
 // language, Japanese among them: UTF-8 with a byte order mark, lines that end in CRLF.
-func (a *app) listCSV(ctx context.Context, r *ledger.Reader, f ledger.Filter, zone *time.Location) error {
+func (a *app) listCSV(ctx context.Context, r entries, f ledger.Filter, zone *time.Location) error {
 	if _, err := io.WriteString(a.out, "\ufeff"); err != nil {
 		return err
 	}

@@ -105,7 +105,11 @@ func (a *app) readReport(ctx context.Context, p policies.Policy, c report.Config
 	case !errors.Is(err, fs.ErrNotExist):
 		fmt.Fprintf(a.errs, "airlock: %s\n", a.text("the report leaves out the guard's ledger: %s", err))
 	}
-	made, err := report.Read(ctx, c, r, guard)
+	h, err := a.history(ctx, r)
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	made, err := report.Read(ctx, c, h, guard)
 	if g != nil {
 		err = errors.Join(err, g.Close())
 	}

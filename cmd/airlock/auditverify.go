@@ -1,18 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"airlock/console"
 	"airlock/ledger"
 	"airlock/ledger/proof"
 	"airlock/ledger/stamp"
@@ -274,70 +271,3 @@ func (a *app) printAudited(found audited) {
 }
 
 func publicKeyFile(p policies.Policy) string { return filepath.Join(p.State, "keys", "site.pub") }
-
-func (a *app) auditExportCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "export FILE",
-		Short: "Write the whole ledger into one file, which audit verify checks anywhere",
-		Args:  usage(cobra.ExactArgs(1)),
-		RunE: func(c *cobra.Command, files []string) error {
-			p, err := a.policy()
-			if err != nil {
-				return err
-			}
-			// A head over everything that is there, if an executor runs that can sign one.
-			if remote, err := console.Connect(c.Context(), console.SocketPath(p.State)); err == nil {
-				if _, err := remote.Head(c.Context()); err != nil {
-					return err
-				}
-			}
-			r, err := openLedger(c.Context(), p, "")
-			if err != nil {
-				return err
-			}
-			if r == nil {
-				return errNoLedger
-			}
-			err = writeWhole(files[0], func(w io.Writer) error { return a.exportTo(c.Context(), w, p, r) })
-			if err = errors.Join(err, r.Close()); err == nil {
-				a.print("wrote %s", files[0])
-			}
-			return err
-		},
-	}
-}
-
-func (a *app) exportTo(ctx context.Context, w io.Writer, p policies.Policy, r *ledger.Reader) error {
-	key, err := os.ReadFile(publicKeyFile(p))
-	if err != nil {
-		return fmt.Errorf("the site's public key: %w", err)
-	}
-	x, err := proof.NewWriter(w, proof.Header{Site: p.Site, Made: time.Now(), By: "airlock " + a.version}, string(bytes.TrimSpace(key)))
-	if err != nil {
-		return err
-	}
-	if err := exportWhole(ctx, x, r); err != nil {
-		return err // without its end the file is none
-	}
-	return x.Close()
-}
-
-func exportWhole(ctx context.Context, x *proof.Writer, r *ledger.Reader) error {
-	if err := r.Export(ctx, x); err != nil {
-		return err
-	}
-	all, err := r.Stamps(ctx)
-	if err != nil {
-		return err
-	}
-	for _, s := range all {
-		data, err := json.Marshal(s)
-		if err == nil {
-			err = x.Stamp(data)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}

@@ -124,6 +124,15 @@ func headOf(t *testing.T, l *ledger.Ledger) proof.Head {
 
 func quoted(text string) string { return strconv.Quote(text) }
 
+func count(t *testing.T, r *ledger.Reader) int64 {
+	t.Helper()
+	n, err := r.Count(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 func export(t *testing.T, r *ledger.Reader, file, public string) {
 	t.Helper()
 	err := writeWhole(file, func(w io.Writer) error {
@@ -131,7 +140,7 @@ func export(t *testing.T, r *ledger.Reader, file, public string) {
 		if err != nil {
 			return err
 		}
-		return errors.Join(exportWhole(t.Context(), x, r), x.Close())
+		return errors.Join(exportWhole(t.Context(), x, r, count(t, r)), x.Close())
 	})
 	if err != nil {
 		t.Fatal(err)
