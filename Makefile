@@ -9,7 +9,7 @@ FUZZTIME ?= 30s
 export CGO_ENABLED := 1
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/airlock
 	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/airlock ./cmd/airlock
@@ -61,6 +61,12 @@ bench-exposure: build ## measure in the lab for how long the door stands open, N
 
 bench: ## benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
+
+BENCHDIR ?= $(CURDIR)/bin/bench-ledger
+
+bench-ledger: ## the ledger at ten million entries, made once in BENCHDIR (4 GB): appends, list, verify, export
+	mkdir -p $(BENCHDIR)
+	AIRLOCK_BENCH_DIR=$(BENCHDIR) AIRLOCK_BENCH_ENTRIES=10000000 go test -run '^$$' -bench 'Append|Long' -benchtime 2s -timeout 60m ./ledger
 
 exhaustive: ## tamper with every bit and place of a ledger, and fail every system call that it makes (strace)
 	AIRLOCK_EXHAUSTIVE=1 go test -count=1 -timeout 60m -run 'TestEveryBit|TestChangedRows|TestForgeries|TestReplay|TestEachSystemCall|TestHeaderBits|TestSpans|TestBombs' -v ./ledger ./ledger/proof | grep -E '^(---|ok|FAIL|panic)|faults|changes'

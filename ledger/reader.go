@@ -201,9 +201,13 @@ func (f Filter) where(low, high int64) (string, []any) {
 		b.WriteString(" AND time < ?")
 		args = append(args, nanoseconds(f.Until, 0))
 	}
+	actor := "actor"
+	if f.Kind != "" || f.Door+f.Window+f.System+f.Vault != "" {
+		actor = "+actor" // most entries are of one actor: its index is the last to use
+	}
 	for _, c := range []struct{ column, value string }{
 		{"kind", string(f.Kind)}, {"door", f.Door}, {`"window"`, f.Window}, {"system", f.System},
-		{"vault", f.Vault}, {"actor", f.Actor}, {`"from"`, f.From}, {`"to"`, f.To},
+		{"vault", f.Vault}, {actor, f.Actor}, {`"from"`, f.From}, {`"to"`, f.To},
 	} {
 		if c.value != "" {
 			b.WriteString(" AND " + c.column + " = ?")

@@ -32,9 +32,16 @@ type migration struct {
 // user_version is n. A step that was ever released is not changed any more.
 func migrations() []migration {
 	return []migration{
-		// 1: the entries. Times are nanoseconds since 1970 in UTC; an empty text is
-		// NULL, so that the indexes hold only entries that have one.
-		{schema: `CREATE TABLE entry (
+		{schema: entriesSchema},
+		{schema: treeSchema + appendOnly("tree", "seq") + appendOnly("span", "number") + appendOnly("head", "number"), fill: hangAll},
+		{schema: stampSchema + appendOnly("stamp", "number")},
+		{schema: listSchema},
+	}
+}
+
+// The entries. Times are nanoseconds since 1970 in UTC; an empty text is NULL, so that
+// the indexes hold only entries that have one.
+const entriesSchema = `CREATE TABLE entry (
 	seq      INTEGER PRIMARY KEY,
 	time     INTEGER NOT NULL,
 	recorded INTEGER NOT NULL,
@@ -69,14 +76,13 @@ CREATE TRIGGER entry_stays BEFORE UPDATE ON entry
 BEGIN SELECT RAISE(ABORT, 'the ledger changes no entry'); END;
 
 CREATE TRIGGER entry_is_kept BEFORE DELETE ON entry
-BEGIN SELECT RAISE(ABORT, 'the ledger removes no entry'); END;`},
+BEGIN SELECT RAISE(ABORT, 'the ledger removes no entry'); END;`
 
-		// 2: the tree over the entries, and its heads. A row of tree holds the hashes
-		// that its entry completes, as tlog.StoredHashes lists them; an entry from
-		// before has version 1. A row of span says of each 1,024 entries, once they
-		// are full, which times they hold: by it a time is found among ten million
-		// entries, and it takes the place of an index of times.
-		{schema: `ALTER TABLE entry ADD COLUMN v INTEGER NOT NULL DEFAULT 1;
+// The tree over the entries, and its heads. A row of tree holds the hashes that its entry
+// completes, as tlog.StoredHashes lists them; an entry from before has version 1. A row
+// of span says of each 1,024 entries, once they are full, which times they hold: by it a
+// time is found among ten million entries, and it takes the place of an index of times.
+const treeSchema = `ALTER TABLE entry ADD COLUMN v INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE entry ADD COLUMN run TEXT;
 ALTER TABLE entry ADD COLUMN mono INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE entry ADD COLUMN clock TEXT;
@@ -101,19 +107,23 @@ CREATE TABLE head (
 	note   TEXT NOT NULL
 ) STRICT;
 
-` + appendOnly("tree", "seq") + appendOnly("span", "number") + appendOnly("head", "number"), fill: hangAll},
+`
 
-		// 3: time-stamps of heads by an authority outside.
-		{schema: `CREATE TABLE stamp (
+// Time-stamps of heads by an authority outside.
+const stampSchema = `CREATE TABLE stamp (
 	number INTEGER PRIMARY KEY,
 	at     INTEGER NOT NULL,
 	note   TEXT NOT NULL,
 	token  BLOB NOT NULL
 ) STRICT;
 
-` + appendOnly("stamp", "number")},
-	}
-}
+`
+
+// What lists entries by one thing alone, whatever their kind, in their order.
+const listSchema = `CREATE INDEX entry_of_door ON entry (door) WHERE door IS NOT NULL;
+CREATE INDEX entry_of_system ON entry (system) WHERE system IS NOT NULL;
+CREATE INDEX entry_of_vault ON entry (vault) WHERE vault IS NOT NULL;
+CREATE INDEX entry_of_actor ON entry (actor);`
 
 // appendOnly are the triggers that let rows only be added, under the next number.
 func appendOnly(table, number string) string {

@@ -55,6 +55,11 @@ func (s *teller) innerDoor() string { return s.vault + "-inner" }
 // start tells how an executor begins.
 func (s *teller) start() {
 	s.tell(Entry{Kind: KindStart, Detail: []byte(`{"pid":7}`)})
+	s.doors()
+}
+
+// doors tells how they are found.
+func (s *teller) doors() {
 	s.door("", s.vaultDoor(), "unknown", "shut", "")
 	s.door("", s.innerDoor(), "unknown", "open", `,"side":"inner"`)
 }
