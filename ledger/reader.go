@@ -240,13 +240,13 @@ func collect(rows *sql.Rows) ([]Entry, error) {
 	return entries, errors.Join(rows.Err(), rows.Close())
 }
 
-// scan reads a row into e, and what stands behind its columns into more.
-func scan(rows *sql.Rows, e *Entry, more ...any) error {
+// scan reads a row into e.
+func scan(rows *sql.Rows, e *Entry) error {
 	var happened, recorded int64
 	var detail []byte
-	err := rows.Scan(append([]any{&e.Seq, &happened, &recorded, &e.Late, &e.Kind, &e.Actor, &e.Reason,
+	err := rows.Scan(&e.Seq, &happened, &recorded, &e.Late, &e.Kind, &e.Actor, &e.Reason,
 		&e.Door, &e.Window, &e.System, &e.Vault, &e.From, &e.To, &detail,
-		&e.Version, &e.Run, &e.Mono, &e.Clock, &e.ClockError}, more...)...)
+		&e.Version, &e.Run, &e.Mono, &e.Clock, &e.ClockError)
 	e.Time, e.Recorded = time.Unix(0, happened).UTC(), time.Unix(0, recorded).UTC()
 	e.Detail = json.RawMessage(detail)
 	return err

@@ -2,7 +2,7 @@ package ledger
 
 import (
 	"context"
-	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
@@ -276,20 +276,12 @@ func (r *Reader) read(ctx context.Context, low, high int64) ([]proof.Item, error
 	if low == high {
 		return nil, nil
 	}
-	rows, err := r.db.QueryContext(ctx, selectVerified, low, high)
-	if err != nil {
-		return nil, err
-	}
-	items := make([]proof.Item, 0, high-low)
-	for rows.Next() {
-		var e Entry
-		var stored sql.RawBytes
-		if err := scan(rows, &e, &stored); err != nil {
-			return nil, errors.Join(err, rows.Close())
-		}
-		items = append(items, proof.ItemOfEntry(e, stored))
-	}
-	return items, errors.Join(rows.Err(), rows.Close())
+	items := make([]proof.Item, 0, min(high-low, verifyPage))
+	err := r.each(ctx, selectVerified, []driver.NamedValue{{Ordinal: 1, Value: low}, {Ordinal: 2, Value: high}}, func(v *values) {
+		e := v.entry()
+		items = append(items, proof.ItemOfEntry(e, v.bytes(19)))
+	})
+	return items, err
 }
 
 // odd finds what the entries do not show: rows that belong to no entry, and values that

@@ -145,10 +145,11 @@ func ItemOfHashes(seq int64, stored []byte) Item {
 // ItemFound is a finding of whoever reads the ledger.
 func ItemFound(f Finding) Item { return Item{finding: &f} }
 
-// ItemOfEntry is an entry, with the hashes that are stored with it.
+// ItemOfEntry is an entry, with the hashes that are stored with it, which it keeps.
 func ItemOfEntry(e Entry, stored []byte) Item {
-	leaf, err := AppendLeaf(nil, &e)
-	return Item{entry: e, bad: err, leaf: LeafHash(leaf), evidence: evidenceOf(&e), stored: bytes.Clone(stored), hasRow: true}
+	var scratch [2 << 10]byte
+	leaf, err := AppendLeaf(scratch[:0], &e)
+	return Item{entry: e, bad: err, leaf: LeafHash(leaf), evidence: evidenceOf(&e), stored: stored, hasRow: true}
 }
 
 // ItemOfHead is a signed head. It belongs after the last entry that it is about.
