@@ -152,7 +152,7 @@ func TestFilters(t *testing.T) {
 		seen := map[string]bool{}
 		for i, e := range entries {
 			e.Late = i < noted
-			line := fmt.Sprint(e)
+			line := fmt.Sprintf("%#v", e) // %v would not tell "b " and "" from "b" and " "
 			if e.Late && seen[line] {
 				continue // the very same twice in the emergency file
 			}
