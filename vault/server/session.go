@@ -57,12 +57,17 @@ func (s *session) serve(in io.ReadWriteCloser, channel ssh.Channel, requests <-c
 			continue
 		}
 		go ssh.DiscardRequests(requests)
-		server := sftp.NewRequestServer(in, sftp.Handlers{FileGet: s, FilePut: s, FileCmd: s, FileList: s},
-			sftp.WithStartDirectory(s.host.conf.Folder), sftp.WithRSMaxTxPacket(packet))
-		_ = server.Serve() // what is left to tell is that the client went
-		_ = server.Close()
+		s.answer(in)
 		return
 	}
+}
+
+// answer answers SFTP requests until the client goes, or sends what is none.
+func (s *session) answer(in io.ReadWriteCloser) {
+	server := sftp.NewRequestServer(in, sftp.Handlers{FileGet: s, FilePut: s, FileCmd: s, FileList: s},
+		sftp.WithStartDirectory(s.host.conf.Folder), sftp.WithRSMaxTxPacket(packet))
+	_ = server.Serve() // what is left to tell is that the client went
+	_ = server.Close()
 }
 
 // local is a path as a name below the vault's folder. "." is the folder itself.
