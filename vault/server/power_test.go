@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
-	"golang.org/x/crypto/ssh/knownhosts"
 	"golang.org/x/mod/sumdb/note"
 
 	"airlock/sshconn"
@@ -109,19 +108,9 @@ func (w *world) alone(prune bool, strace ...string) (done func() error) {
 		w.t.Fatal(err)
 	}
 	address, _ := bufio.NewReader(out).ReadString('\n') // none if it is killed before
-	key, err := os.ReadFile(filepath.Join(w.conf.State, "keys", "ssh_host_ed25519.pub"))
-	if address = strings.TrimSpace(address); address != "" && err == nil {
-		public, _, _, _, err := ssh.ParseAuthorizedKey(key)
-		known := filepath.Join(w.dir, "known_hosts")
-		if err == nil {
-			err = os.WriteFile(known, []byte(knownhosts.Line([]string{knownhosts.Normalize(address)}, public)+"\n"), 0o600)
-		}
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		w.conn = sshconn.Config{Address: address, User: "airlock", Key: w.client.private, KnownHosts: known}
-	} else {
-		w.conn = sshconn.Config{}
+	w.conn = sshconn.Config{}
+	if address = strings.TrimSpace(address); address != "" {
+		w.conn = sshconn.Config{Address: address, User: "airlock", Key: w.client.private, KnownHosts: w.knows(address)}
 	}
 	return func() error { return errors.Join(in.Close(), c.Wait()) }
 }

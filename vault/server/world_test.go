@@ -192,6 +192,20 @@ func usual() Limits {
 	return Limits{Connections: 64, Logins: 100_000, OpenFiles: 64, Idle: time.Minute}
 }
 
+// knows has the site know the host by an address. It says by which file.
+func (w *world) knows(address string) (known string) {
+	w.t.Helper()
+	key, err := HostKey(w.conf.State)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	known = filepath.Join(w.dir, "known_hosts")
+	if err := os.WriteFile(known, []byte(knownhosts.Line([]string{knownhosts.Normalize(address)}, key.PublicKey())+"\n"), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	return known
+}
+
 // serve opens the host and serves it.
 func (w *world) serve(limits Limits) *Host {
 	w.t.Helper()
@@ -204,11 +218,8 @@ func (w *world) serve(limits Limits) *Host {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	known := filepath.Join(w.dir, "known_hosts")
 	address := l.Addr().String()
-	if err := os.WriteFile(known, []byte(knownhosts.Line([]string{knownhosts.Normalize(address)}, hostKey.PublicKey())+"\n"), 0o600); err != nil {
-		w.t.Fatal(err)
-	}
+	known := w.knows(address)
 	w.conn = sshconn.Config{Address: address, User: "airlock", Key: w.client.private, KnownHosts: known}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
