@@ -204,7 +204,7 @@ func (a *airlock) keep(ctx context.Context) (figure, error) {
 	err = json.Unmarshal(text, &record)
 	c := record.Course
 	a.options.say("%s: up %.3f, answered %.3f, ready %.3f, sent %.3f, sealed %.3f, done %.3f, down %.3f", a.title(), c.Up, c.Answered, c.Ready, c.Sent, c.Sealed, c.Done, c.Down)
-	return figure{link: time.Duration(c.Answered * float64(time.Second))}, err
+	return figure{link: time.Duration(c.Answered * float64(time.Second)), memory: a.memory()}, err
 }
 
 // rest ends the orchestrator.
@@ -225,6 +225,7 @@ func (a *airlock) end() error {
 	return err
 }
 
+// memory is the most that the processes have had so far.
 func (a *airlock) memory() string {
 	text := fmt.Sprintf("orchestrator %d MB", a.orchestrator>>20)
 	if a.host != nil {

@@ -150,10 +150,9 @@ func (b *bench) nights(ctx context.Context, n night, day func(ctx context.Contex
 			rows[i].figures = append(rows[i].figures, f)
 		}
 	}
-	for i, w := range b.ways {
-		if len(rows[i].figures) > 0 {
-			rows[i].memory = w.memory()
-			fmt.Fprintln(b.options.Log, rows[i])
+	for _, r := range rows {
+		if len(r.figures) > 0 {
+			fmt.Fprintln(b.options.Log, r)
 		}
 	}
 	return nil

@@ -41,7 +41,7 @@ func startPostgres(ctx context.Context, dir string, scale int) (_ *postgres, err
 		return nil, err
 	}
 	p.server = p.command(context.WithoutCancel(ctx), "postgres", "-D", data, "-k", dir, "-h", "", "-F",
-		"-c", "shared_buffers=256MB", "-c", "max_wal_size=4GB", "-c", "autovacuum=off")
+		"-c", "shared_buffers=256MB", "-c", "max_wal_size=4GB", "-c", "autovacuum=off", "-c", "synchronous_commit=off")
 	if err := p.server.Start(); err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func startPostgres(ctx context.Context, dir string, scale int) (_ *postgres, err
 
 // work is a day's transactions, the same for the same number.
 func (p *postgres) work(ctx context.Context, transactions, number int) error {
-	return p.run(ctx, nil, "pgbench", "-h", p.dir, "-U", "postgres", "-n", "-t", strconv.Itoa(transactions), "--random-seed", strconv.Itoa(number), "postgres")
+	return p.run(ctx, nil, "pgbench", "-h", p.dir, "-U", "postgres", "-n", "-M", "prepared", "-t", strconv.Itoa(transactions), "--random-seed", strconv.Itoa(number), "postgres")
 }
 
 func (p *postgres) dump(ctx context.Context, file string) (err error) {

@@ -25,6 +25,7 @@ type figure struct {
 	open               time.Duration // that the port was up
 	link               time.Duration // of it, until the vault's host answered
 	toVault, fromVault int64         // bytes through the port
+	memory             string        // the most that the processes have had so far
 }
 
 func (f figure) wire() float64 { return float64(max(f.toVault, f.fromVault)) / portSpeed }
@@ -40,15 +41,15 @@ func (f figure) String() string {
 type row struct {
 	night, way string
 	figures    []figure
-	memory     string
 }
 
 const header = `| night | way | runs | door open: median | worst | until the vault answered | through the port | wire time | open / wire | 1.25 × wire + 0.3 s | memory at the most |
 |---|---|---:|---:|---:|---:|---:|---:|---:|---|---|
 `
 
-// String is a row of the table. All is of the median run.
+// String is a row of the table. All is of the median run, but for the memory.
 func (r row) String() string {
+	memory := r.figures[len(r.figures)-1].memory
 	f := slices.SortedFunc(slices.Values(r.figures), func(a, b figure) int { return int(a.open - b.open) })
 	m := f[len(f)/2]
 	held := "held"
@@ -57,7 +58,7 @@ func (r row) String() string {
 	}
 	return fmt.Sprintf("| %s | %s | %d | %.2f s | %.2f s | %.2f s | %.1f MB | %.2f s | %.2f | %.2f s: %s | %s |",
 		r.night, r.way, len(f), m.open.Seconds(), f[len(f)-1].open.Seconds(), m.link.Seconds(),
-		float64(m.toVault+m.fromVault)/1e6, m.wire(), m.open.Seconds()/m.wire(), m.goal(), held, r.memory)
+		float64(m.toVault+m.fromVault)/1e6, m.wire(), m.open.Seconds()/m.wire(), m.goal(), held, memory)
 }
 
 // about says what is measured, where and when.

@@ -22,7 +22,6 @@ type way interface {
 	prime(ctx context.Context) error          // the first copy, past the port
 	ready(ctx context.Context) error          // all that can be done with the port shut
 	keep(ctx context.Context) (figure, error) // brings the copy up to date; the port is shut before and after
-	memory() string                           // the most that its processes had
 	end() error
 }
 
@@ -51,7 +50,6 @@ type tool struct {
 
 func (t *tool) title() string               { return t.name }
 func (t *tool) ready(context.Context) error { return nil }
-func (t *tool) memory() string              { return "" }
 func (t *tool) end() error                  { return nil }
 
 func (t *tool) prime(ctx context.Context) error {

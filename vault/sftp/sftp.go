@@ -23,6 +23,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/pkg/sftp"
 	"golang.org/x/sync/singleflight"
@@ -52,6 +53,7 @@ type Store struct {
 
 	joining     sync.WaitGroup
 	stopJoining context.CancelFunc
+	others      chan struct{} // closed once they are there, or not waited for
 
 	ready  sync.Map // folders that are there
 	making singleflight.Group
@@ -61,8 +63,8 @@ type Store struct {
 	noFolders atomic.Bool // the server opens no folders, so none can be synced
 }
 
-// Dial connects and logs in. It returns with the first connection that is ready; the
-// others are made meanwhile, and used from when they are. One that does not come about is
+// Dial connects, and logs in on every connection at once. It returns with the first that
+// is ready; a further one is used from when it is, and one that does not come about is
 // done without.
 func Dial(ctx context.Context, c Config) (*Store, error) {
 	s := &Store{
@@ -71,36 +73,53 @@ func Dial(ctx context.Context, c Config) (*Store, error) {
 		run:   rand.Text(),
 	}
 	wanted := cmp.Or(c.Connections, defaultConnections)
-	var errs []error
-	for range wanted { // a server that is busy refuses one, perhaps, and takes the next
-		first := &line{conf: c.Conn}
-		if _, err := first.session(ctx); err != nil {
-			if errs = append(errs, err); ctx.Err() != nil || errors.Is(err, sshconn.ErrAuth) {
-				break
-			}
-			continue
-		}
-		s.lines = []*line{first}
-		s.joinOthers(ctx, c.Conn, wanted-1)
-		return s, nil
+	dialling, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stopJoining = stop
+	release := context.AfterFunc(ctx, stop) // until one is ready
+	results := make(chan error, wanted)
+	for range wanted {
+		s.joining.Go(func() { results <- s.join(dialling, &line{conf: c.Conn}) })
 	}
+	var errs []error
+	for range wanted {
+		err := <-results
+		if err == nil && release() {
+			s.expectOthers()
+			return s, nil
+		}
+		errs = append(errs, err)
+	}
+	errs = append(errs, context.Cause(ctx), s.Close())
 	return nil, fmt.Errorf("vault %s: %w", s.label, errors.Join(errs...))
 }
 
-// joinOthers makes more connections, for as long as the Store is open.
-func (s *Store) joinOthers(ctx context.Context, conf sshconn.Config, n int) {
-	ctx, s.stopJoining = context.WithCancel(context.WithoutCancel(ctx))
-	for range n {
-		s.joining.Go(func() {
-			l := &line{conf: conf}
-			if _, err := l.session(ctx); err != nil {
-				return
-			}
-			s.picking.Lock()
-			defer s.picking.Unlock()
-			s.lines = append(s.lines, l)
-		})
+// join makes one connection.
+func (s *Store) join(ctx context.Context, l *line) error {
+	if _, err := l.session(ctx); err != nil {
+		return err
 	}
+	s.picking.Lock()
+	defer s.picking.Unlock()
+	s.lines = append(s.lines, l)
+	return nil
+}
+
+// A large file waits for all connections to be there, but not for long: one that goes the
+// same way as another takes twice the time.
+const (
+	largeFile    = 1 << 20
+	othersWithin = 500 * time.Millisecond
+)
+
+func (s *Store) expectOthers() {
+	s.others = make(chan struct{})
+	there := sync.OnceFunc(func() { close(s.others) })
+	late := time.AfterFunc(othersWithin, there)
+	go func() {
+		s.joining.Wait()
+		late.Stop()
+		there()
+	}()
 }
 
 // Close ends the connections, and whatever is still using them.
@@ -130,6 +149,12 @@ func (s *Store) Stage(ctx context.Context, name string, size int64, r io.Reader)
 		return nil, err
 	}
 	f := &staged{s: s, name: name, final: path.Join(s.root, name), size: size}
+	if size >= largeFile {
+		select {
+		case <-s.others:
+		case <-ctx.Done():
+		}
+	}
 	f.temp = path.Join(s.root, vault.Incoming, vault.TempName(s.run, strconv.FormatInt(s.serial.Add(1), 10)))
 	err := s.within(ctx, "put "+name, func(c *sftp.Client) error {
 		if _, err := c.Lstat(f.final); err == nil {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -184,8 +185,9 @@ func TestOneConnectionIsEnough(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"a", "b", "c", "d"} {
-		if err := s.Put(t.Context(), name, 1, strings.NewReader("x")); err != nil {
+	large := strings.Repeat("x", largeFile)
+	for i, text := range []string{"x", "x", large, large} {
+		if err := s.Put(t.Context(), strconv.Itoa(i), int64(len(text)), strings.NewReader(text)); err != nil {
 			t.Error(err)
 		}
 	}
