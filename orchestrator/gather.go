@@ -47,6 +47,9 @@ type Caller struct {
 	Reason string    `json:"reason"`
 	Due    time.Time `json:"due,omitzero"` // when the schedule wanted it; zero if a person did
 	UID    int       `json:"uid"`          // the person's number in the operating system; -1 for none
+	// What a person says to retention, for one window.
+	Brake      int  `json:"brake,omitempty"`       // so many generations may go at once
+	ClockRight bool `json:"clock_right,omitempty"` // the clock is right, whatever it did
 }
 
 // late reports whether a scheduled run comes later than a schedule's own slack.

@@ -56,8 +56,12 @@ type WindowRecord struct {
 	// one. Of what it lacks, no more is named than fits the ledger.
 	Receipt *vault.Receipt `json:"receipt,omitempty"`
 	Resent  int            `json:"resent,omitempty"` // blobs that the receipt lacked and that were sent again
-	Amiss   []string       `json:"amiss,omitempty"`  // what was found wrong in the repository before
-	Late    bool           `json:"late,omitempty"`
+	// ReadBack is what was found of the generation, and Retention what went from the vault,
+	// where nobody keeps it but airlock.
+	ReadBack  *vault.ReadBack        `json:"read_back,omitempty"`
+	Retention *vault.RetentionReport `json:"retention,omitempty"`
+	Amiss     []string               `json:"amiss,omitempty"` // what was found wrong in the repository before
+	Late      bool                   `json:"late,omitempty"`
 
 	marks marks
 }
@@ -99,6 +103,12 @@ func (r WindowRecord) String() string {
 		}
 		if r.Receipt != nil {
 			fmt.Fprintf(&b, ", receipt by %s", r.Receipt.Vault)
+		}
+		if r.ReadBack != nil {
+			fmt.Fprintf(&b, ", %s (%s, %.2f s)", r.ReadBack, Size(r.ReadBack.Bytes), r.ReadBack.Seconds)
+		}
+		if r.Retention != nil && r.Retention.String() != "" {
+			fmt.Fprintf(&b, ", %s (%.2f s)", r.Retention, r.Retention.Seconds)
 		}
 	}
 	if !r.OpenedAt.IsZero() {
@@ -150,8 +160,19 @@ func (s *Site) Window(ctx context.Context, name string, by Caller, watch Watch) 
 	if err != nil {
 		return p.end(Passage{}, fmt.Errorf("%w: %w", ErrRefused, err))
 	}
+	if p.policy.ReceiptKey == "" {
+		if cargo.tending, err = s.tend(cargo, p); err != nil {
+			return p.end(Passage{}, errors.Join(fmt.Errorf("%w: %w", ErrRefused, err), cargo.memory.Close()))
+		}
+	}
 	plan := map[string]any{"blobs": len(cargo.plan.Lacking), "bytes": cargo.plan.Bytes, "held": cargo.plan.Held}
+	if t := cargo.tending; t != nil {
+		plan["drop"], plan["remove"] = t.retirement.Drop, t.retirement.Files
+	}
 	record, err := p.hold(ctx, plan, cargo.deliver)
+	if t := cargo.tending; t != nil {
+		err = errors.Join(err, t.settle(s, record))
+	}
 	return record, errors.Join(err, cargo.memory.Close())
 }
 
@@ -210,12 +231,13 @@ func (p *passage) tell(t Progress) {
 
 // cargo is what a window delivers.
 type cargo struct {
-	plan   *vault.Plan
-	memory *vault.Memory
-	origin vault.Origin
-	tell   Watch
-	head   string // of the ledger, which the generation names
-	state  string
+	plan    *vault.Plan
+	memory  *vault.Memory
+	origin  vault.Origin
+	tell    Watch
+	head    string // of the ledger, which the generation names
+	state   string
+	tending *tending // nil where the vault's host sees to it
 }
 
 // load works out what the vault lacks, with the doors shut.
@@ -350,6 +372,9 @@ func (c *cargo) deliver(ctx context.Context, store vault.Store, r *WindowRecord)
 		receipt.Lacks = receipt.Lacks[:min(len(receipt.Lacks), namedInLedger)]
 		r.Receipt = &receipt
 	}
+	if c.tending != nil && report.Generation > 0 {
+		err = errors.Join(err, c.tending.run(ctx, store, c, r, err == nil))
+	}
 	return err
 }
 
@@ -371,6 +396,11 @@ func (r WindowRecord) unvouched() string {
 		return fmt.Sprintf("; the vault lost %d blobs that the repository cannot give again", len(r.Receipt.Lacks))
 	}
 	return fmt.Sprintf("; the vault has yet to read %d blobs whose hash it does not know", r.Receipt.Unread)
+}
+
+// damaged says whether something of the repository or of the vault is not as it must be.
+func (r WindowRecord) damaged() bool {
+	return len(r.Lacks)+len(r.Amiss)+len(r.Conflicts) > 0 || r.unvouched()+r.lost() != ""
 }
 
 // hold opens the door for work and returns after it was shut.
@@ -511,9 +541,9 @@ func (p *passage) end(passed Passage, err error) (WindowRecord, error) {
 		}
 	}
 	switch {
-	case err == nil && (len(r.Lacks)+len(r.Amiss)+len(r.Conflicts) > 0 || r.unvouched() != ""):
+	case err == nil && r.damaged():
 		r.Result = resultInPart
-		err = fmt.Errorf("%w: the generation lacks %d blobs, %d are amiss in the repository%s, %d conflict in the vault%s", ErrInPart, len(r.Lacks), len(r.Amiss), r.healing(), len(r.Conflicts), r.unvouched())
+		err = fmt.Errorf("%w: the generation lacks %d blobs, %d are amiss in the repository%s, %d conflict in the vault%s", ErrInPart, len(r.Lacks), len(r.Amiss), r.healing(), len(r.Conflicts), r.unvouched()+r.lost())
 	case err == nil:
 		r.Result = resultDone
 	case errors.Is(err, ErrRefused):
@@ -542,6 +572,13 @@ func (r WindowRecord) inLedger() WindowRecord {
 	r.Lacks = r.Lacks[:min(len(r.Lacks), namedInLedger)]
 	r.Amiss = r.Amiss[:min(len(r.Amiss), namedInLedger)]
 	r.Conflicts = r.Conflicts[:min(len(r.Conflicts), namedInLedger)]
+	if r.ReadBack != nil {
+		back := *r.ReadBack
+		for _, names := range []*[]string{&back.Missing, &back.Resized, &back.Damaged} {
+			*names = (*names)[:min(len(*names), namedInLedger)]
+		}
+		r.ReadBack = &back
+	}
 	return r
 }
 

@@ -50,7 +50,8 @@ type hospital struct {
 
 	mu         sync.Mutex
 	moves      []string // of the ports, as they went
-	toldByTest bool     // some of the ledger is the test's own story
+	nights     int
+	toldByTest bool // some of the ledger is the test's own story
 }
 
 const airlockYAML = `

@@ -494,6 +494,16 @@ func (r *reader) checkVault(at string, v *Vault, p *Policy) {
 	if v.ReceiptKey != "" && (v.URL.Scheme == "file" || v.URL.Scheme == "smb") {
 		r.add(r.keySpot(at+".receipt_key"), "a folder or a share gives no receipts", "leave receipt_key out, or let `airlock vault serve` keep the folder and write sftp://")
 	}
+	for _, k := range []string{"retention", "read_back"} {
+		if v.ReceiptKey != "" && r.given(join(at, k)) {
+			r.add(r.keySpot(join(at, k)), k+" has no use for a vault whose host gives receipts", "leave it out; the host keeps and reads back by the policy file that `airlock vault serve` reads there")
+		}
+	}
+	r.checkRetention(at+".retention", &v.Retention.Retention)
+	r.span(at+".retention.budget", &v.Retention.Budget, 20*time.Second, time.Second, time.Hour)
+	if !r.given(at + ".read_back.bytes") {
+		v.ReadBack.Bytes = 32 << 20
+	}
 	if !r.given(at + ".window.answer_within") {
 		v.Window.AnswerWithin = Duration(time.Minute)
 	}

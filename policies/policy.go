@@ -203,10 +203,33 @@ type Vault struct {
 	Door      string `yaml:"door" jsonschema:"required" example:"vault-door"`
 	InnerDoor string `yaml:"inner_door" example:"departments-door"` // shut and proven shut before the door opens
 	Window    Window `yaml:"window" jsonschema:"required" example:"{schedule: \"30 2 * * *\", max_open: 45m}"`
-	Keep      Keep   `yaml:"keep" example:"{last: 10, daily: 14}"` // default last 10, daily 14, weekly 8, monthly 12
+	// Which generations are kept; default last 10, daily 14, weekly 8, monthly 12. With a
+	// receipt_key the vault's host decides that, by its own rules.
+	Keep Keep `yaml:"keep" example:"{last: 10, daily: 14}"`
+	// What keep may drop at all, and how long that may take while the door is open.
+	Retention VaultRetention `yaml:"retention" example:"{min_count: 3, min_age: 14d, brake: 5, budget: 20s}"`
+	// What is read back in each window, where no host gives a receipt.
+	ReadBack ReadBack `yaml:"read_back" example:"{bytes: 32MiB}"`
 	// The public key of the vault's host, which `airlock vault serve` tells there. A window
 	// is done only with a receipt by this key.
 	ReceiptKey string `yaml:"receipt_key" example:"\"kita-vault+ef4ce9b8+AWCL2S7t7u1WVdNb6MAJopYCEGxtWxMMRZcH6RQHWtsd\""`
+}
+
+// VaultRetention bounds what keep may drop from a vault whose host has no rules of its
+// own. Ages are counted from a generation's window by the site's clock.
+type VaultRetention struct {
+	Retention `yaml:",inline"`
+	// How long dropping may take in one window while the door is open; what is left is
+	// dropped in the next. Default 20s, 1s to 1h.
+	Budget Duration `yaml:"budget" example:"20s"`
+}
+
+// ReadBack is what a window reads back from a vault that gives no receipts: the sizes of
+// all blobs, and the bytes of a sample.
+type ReadBack struct {
+	// Whole blobs of so many bytes together, chosen at random; one of those just sent and
+	// one of the older ones in any case. Default 32MiB.
+	Bytes Size `yaml:"bytes" example:"32MiB"`
 }
 
 // Window is when, and for how long at the most, a vault's door stands open.

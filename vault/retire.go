@@ -109,7 +109,7 @@ func (p *Plan) Retire(r *Register, rules Retention) *Retirement {
 	slices.Sort(rt.Drop)
 	slices.Sort(stay)
 	if fresh > rules.Brake && rt.Held == "" {
-		rt.Held = fmt.Sprintf("%d generations of %d would go (%d to %d), and the brake is at %d", len(rt.Drop), len(arrivals), rt.Drop[0], rt.Drop[len(rt.Drop)-1], rules.Brake)
+		rt.Held = fmt.Sprintf("%d generations of %d would go (%d to %d), and the brake is at %d; if that is right: airlock window --brake %d", len(rt.Drop), len(arrivals), rt.Drop[0], rt.Drop[len(rt.Drop)-1], rules.Brake, fresh)
 	}
 	if rt.Held != "" {
 		rt.Drop = nil
@@ -177,7 +177,7 @@ func (rt *Retirement) compare(ctx context.Context, store Store, fresh []*Generat
 		case rt.begun[n]: // a cut came between its removal and the register
 			rt.gone(n)
 		case report.Held == "":
-			report.Held = fmt.Sprintf("generation %d is gone from the vault, and airlock did not drop it", n)
+			report.Held = fmt.Sprintf("generation %d is gone from the vault, and airlock did not drop it; if its disk was replaced, remove %s", n, rt.register.file)
 		}
 	}
 	for _, g := range fresh {
@@ -201,7 +201,7 @@ func (rt *Retirement) learn(ctx context.Context, store Store, number int64, repo
 		return context.Cause(ctx)
 	}
 	if err != nil { // what it lists is not known
-		report.Held = fmt.Sprintf("generation %d cannot be read: %v", number, err)
+		report.Held = fmt.Sprintf("generation %d cannot be read, so what it lists is not known: %v", number, err)
 		return nil
 	}
 	_, err = LoadSigned(ctx, store, number, rt.rules.Trust...)

@@ -161,7 +161,7 @@ func (a *app) gatherCommand() *cobra.Command {
 }
 
 func (a *app) windowCommand() *cobra.Command {
-	var reason string
+	var by orchestrator.Caller
 	c := &cobra.Command{
 		Use:               "window [VAULT]",
 		Short:             "Open the vault's door, copy what the vault lacks, shut the door and prove it, now",
@@ -176,7 +176,7 @@ func (a *app) windowCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			out, err := a.order(c.Context(), p, orchestrator.Order{Verb: "window", Vault: name, Caller: orchestrator.Caller{Reason: reason}})
+			out, err := a.order(c.Context(), p, orchestrator.Order{Verb: "window", Vault: name, Caller: by})
 			if a.json {
 				return errors.Join(err, a.printJSON(out.Window))
 			}
@@ -187,7 +187,9 @@ func (a *app) windowCommand() *cobra.Command {
 		},
 	}
 	a.jsonFlag(c)
-	c.Flags().StringVar(&reason, "reason", "by hand", "why, for the ledger")
+	c.Flags().StringVar(&by.Reason, "reason", "by hand", "why, for the ledger")
+	c.Flags().IntVar(&by.Brake, "brake", 0, "drop up to so many generations this once")
+	c.Flags().BoolVar(&by.ClockRight, "clock-is-right", false, "the clock was looked at, and is right")
 	return c
 }
 

@@ -53,6 +53,11 @@ func (a *app) printWindow(r orchestrator.WindowRecord) {
 			sent += a.text(", generation %d", r.Generation)
 		}
 		fmt.Fprintln(a.out, sent)
+		if b := r.ReadBack; b != nil {
+			a.print("%s: read back: %s of the right size, %s read whole (%s), %s amiss", r.Vault,
+				a.count(b.Blobs-len(b.Missing)-len(b.Resized), "%d blob", "%d blobs"), a.count(b.Read, "%d blob", "%d blobs"), orchestrator.Size(b.Bytes), a.count(len(b.Amiss()), "%d blob", "%d blobs"))
+		}
+		a.printRetention(r)
 	}
 	if r.OpenedAt.IsZero() {
 		return
@@ -71,6 +76,17 @@ func (a *app) printWindow(r orchestrator.WindowRecord) {
 		exposure += a.text("; proven shut %.2f s later", r.Proof)
 	}
 	fmt.Fprintf(a.out, "%s: %s\n", r.Vault, exposure)
+}
+
+func (a *app) printRetention(r orchestrator.WindowRecord) {
+	switch k := r.Retention; {
+	case k == nil:
+	case k.Held != "":
+		a.print("%s: nothing was dropped: %s", r.Vault, k.Held)
+	case len(k.Dropped)+k.Blobs > 0:
+		a.print("%s: dropped %s, %s (%s); %s stay", r.Vault, a.count(len(k.Dropped), "%d generation", "%d generations"),
+			a.count(k.Blobs, "%d blob", "%d blobs"), orchestrator.Size(k.Bytes), a.count(k.Kept, "%d generation", "%d generations"))
+	}
 }
 
 func (a *app) printRestored(r orchestrator.Restored, zone *time.Location) {
