@@ -224,7 +224,7 @@ func benchFirstPage(b *testing.B, l *Ledger, middle, last time.Time) {
 					if err != nil {
 						b.Fatal(err)
 					}
-					if n++; n == pageSize {
+					if n++; n == firstPage {
 						break
 					}
 				}

@@ -14,8 +14,12 @@ import (
 	"time"
 )
 
-// pageSize is how many entries Entries reads at a time.
-const pageSize = 512
+// pageSize is how many entries Entries reads at a time; at first it is a screenful, for
+// which somebody waits.
+const (
+	firstPage = 64
+	pageSize  = 512
+)
 
 // Reader reads a ledger, beside a process that writes to it or alone. It is safe
 // for concurrent use.
@@ -95,16 +99,16 @@ func (r *Reader) Last(ctx context.Context, f Filter) (Entry, bool, error) {
 func (r *Reader) Entries(ctx context.Context, f Filter) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		low, high, err := r.span(ctx, f)
-		for err == nil && low < high {
+		for limit := firstPage; err == nil && low < high; limit = pageSize {
 			var page []Entry
-			page, err = r.page(ctx, f, low, high, fmt.Sprintf("ASC LIMIT %d", pageSize))
+			page, err = r.page(ctx, f, low, high, fmt.Sprintf("ASC LIMIT %d", limit))
 			for _, e := range page {
 				if !yield(e, nil) {
 					return
 				}
 				low = e.Seq
 			}
-			if len(page) < pageSize {
+			if len(page) < limit {
 				break
 			}
 		}

@@ -55,7 +55,11 @@ type WindowRecord struct {
 	// Receipt is what the vault's host vouches for; nil where the policy names no key of
 	// one. Of what it lacks, no more is named than fits the ledger.
 	Receipt *vault.Receipt `json:"receipt,omitempty"`
-	Resent  int            `json:"resent,omitempty"` // blobs that the receipt lacked and that were sent again
+	// ReceiptNote is its signed note, unless that is very long, and ReceiptKey the key that
+	// the policy pins: an audit checks the one by the other.
+	ReceiptNote string `json:"receipt_note,omitempty"`
+	ReceiptKey  string `json:"receipt_key,omitempty"`
+	Resent      int    `json:"resent,omitempty"` // blobs that the receipt lacked and that were sent again
 	// ReadBack is what was found of the generation, and Retention what went from the vault,
 	// where nobody keeps it but airlock.
 	ReadBack  *vault.ReadBack        `json:"read_back,omitempty"`
@@ -238,7 +242,12 @@ type cargo struct {
 	head    string // of the ledger, which the generation names
 	state   string
 	tending *tending // nil where the vault's host sees to it
+	key     string   // of the vault's host, which signs receipts
 }
+
+// longestNote bounds the receipt's note in the ledger, in bytes: one that names what a
+// vault lacks may be as long as the whole entry may be.
+const longestNote = 64 << 10
 
 // load works out what the vault lacks, with the doors shut.
 func (s *Site) load(ctx context.Context, r *WindowRecord, tell Watch) (*cargo, error) {
@@ -274,7 +283,7 @@ func (s *Site) load(ctx context.Context, r *WindowRecord, tell Watch) (*cargo, e
 	}
 	tell(Progress{Stage: "ready", TotalFiles: int64(len(plan.Lacking)), TotalBytes: plan.Bytes,
 		Text: fmt.Sprintf("the vault lacks %d blobs, %s", len(plan.Lacking), Size(plan.Bytes))})
-	return &cargo{plan: plan, memory: memory, origin: plan.ReadAhead(ctx, origin{repo}, readAhead), tell: tell, head: in.Ledger, state: s.policy.State}, nil
+	return &cargo{plan: plan, memory: memory, origin: plan.ReadAhead(ctx, origin{repo}, readAhead), tell: tell, head: in.Ledger, state: s.policy.State, key: s.policy.Vaults[r.Vault].ReceiptKey}, nil
 }
 
 // plan makes the plan, and reads what is to be sent once before the door opens: what is no
@@ -371,6 +380,9 @@ func (c *cargo) deliver(ctx context.Context, store vault.Store, r *WindowRecord)
 		receipt := *report.Receipt
 		receipt.Lacks = receipt.Lacks[:min(len(receipt.Lacks), namedInLedger)]
 		r.Receipt = &receipt
+		if len(receipt.Note) <= longestNote {
+			r.ReceiptNote, r.ReceiptKey = receipt.Note, c.key
+		}
 	}
 	if c.tending != nil && report.Generation > 0 {
 		err = errors.Join(err, c.tending.run(ctx, store, c, r, err == nil))

@@ -39,6 +39,8 @@ type Receipt struct {
 	Unread int      `json:"unread,omitempty"`
 	Free   int64    `json:"free"`             // bytes that may still come
 	Alarms []string `json:"alarms,omitempty"` // what a person must look at on the host, a sentence each
+	// Note is the signed note that it was read from: evidence for whoever keeps it.
+	Note string `json:"-"`
 }
 
 const (
@@ -101,6 +103,7 @@ func OpenReceipt(file []byte, host note.Verifier) (Receipt, error) {
 	if err := json.Unmarshal([]byte(text), &r); err != nil {
 		return Receipt{}, fmt.Errorf("the receipt by %s cannot be read; use the same version of airlock on both sides: %w", host.Name(), err)
 	}
+	r.Note = string(file)
 	return r, nil
 }
 

@@ -220,8 +220,14 @@ func tell(out io.Writer, x proof.Export, r proof.Report, outside int, whole bool
 		line("outside", "%d heads given; entries 1 to %d are those that were there when the last that fits was signed", outside, r.Outside)
 	}
 	line("doors", "%d windows, %d openings, open for %s in all", r.Windows, r.Openings, r.Exposure.Round(time.Millisecond))
+	if r.After > 0 {
+		line("part", "%d entries came before, and are not in this file", r.After)
+	}
+	for i, key := range r.Vouchers {
+		line("receipts", "%d, whose signatures hold; key %d of the vaults' hosts, to compare with theirs: %s", r.Receipts, i+1, key)
+	}
 	if x.Stamps+x.Receipts > 0 {
-		line("also there", "%d time-stamps and %d receipts, which this program does not look at", x.Stamps, x.Receipts)
+		line("also there", "%d time-stamps and %d other receipts, which this program does not look at", x.Stamps, x.Receipts)
 	}
 	for _, grave := range []bool{true, false} {
 		for _, f := range r.Findings {

@@ -254,6 +254,12 @@ func (a *app) printAudited(found audited) {
 	}
 	a.print("%s, root %s", a.count(int(found.Entries), "%d entry", "%d entries"), found.Root)
 	a.print("windows %d, openings %d, doors open for %s in all", found.Windows, found.Openings, found.Exposure.Round(time.Millisecond))
+	if found.After > 0 {
+		a.print("a part: %d entries came before, and are not in this file", found.After)
+	}
+	for _, key := range found.Vouchers {
+		a.print("receipts %d, whose signatures hold; a key of the vaults' hosts, to compare with theirs: %s", found.Receipts, key)
+	}
 	a.print("signed heads %d, the last over %d entries; kept elsewhere: over %d", found.Heads, found.Signed, found.Outside)
 	switch s := found.Stamps; {
 	case s.All > 0 && s.Checked+len(s.Wrong) == 0:

@@ -154,6 +154,8 @@ func japanese() []phrase {
 		{"Move the entries from before a time out of the ledger into a sealed file, in the folder archive in the state folder. Their hashes stay, so that the whole ledger verifies as before; audit list, report, export and verify read the file as long as it is there. Keep a copy elsewhere. It never happens by itself, and not while serve runs.", "指定した日時より前の記録を台帳から封印ファイルに移します（状態フォルダーの archive フォルダー）。ハッシュは台帳に残るので、台帳の全体をこれまでどおり検証できます。audit の list・report・export・verify は、ファイルがある限りその内容も読みます。写しを別の場所にも保管してください。自動で行われることはなく、serve の実行中は行えません。"},
 		{"entries that happened before this `time`; a day counts from its beginning", "この `time` より前の記録（日付だけならその日の初めより前）"},
 		{"entries %d to %d are in %s now, SHA-256 %s", "記録 {1}～{2} を {3} に移しました。SHA-256 は {4}"},
+		{"a part: %d entries came before, and are not in this file", "一部の書き出しです: これより前の {1} 件はこのファイルにありません"},
+		{"receipts %d, whose signatures hold; a key of the vaults' hosts, to compare with theirs: %s", "受領証 {1} 通の署名はすべて有効です。二次保管先の鍵（先方の鍵と見比べてください）: {2}"},
 		{"entries %d to %d are left out: the archive %s is not there", "記録 {1}～{2} は含まれていません: 封印ファイル {3} がありません"},
 		{"say --before which time, and --reason why, for the ledger", "--before に日時を、--reason に台帳に残す理由を指定してください"},
 		{"the site's public `key`, or the file that holds it; needed with an export", "施設の公開鍵 `key`、またはそのファイル（書き出しファイルの検証では必須）"},

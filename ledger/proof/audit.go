@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -46,9 +47,11 @@ type Report struct {
 	Last     time.Time      `json:"last,omitzero"`
 	Root     Hash           `json:"root"` // of the whole tree
 	Kinds    map[Kind]int64 `json:"kinds"`
-	Heads    int            `json:"heads"`   // that are signed, and fit
-	Signed   int64          `json:"signed"`  // entries under the last of them
-	Outside  int64          `json:"outside"` // entries under the last head kept elsewhere that fits
+	Heads    int            `json:"heads"`              // that are signed, and fit
+	Signed   int64          `json:"signed"`             // entries under the last of them
+	Outside  int64          `json:"outside"`            // entries under the last head kept elsewhere that fits
+	Receipts int64          `json:"receipts"`           // of vaults' hosts, whose signatures hold
+	Vouchers []string       `json:"vouchers,omitempty"` // the keys that signed those, as the ledger has them
 	Windows  int64          `json:"windows"`
 	Openings int64          `json:"openings"`
 	// Exposure is the sum over all openings; of those whose end an executor did not
@@ -355,6 +358,7 @@ func (a *Audit) End() Report {
 	}
 	r := a.report
 	r.Root = a.edge.Root()
+	r.Receipts, r.Vouchers = a.story.receipts, slices.Sorted(maps.Keys(a.story.vouchers))
 	r.Windows, r.Openings, r.Exposure = a.story.windowCount, a.story.openingCount, a.story.exposure
 	return r
 }
@@ -370,9 +374,15 @@ type evidence struct {
 	Exposure float64   `json:"exposure_seconds"`
 	OpenedAt time.Time `json:"opened_at"`
 	ProvenAt time.Time `json:"proven_at"`
-	File     string    `json:"file"` // of a ledger that was set aside
-	Head     string    `json:"head"`
-	Held     []string  `json:"held"` // heads of it that were kept elsewhere
+	vouched
+	replaced replaced
+}
+
+// replaced is of a ledger that was set aside.
+type replaced struct {
+	File string   `json:"file"`
+	Head string   `json:"head"`
+	Held []string `json:"held"` // heads of it that were kept elsewhere
 }
 
 // evidenceOf reads the details of the kinds that are judged by them; nil if there is
@@ -382,9 +392,14 @@ func evidenceOf(e *Entry) *evidence {
 		return nil
 	}
 	var d evidence
-	if json.Unmarshal(e.Detail, &d) != nil {
+	into := any(&d)
+	if e.Kind == KindLedger {
+		into = &d.replaced
+	}
+	if json.Unmarshal(e.Detail, into) != nil {
 		return nil
 	}
+	d.check()
 	return &d
 }
 

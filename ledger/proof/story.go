@@ -76,7 +76,9 @@ type story struct {
 	told         int64               // the last entry that tells of a leap of the clock
 	dark         bool                // entries that cannot be read came before
 	begun        map[string]bool     // the vaults of which a window began since
-	before       evidence
+	before       replaced
+	receipts     int64
+	vouchers     map[string]bool
 	windowCount  int64
 	openingCount int64
 	exposure     time.Duration
@@ -109,7 +111,7 @@ type windowStory struct {
 }
 
 func newStory(found finder) story {
-	return story{found: found, doors: map[doorName]*doorStory{}, windows: map[string]*windowStory{}, over: map[string][]string{}, begun: map[string]bool{}}
+	return story{found: found, doors: map[doorName]*doorStory{}, windows: map[string]*windowStory{}, over: map[string][]string{}, begun: map[string]bool{}, vouchers: map[string]bool{}}
 }
 
 func (s *story) take(e *Entry, d *evidence) {
@@ -131,11 +133,11 @@ func (s *story) take(e *Entry, d *evidence) {
 		if e.To != "" { // about a head, and not about the ledger before
 			return
 		}
-		if s.before = *d; e.Seq != 1 {
+		if s.before = d.replaced; e.Seq != 1 {
 			s.found(e.Seq, false, "ledger", "this ledger is said to stand in the place of another, but is older than that")
 			return
 		}
-		s.found(e.Seq, false, "ledger", "this ledger stands in the place of another, which was set aside as %q", clip(d.File))
+		s.found(e.Seq, false, "ledger", "this ledger stands in the place of another, which was set aside as %q", clip(d.replaced.File))
 	case KindWindow:
 		s.window(e, d)
 	case KindDoor:
@@ -158,6 +160,7 @@ func (s *story) unseen(seq int64) {
 
 // window takes the beginning or the end of a window.
 func (s *story) window(e *Entry, d *evidence) {
+	s.receipt(e, d)
 	w := s.windows[e.Window]
 	switch {
 	case e.From == "" && w != nil && !w.ended:
