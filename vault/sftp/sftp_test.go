@@ -102,11 +102,11 @@ func TestHangingLink(t *testing.T) {
 			if !errors.Is(err, over) {
 				t.Errorf("got %v, want the cause of the cancellation", err)
 			}
-			if took := time.Since(begun); took > 3*grace {
+			if took := time.Since(begun); took > 30*time.Second { // TCP alone would hold it for longer
 				t.Errorf("took %v", took)
 			}
 			link.mend()
-			for _, err = s.List(t.Context(), "p"); err != nil && time.Since(begun) < 10*time.Second; {
+			for _, err = s.List(t.Context(), "p"); err != nil && time.Since(begun) < 30*time.Second; {
 				_, err = s.List(t.Context(), "p") // until the break is noticed
 			}
 			if got := vaulttest.Get(t, s, "p/there"); !bytes.Equal(got, vaulttest.Random(1, 1<<20)) {
