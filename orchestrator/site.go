@@ -379,6 +379,9 @@ func (s *Site) Close() error {
 		cancel()
 	}
 	s.journal.Note(ledger.Entry{Time: time.Now(), Kind: ledger.KindStop, Actor: s.options.Actor, Reason: "airlock " + s.options.Command})
+	if s.journal.openErr == nil {
+		s.head(context.Background()) // within headWithin
+	}
 	s.tellRest()
 	return errors.Join(err, s.journal.close(), s.lock.Unlock())
 }

@@ -16,6 +16,7 @@ import (
 // is not there.
 func TestSIEMIsTold(t *testing.T) {
 	h := newHospital(t)
+	h.keys()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -61,6 +62,7 @@ func TestSIEMIsTold(t *testing.T) {
 		<-served
 	})
 	await(`kind="stop"`)
+	await(`origin="airlock/` + h.policy.Site + `"`) // a head over that as well
 
 	if err := l.Close(); err != nil {
 		t.Fatal(err)

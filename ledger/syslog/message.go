@@ -5,8 +5,10 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"airlock/ledger"
+	"airlock/ledger/proof"
 
 	"github.com/leodido/go-syslog/v4/rfc5424"
 )
@@ -99,6 +101,29 @@ func (s speaker) message(e ledger.Entry) (string, error) {
 	line, err := m.String()
 	if err != nil {
 		return "", fmt.Errorf("entry %d: %w", e.Seq, err)
+	}
+	return line, nil
+}
+
+// head is a signed head as RFC 5424 has it. From origin, size and root, a line each, an
+// empty line and the signature, a line as well, its note is put together again.
+func (s speaker) head(h proof.Head) (string, error) {
+	_, signature, _ := strings.Cut(strings.TrimSuffix(h.Note, "\n"), "\n\n")
+	id, app, text := "head", "airlock", fmt.Sprintf("\ufeffhead: %d entries, root %s (airlock)", h.Size, h.Root)
+	params := map[string]string{"origin": h.Origin, "size": strconv.FormatInt(h.Size, 10), "root": h.Root.String(), "signature": signature}
+	if s.site != "" {
+		params["site"] = s.site
+	}
+	m := rfc5424.SyslogMessage{Version: 1, StructuredData: &map[string]map[string]string{elementID: params}}
+	m.SetPriority(s.facility<<3 | informal)
+	at := time.Now().UTC()
+	m.Timestamp, m.Appname, m.MsgID, m.Message = &at, &app, &id, &text
+	if s.host != "" {
+		m.Hostname = &s.host
+	}
+	line, err := m.String()
+	if err != nil {
+		return "", fmt.Errorf("a head of %d entries: %w", h.Size, err)
 	}
 	return line, nil
 }

@@ -1,14 +1,17 @@
 package syslog
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"strings"
 	"testing"
 	"time"
 
 	"airlock/ledger"
+	"airlock/ledger/proof"
 
 	"github.com/leodido/go-syslog/v4/rfc5424"
+	"golang.org/x/mod/sumdb/note"
 	"pgregory.net/rapid"
 )
 
@@ -24,6 +27,39 @@ func TestMessage(t *testing.T) {
 		" \ufeffdoor: door vault-door, vault secondary: shut → opening: 定例 \"夜間\" [30 2 * * *] (schedule)"
 	if err != nil || got != want {
 		t.Errorf("got  %q, %v\nwant %q", got, err, want)
+	}
+}
+
+// From what a SIEM keeps of a head, the signed note is put together again.
+func TestHeadMessage(t *testing.T) {
+	private, public, err := note.GenerateKey(rand.Reader, "kita-hospital")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := note.NewSigner(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, err := proof.SignHead(42, proof.Hash{7}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := speaker{"kita-hospital", "backup1", 16}.head(head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := rfc5424.NewParser().Parse([]byte(line))
+	if err != nil {
+		t.Fatalf("%q: %v", line, err)
+	}
+	p := (*m.(*rfc5424.SyslogMessage).StructuredData)[elementID]
+	again := p["origin"] + "\n" + p["size"] + "\n" + p["root"] + "\n\n" + p["signature"] + "\n"
+	verifier, err := note.NewVerifier(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := proof.OpenHead([]byte(again), verifier); err != nil || got != head {
+		t.Errorf("%q gives %q, %v", line, again, err)
 	}
 }
 

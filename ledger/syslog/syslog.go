@@ -14,6 +14,10 @@
 // network swallows datagrams is not.
 //
 // A ledger that took another's place is told from its beginning.
+//
+// The newest signed head is told as well, once on each connection and whenever there is a
+// new one behind the entries that it is about: a message of the type head, whose structured
+// data holds the note's parts. Whoever keeps it can hold the ledger to it (S11).
 package syslog
 
 import (
@@ -24,6 +28,7 @@ import (
 	"time"
 
 	"airlock/ledger"
+	"airlock/ledger/proof"
 )
 
 const (
@@ -57,6 +62,11 @@ type Source interface {
 	Entries(context.Context, ledger.Filter) iter.Seq2[ledger.Entry, error]
 }
 
+// Header is a Source whose heads are signed.
+type Header interface {
+	LastHead(context.Context) (proof.Head, bool, error)
+}
+
 // Forwarder tells one ledger to one receiver. Run and Finish are called one after the
 // other; State at any time.
 type Forwarder struct {
@@ -67,6 +77,7 @@ type Forwarder struct {
 	ripe  time.Duration // ripeAfter
 	sure  cursor        // durable
 	lying []mark        // sent on the present link, and not sure yet
+	head  string        // the last that was sent on the present link
 
 	mu      sync.Mutex
 	failing time.Time // since when nothing arrives; zero while it does
@@ -174,7 +185,7 @@ func (f *Forwarder) connect(ctx context.Context) (*link, error) {
 	if err := f.recognise(ctx); err != nil {
 		return nil, err
 	}
-	f.lying = nil
+	f.lying, f.head = nil, ""
 	l, err := f.dial(ctx, f.conf)
 	return l, f.explained(err)
 }
@@ -216,10 +227,36 @@ func (f *Forwarder) tellAll(ctx context.Context, l *link) error {
 		if err == nil {
 			err = f.ripen()
 		}
-		if err != nil || n < batch {
+		if err != nil {
 			return err
 		}
+		if n < batch {
+			return f.tellHead(ctx, l)
+		}
 	}
+}
+
+// tellHead writes the newest head if the link has not got it.
+func (f *Forwarder) tellHead(ctx context.Context, l *link) error {
+	from, ok := f.from.(Header)
+	if !ok {
+		return nil
+	}
+	h, ok, err := from.LastHead(ctx)
+	if err != nil || !ok || h.Note == f.head || h.Size > f.sent().Seq {
+		return err
+	}
+	line, err := f.said.head(h)
+	if err == nil {
+		err = l.write(ctx, line)
+	}
+	if err == nil {
+		err = l.flush()
+	}
+	if err == nil {
+		f.head = h.Note
+	}
+	return err
 }
 
 // tell writes up to a batch of entries.
