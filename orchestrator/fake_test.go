@@ -373,12 +373,13 @@ type fakeJournal struct {
 	diary *diary
 
 	mu      sync.Mutex
-	entries []ledger.Entry
+	entries []*ledger.Entry                           // as they were handed in; those without a number are not durable
 	append  func(context.Context, ledger.Entry) error // faults
 	note    func(ledger.Entry)
 }
 
 func (j *fakeJournal) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) {
+	slot := j.handIn()
 	j.mu.Lock()
 	fault := j.append
 	j.mu.Unlock()
@@ -387,24 +388,34 @@ func (j *fakeJournal) Append(ctx context.Context, e ledger.Entry) (ledger.Entry,
 			return ledger.Entry{}, err
 		}
 	}
-	return j.take(e), nil
+	return j.take(slot, e), nil
 }
 
 func (j *fakeJournal) Note(e ledger.Entry) {
+	slot := j.handIn()
 	j.mu.Lock()
 	fault := j.note
 	j.mu.Unlock()
 	if fault != nil {
 		fault(e)
 	}
-	j.take(e)
+	j.take(slot, e)
 }
 
-func (j *fakeJournal) take(e ledger.Entry) ledger.Entry {
+// handIn keeps an entry's place: the order is that in which they were handed in.
+func (j *fakeJournal) handIn() *ledger.Entry {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	e.Seq = int64(len(j.entries) + 1)
-	j.entries = append(j.entries, e)
+	slot := &ledger.Entry{}
+	j.entries = append(j.entries, slot)
+	return slot
+}
+
+func (j *fakeJournal) take(slot *ledger.Entry, e ledger.Entry) ledger.Entry {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	e.Seq, e.Recorded = int64(slices.Index(j.entries, slot)+1), time.Now()
+	*slot = e
 	if e.Kind == ledger.KindDoor {
 		j.diary.write("entry %s: %s → %s", e.Door, e.From, e.To)
 	} else {
@@ -424,7 +435,13 @@ func (j *fakeJournal) fault(append func(context.Context, ledger.Entry) error, no
 func (j *fakeJournal) all() []ledger.Entry {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return slices.Clone(j.entries)
+	var durable []ledger.Entry
+	for _, e := range j.entries {
+		if e.Seq > 0 {
+			durable = append(durable, *e)
+		}
+	}
+	return durable
 }
 
 // night is a switch, a ledger, and keepers, without anything to gather or to send.

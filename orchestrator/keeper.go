@@ -466,6 +466,7 @@ func (k *keeper) call(a Alarm) { k.clerk.hand(func() { k.alarm(a) }) }
 func (k *keeper) moved(a window.Moved, at time.Time) {
 	k.mu.Lock()
 	k.since[a.Side] = at
+	again := !k.passage.ProvenAt.IsZero()
 	if a.Side == window.Vault && a.To == window.Shut {
 		k.passage.ProvenAt = at
 		if k.passage.DownAt.IsZero() {
@@ -478,7 +479,7 @@ func (k *keeper) moved(a window.Moved, at time.Time) {
 	e := ledger.Entry{
 		Time: at, Kind: ledger.KindDoor, Actor: k.request.actor, Reason: k.request.reason,
 		Door: k.doors[a.Side].name, Vault: k.vault, Window: k.state.Window,
-		From: a.From.String(), To: a.To.String(), Detail: k.evidence(a),
+		From: a.From.String(), To: a.To.String(), Detail: k.evidence(a, again),
 	}
 	k.mu.Unlock()
 	defer k.watchMove(a, at) // its entries come after this one
@@ -555,13 +556,13 @@ func (k *keeper) intended(a answered) {
 }
 
 // evidence is what the entry of a change of state holds: what was read, or why
-// nothing could be.
-func (k *keeper) evidence(a window.Moved) json.RawMessage {
+// nothing could be. An opening that ended before has told its exposure then.
+func (k *keeper) evidence(a window.Moved, again bool) json.RawMessage {
 	d := sightDetail(k.seen[a.Side])
 	if a.Side == window.Inner {
 		d.Side = a.Side.String()
 	}
-	if a.Side == window.Vault && a.To == window.Shut {
+	if a.Side == window.Vault && a.To == window.Shut && !again {
 		d.Exposure = k.passage.Exposure().Seconds()
 	}
 	return detail(d)

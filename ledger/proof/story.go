@@ -92,6 +92,7 @@ type doorStory struct {
 	inner   bool
 	opening int64 // the entry of an opening that is not proven shut yet; 0 for none
 	window  string
+	belated bool // the opening came after the end of its window
 	intent  time.Time
 	seen    time.Time // when it was read back as open
 	closing time.Time // when it was told to shut
@@ -232,7 +233,10 @@ func (s *story) door(e *Entry, d *evidence) {
 		s.doors[name] = t
 	}
 	t.inner = d.Side == "inner"
-	if e.From != t.state {
+	// An intent that the ledger did not take has no entry, and its end has one: nothing was
+	// opened, which the exposure shows, or an inner door was, on behalf of another vault.
+	refused := t.state == "shut" && e.From == "opening" && (e.To == "shutting" || t.inner && e.To == "open")
+	if e.From != t.state && !refused {
 		s.found(e.Seq, true, "door", "door %s goes from %s, and was %s", e.Door, e.From, t.state)
 	}
 	if !steps(e.From, t.inner || e.Version == 1, e.To) {
@@ -299,7 +303,9 @@ func (s *story) opening(e *Entry, t *doorStory) {
 		t.opening = 0
 		s.openingCount--
 	case w == nil && s.dark && !s.begun[e.Vault]:
-	case w == nil || w.ended || w.vault != e.Vault:
+	case w != nil && w.ended && w.vault == e.Vault:
+		t.belated = true // its window may have ended before the ledger took it; then nothing was opened
+	case w == nil || w.vault != e.Vault:
 		s.found(e.Seq, true, "window", "door %s is opened, and no window is in course", e.Door)
 	default:
 		w.opened = true
@@ -319,8 +325,15 @@ func (s *story) shut(e *Entry, t *doorStory, d *evidence) {
 		s.found(e.Seq, true, "S3", "door %s is called shut, and no reading proves it", e.Door)
 	}
 	if t.opening == 0 {
+		if d.Exposure > 0 && !t.inner && e.Version > 1 {
+			s.found(e.Seq, true, "S1", "door %s stood open for %.3f s, and no entry announced it", e.Door, d.Exposure)
+		}
 		return
 	}
+	if t.belated && d.Exposure > 0 {
+		s.found(t.opening, true, "window", "door %s is opened, and no window is in course", e.Door)
+	}
+	t.belated = false
 	exposure := time.Duration(d.Exposure * float64(time.Second))
 	if longest := e.Time.Sub(t.intent); exposure == 0 {
 		exposure = max(longest, 0)
