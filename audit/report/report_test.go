@@ -16,6 +16,7 @@ import (
 	"airlock/ledger"
 	"airlock/ledger/proof"
 	"airlock/orchestrator"
+	"airlock/vault"
 )
 
 // book is a ledger in memory.
@@ -58,7 +59,8 @@ func (b *book) window(id string, at time.Time, open time.Duration, actor, reason
 	door(at.Add(open-time.Second/4), "open", "shutting")
 	door(at.Add(open), "shutting", "shut")
 	b.write(ledger.Entry{Time: at.Add(open), Kind: ledger.KindWindow, Actor: actor, Reason: reason, Vault: "secondary", Window: id, From: "copying", To: result},
-		orchestrator.WindowRecord{ID: id, Vault: "secondary", Purpose: "copying", Result: result, Error: why, OpenedAt: at, ShutAt: at.Add(open), Exposure: open.Seconds(), Bytes: int64(open.Seconds() * 110e6)})
+		orchestrator.WindowRecord{ID: id, Vault: "secondary", Purpose: "copying", Result: result, Error: why, OpenedAt: at, ShutAt: at.Add(open), Exposure: open.Seconds(), Bytes: int64(open.Seconds() * 110e6),
+			ReadBack: &vault.ReadBack{Blobs: 812, Read: 3, Bytes: 31_000_000}, Retention: &vault.RetentionReport{Kept: 9, Dropped: []int64{4, 5}}})
 }
 
 // november is a month with everything that a report tells.
@@ -200,6 +202,9 @@ func TestPages(t *testing.T) {
 		text := page.String()
 		if strings.Contains(text, "<script") || strings.Contains(text, "<b>至急") || strings.Contains(text, "ZgotmplZ") {
 			t.Error("names are taken for HTML")
+		}
+		if !strings.Contains(text, ": 3/812, 31") || !strings.Contains(text, ": 4, 5<") {
+			t.Error("what was read back and dropped is not told")
 		}
 		if found := regexp.MustCompile(`(?i)https?://|src=|@import|url\(`).FindString(text); found != "" {
 			t.Errorf("the page asks for %s", found)
