@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 
@@ -43,7 +44,7 @@ func (s *sending) meet(ctx context.Context) error {
 // the last generation, the place of the next one, the blob that landed last.
 func (s *sending) ask(ctx context.Context) (shards []byte, surprise string, err error) {
 	number, _ := s.known.next()
-	var next, last, landed string
+	var next, signed, last, landed string
 	asking, ctx := errgroup.WithContext(ctx)
 	asking.Go(func() (err error) {
 		shards, err = s.peek(ctx, ShardsName, 0, 4096)
@@ -53,6 +54,13 @@ func (s *sending) ask(ctx context.Context) (shards []byte, surprise string, err 
 		begin, err := s.peek(ctx, GenerationPath(number), 0, 1)
 		if len(begin) > 0 {
 			next = fmt.Sprintf("it has a generation %d, which is not remembered", number)
+		}
+		return err
+	})
+	asking.Go(func() error {
+		begin, err := s.peek(ctx, SignaturePath(number), 0, 1)
+		if len(begin) > 0 {
+			signed = fmt.Sprintf("it has a signature of generation %d, which is not remembered", number)
 		}
 		return err
 	})
@@ -86,7 +94,7 @@ func (s *sending) ask(ctx context.Context) (shards []byte, surprise string, err 
 	if len(shards) > 0 && !remembers {
 		found = append(found, "nothing is remembered of it")
 	}
-	for _, f := range []string{s.known.strange, last, next, landed} {
+	for _, f := range []string{s.known.strange, last, next, signed, landed} {
 		if f != "" {
 			found = append(found, f)
 		}
@@ -202,36 +210,86 @@ func (s *sending) verifyClaims(ctx context.Context, claims map[string]Entry, fou
 }
 
 // latest is the generation that the next one follows: the vault's last, unless the
-// memory knows of a later one. The numbers never go back.
+// memory knows of a later one. The numbers never go back. What others have put in the
+// place of generations is a conflict, and its numbers are passed over.
 func (s *sending) latest(ctx context.Context) (*Generation, []byte, error) {
-	infos, err := Generations(ctx, s.store)
+	numbers, err := s.numbers(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(infos) == 0 {
-		return s.known.last, s.known.file, nil
+	for tried, number := range numbers {
+		if s.known.last != nil && number < s.known.last.Number {
+			s.report.Relisted += fmt.Sprintf("; its last generation is %d", number)
+			break
+		}
+		g, file, why, err := s.follows(ctx, number)
+		if err != nil || g != nil {
+			return g, file, err
+		}
+		if tried == maxStrange {
+			return nil, nil, fmt.Errorf("%s and %d after it cannot be followed; look at them on the vault's host, and move them out of the way: %w", GenerationPath(number), tried, why)
+		}
+		s.conflict("%s is not followed: %v", GenerationPath(number), why)
 	}
-	number := infos[len(infos)-1].Number
-	if s.known.last != nil && number < s.known.last.Number {
-		s.report.Relisted += fmt.Sprintf("; its last generation is %d", number)
-		return s.known.last, s.known.file, nil
-	}
-	file, err := readGeneration(ctx, s.store, number)
+	return s.known.last, s.known.file, nil
+}
+
+// maxStrange bounds the manifests that are read to find one of ours.
+const maxStrange = 16
+
+// numbers are those of the manifests in the vault, the last one first. Those that are
+// taken by a manifest or a signature are noted.
+func (s *sending) numbers(ctx context.Context) (manifests []int64, err error) {
+	files, err := s.store.List(ctx, generationsDir)
 	if err != nil {
-		return nil, nil, err
+		return nil, fmt.Errorf("list the generations: %w", err)
+	}
+	s.taken = map[int64]bool{}
+	for _, f := range files {
+		name := path.Join(generationsDir, f.Name())
+		number := GenerationOf(name)
+		if number > 0 && !f.IsDir() {
+			manifests = append(manifests, number)
+		}
+		s.taken[max(number, SignedOf(name))] = true
+	}
+	slices.Sort(manifests)
+	slices.Reverse(manifests)
+	return manifests, nil
+}
+
+// follows reads a generation that the next one may follow, or says why it does not.
+func (s *sending) follows(ctx context.Context, number int64) (g *Generation, file []byte, why, err error) {
+	if file, err = readGeneration(ctx, s.store, number); err != nil {
+		return nil, nil, nil, err
 	}
 	remembered := s.known.last != nil && number == s.known.last.Number
 	if remembered && !bytes.Equal(file, s.known.file) {
 		s.conflict("%s is not as airlock put it there", GenerationPath(number))
 	}
-	g, err := Decode(file)
-	switch {
-	case err != nil && remembered:
-		return s.known.last, s.known.file, nil
-	case err != nil:
-		return nil, nil, fmt.Errorf("%s cannot be read, so none can follow it; look at it on the vault's host, and rename it out of the way: %w", GenerationPath(number), err)
+	g, why = Decode(file)
+	if why != nil && remembered {
+		return s.known.last, s.known.file, nil, nil
 	}
-	return g, file, belongs(g, s.plan.in)
+	if why != nil {
+		return nil, nil, why, nil
+	}
+	if why = belongs(g, s.plan.in); why != nil && s.known.last == nil {
+		return nil, nil, nil, why
+	}
+	if why != nil {
+		return nil, nil, why, nil
+	}
+	return g, file, nil, nil
+}
+
+// next is the number and the predecessor of the generation to come.
+func (s *sending) next() (int64, Sum) {
+	number, previous := s.known.next()
+	for s.taken[number] {
+		number++
+	}
+	return number, previous
 }
 
 // listBlobs lists the blobs that lie under their own names, with their sizes.

@@ -87,6 +87,7 @@ type sending struct {
 	// unknown are the names that were found in the vault, with their sizes, and of
 	// whose bytes nothing is known.
 	unknown map[string]int64
+	taken   map[int64]bool // numbers of generations that something in the vault has; nil unless it was listed
 
 	mu       sync.Mutex
 	report   Report
@@ -340,7 +341,7 @@ func (s *sending) landed(e Entry, sent bool) error {
 func (s *sending) seal(ctx context.Context) error {
 	g, file := s.plan.sealed, s.plan.file
 	if s.deviated {
-		number, previous := s.known.next()
+		number, previous := s.next()
 		g = s.plan.generation(number, previous, slices.Concat(s.work.kept, s.landings), s.report.Damaged)
 		var err error
 		if file, err = g.Encode(); err != nil {

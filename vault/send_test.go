@@ -557,7 +557,7 @@ func TestRolledBackAfterACut(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.night()
-	cutting := &cutStore{Store: w.store, how: "fails", left: 9}
+	cutting := &cutStore{Store: w.store, how: "fails", left: 10}
 	if _, err := w.plan().Send(t.Context(), cutting, w, nil); !errors.Is(err, errCut) || len(cutting.landed()) < 3 {
 		t.Fatalf("%d landed, %v", len(cutting.landed()), err)
 	}

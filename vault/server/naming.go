@@ -117,6 +117,9 @@ func (n *naming) allowed(ctx context.Context, p *promise) error {
 	} else if !info.IsDir() {
 		return errNoFile
 	}
+	if err := n.host.near(max(vault.GenerationOf(p.name), vault.SignedOf(p.name))); err != nil {
+		return err
+	}
 	r, err := n.host.index.find(ctx, p.name)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):

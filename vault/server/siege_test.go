@@ -621,3 +621,36 @@ func mkfifo(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 }
+
+// S10: junk in the place of generations to come, or of their signatures, keeps no window
+// from being done.
+func TestSquatters(t *testing.T) {
+	forged := vault.Generation{Number: 3, Site: "lab", Vault: "secondary", Window: "forged", Time: time.Unix(1, 0).UTC()}
+	manifest, err := forged.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, files := range map[string]map[string]string{
+		"no manifest":             {vault.GenerationPath(3): "junk"},
+		"some of them":            {vault.GenerationPath(3): "junk", vault.GenerationPath(4): "", vault.GenerationPath(999): "junk"},
+		"a manifest that is ours": {vault.GenerationPath(3): string(manifest)},
+		"a signature":             {vault.SignaturePath(3): "junk"},
+		"signatures":              {vault.SignaturePath(3): "junk", vault.SignaturePath(4): "junk"},
+		"both":                    {vault.GenerationPath(3): string(manifest), vault.SignaturePath(3): "junk", vault.GenerationPath(4): "junk", vault.SignaturePath(5): "junk"},
+		"the last number":         {vault.GenerationPath(1<<63 - 1): "junk"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w, before := besieged(t, usual())
+			r := w.raw()
+			for name, text := range files {
+				r.put(w.conf.Folder+"/"+name, []byte(text))
+			}
+			for range 2 {
+				w.night()
+				g := w.window().Generation
+				w.sound(1, 2, g)
+			}
+			w.unchanged(before)
+		})
+	}
+}

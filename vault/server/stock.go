@@ -191,6 +191,22 @@ func (h *Host) numbers() ([]int64, error) {
 	return numbers, err
 }
 
+// farthest is how far a generation's number may be beyond the last one here: the last
+// number that there is, taken by anybody, would end them all.
+const farthest = 1_000_000
+
+// near refuses a generation's number that is too far; 0 is none.
+func (h *Host) near(number int64) error {
+	if number <= farthest {
+		return nil
+	}
+	numbers, err := h.numbers()
+	if err == nil && (len(numbers) == 0 || number-numbers[len(numbers)-1] > farthest) {
+		err = fmt.Errorf("generation %d is too far beyond those that are here: %w", number, fs.ErrInvalid)
+	}
+	return err
+}
+
 // manifest reads a generation and its hash.
 func (h *Host) manifest(number int64) (*vault.Generation, vault.Sum, error) {
 	var sum vault.Sum
