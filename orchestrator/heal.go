@@ -144,6 +144,9 @@ func (s *Site) heal(ctx context.Context, done *Healed, by Caller, tell Watch) (e
 func (s *Site) resting() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.upkeeping != nil {
+		return fmt.Errorf("%w: the repository is being maintained; wait until that has ended", ErrRefused)
+	}
 	if n := len(s.gathering) + len(s.windows); n > 0 {
 		return fmt.Errorf("%w: the repository is in use by %d gatherings and %d windows; wait until they have ended", ErrRefused, len(s.gathering), len(s.windows))
 	}

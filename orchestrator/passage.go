@@ -254,6 +254,9 @@ func (s *Site) load(ctx context.Context, r *WindowRecord, tell Watch) (*cargo, e
 	if err := s.trust(ctx); err != nil {
 		return nil, err // before much is worked out in vain
 	}
+	if err := s.awaitUpkeep(ctx, tell); err != nil {
+		return nil, err
+	}
 	tell(Progress{Stage: "working out what the vault lacks"})
 	repo, err := s.Repository(ctx)
 	if err != nil {
@@ -418,6 +421,11 @@ func (r WindowRecord) damaged() bool {
 // hold opens the door for work and returns after it was shut.
 func (p *passage) hold(ctx context.Context, plan any, work inside) (WindowRecord, error) {
 	s := p.site
+	leave, err := p.turn(ctx)
+	if err != nil {
+		return p.end(Passage{}, fmt.Errorf("%w: %w", ErrRefused, err))
+	}
+	defer leave()
 	if err := s.trust(ctx); err != nil { // S1: what this ledger takes in would prove nothing
 		return p.end(Passage{}, fmt.Errorf("%w: %w", ErrRefused, err))
 	}
@@ -465,6 +473,32 @@ func (p *passage) hold(ctx context.Context, plan any, work inside) (WindowRecord
 	default:
 	}
 	return p.end(passed, err)
+}
+
+// turn waits until no other vault has a window that shuts the same inner door, nor is still
+// opening that again. A window ends at its deadline at the latest, or is stuck, and then
+// its turn is over as well.
+func (p *passage) turn(ctx context.Context) (leave func(), err error) {
+	turn := p.site.turns[p.policy.InnerDoor]
+	if turn == nil {
+		return func() {}, nil
+	}
+	select {
+	case turn <- struct{}{}:
+	default:
+		p.tell(Progress{Stage: "waiting for the window of another vault"})
+		select {
+		case turn <- struct{}{}:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("another vault's window had the inner door: %w", context.Cause(ctx))
+		}
+	}
+	return func() {
+		p.site.hands.Go(func() {
+			p.keeper.settle(p.site.life) // or it is stuck, of which others tell
+			<-turn
+		})
+	}, nil
 }
 
 // explain adds to a window's end what its work came to, unless that was the end.

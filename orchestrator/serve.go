@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -130,9 +131,10 @@ func (s *Site) upkeep(ctx context.Context) {
 		return
 	}
 	defer s.orders.Done()
-	if !s.upkeepDue(ctx) {
+	if !s.upkeepDue(ctx) || !s.beginUpkeep() {
 		return
 	}
+	defer s.endUpkeep()
 	err := s.maintain(ctx)
 	if errors.Is(err, context.Canceled) {
 		return // the next run does it
@@ -143,6 +145,44 @@ func (s *Site) upkeep(ctx context.Context) {
 		s.alarm(Alarm{At: time.Now(), What: "the repository could not be maintained", Why: err.Error()})
 	}
 	s.journal.Note(ledger.Entry{Time: time.Now(), Kind: ledger.KindUpkeep, Actor: "airlock", Reason: "daily maintenance", To: result})
+}
+
+// beginUpkeep keeps maintenance and windows apart, whichever vault they are of: what a
+// window was to send must not be deleted before it is sent. Maintenance waits for an hour
+// without one, and a window that is planned meanwhile waits for its end.
+func (s *Site) beginUpkeep() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.windows)+len(s.errands) > 0 || s.upkeeping != nil {
+		return false
+	}
+	s.upkeeping = make(chan struct{})
+	return true
+}
+
+func (s *Site) endUpkeep() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.upkeeping)
+	s.upkeeping = nil
+}
+
+// awaitUpkeep returns once no maintenance is in course. A window that is counted in by now
+// keeps the next from beginning.
+func (s *Site) awaitUpkeep(ctx context.Context, tell Watch) error {
+	s.mu.Lock()
+	over := s.upkeeping
+	s.mu.Unlock()
+	if over == nil {
+		return nil
+	}
+	tell(Progress{Stage: "waiting for the maintenance of the repository"})
+	select {
+	case <-over:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("the repository was still being maintained: %w", context.Cause(ctx))
+	}
 }
 
 // upkeepDue counts from the last maintenance, or from the making of the site.

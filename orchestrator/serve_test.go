@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -176,4 +177,39 @@ func siteWithSource(t *testing.T, limits string, h *hospital) *policies.System {
 	system := siteWith(t, "@hourly", limits).Systems["accounting"]
 	system.Source = h.policy.Systems["accounting"].Source
 	return system
+}
+
+// Maintenance deletes nothing that a window of any vault was to send: it does not begin
+// while one is planned or in course, and a window that is planned meanwhile waits.
+func TestUpkeepAndWindowsStayApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Site{windows: map[string]bool{"third": true}, errands: map[string]bool{}}
+		if s.beginUpkeep() {
+			t.Error("maintenance began in a window")
+		}
+		s.windows, s.errands["secondary"] = map[string]bool{}, true
+		if s.beginUpkeep() {
+			t.Error("maintenance began while the repository was healed")
+		}
+		delete(s.errands, "secondary")
+		if !s.beginUpkeep() || s.beginUpkeep() {
+			t.Fatal("maintenance did not begin, or began twice")
+		}
+		planned := make(chan error, 1)
+		go func() { planned <- s.awaitUpkeep(t.Context(), silent) }()
+		impatient, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := s.awaitUpkeep(impatient, silent); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a window was planned during maintenance: %v", err)
+		}
+		select {
+		case err := <-planned:
+			t.Errorf("a window was planned during maintenance: %v", err)
+		default:
+		}
+		s.endUpkeep()
+		if err := errors.Join(<-planned, s.awaitUpkeep(t.Context(), silent)); err != nil {
+			t.Error(err)
+		}
+	})
 }

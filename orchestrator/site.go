@@ -80,8 +80,9 @@ type Site struct {
 	clerk   *clerk // for what has to be noted before there is a journal
 	keepers []*keeper
 	ways    map[string]*way
-	gate    collectors.Gate // shut while a window keeps the departments' door shut
-	slots   chan struct{}   // systems that are gathered at once
+	gate    collectors.Gate          // shut while a window keeps the departments' door shut
+	slots   chan struct{}            // systems that are gathered at once
+	turns   map[string]chan struct{} // of the vaults' windows, by the inner door that they shut
 	guards  guards
 	begun   time.Time
 	teller  *syslog.Forwarder // to the SIEM; nil unless serve runs with one
@@ -101,6 +102,7 @@ type Site struct {
 	gathering map[string]Progress // by system
 	windows   map[string]bool     // vaults whose window is planned or in course
 	errands   map[string]bool     // vaults that something is being fetched from
+	upkeeping chan struct{}       // closed when the maintenance in course ends; nil for none
 	alarms    []Alarm             // of this run, oldest first
 
 	doubt      string          // why the ledger was not to be trusted when that was looked at last
@@ -147,7 +149,7 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	s := &Site{
 		policy: p, parts: parts, options: o, lock: lock, life: life, end: end,
-		clerk: newClerk(), ways: map[string]*way{}, gathering: map[string]Progress{}, windows: map[string]bool{}, errands: map[string]bool{}, distrusted: map[string]bool{},
+		clerk: newClerk(), ways: map[string]*way{}, gathering: map[string]Progress{}, windows: map[string]bool{}, errands: map[string]bool{}, turns: map[string]chan struct{}{}, distrusted: map[string]bool{},
 		begun: time.Now(), slots: make(chan struct{}, max(2, runtime.NumCPU())), opening: make(chan struct{}, 1),
 	}
 	s.build()
@@ -219,6 +221,7 @@ func (s *Site) build() {
 			doors[window.Inner] = s.door(v.InnerDoor)
 			if shared[v.InnerDoor] == nil {
 				shared[v.InnerDoor] = &innerDoor{}
+				s.turns[v.InnerDoor] = make(chan struct{}, 1)
 			}
 		}
 		k := newKeeper(s.life, name, rules, doors, s.alarm)

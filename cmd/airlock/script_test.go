@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -242,6 +243,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"hash":      hash,
 		"kopia":     kopia,
 		"follow":    follow,
+		"apart":     apart,
 	}
 }
 
@@ -548,6 +550,29 @@ func kopia(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("KOPIA_PASSWORD", strings.TrimSpace(ts.ReadFile("secrets/repository")))
 	if err := ts.Exec(program, args...); (err != nil) != neg {
 		ts.Fatalf("kopia %s: %v", args, err)
+	}
+}
+
+// apart DOOR DOOR reads audit list --kind door --json from stdout, and wants both doors to
+// have been open and never at once.
+func apart(ts *testscript.TestScript, _ bool, args []string) {
+	open, openings := "", map[string]int{}
+	for line := range strings.Lines(ts.ReadFile("stdout")) {
+		var e struct{ Door, To string }
+		ts.Check(json.Unmarshal([]byte(line), &e))
+		switch {
+		case !slices.Contains(args, e.Door):
+		case e.To == "opening" && open != "":
+			ts.Fatalf("%s was opened before %s was shut", e.Door, open)
+		case e.To == "opening":
+			open = e.Door
+			openings[e.Door]++
+		case e.To == "shut" && e.Door == open:
+			open = ""
+		}
+	}
+	if len(openings) != len(args) {
+		ts.Fatalf("opened: %v", openings)
 	}
 }
 

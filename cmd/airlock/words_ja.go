@@ -267,6 +267,8 @@ func japaneseHeard() []phrase {
 		{"setting aside what was written since", "その後に書かれたものを退避中"},
 		{"reading back", "読み直し中"},
 		{"maintaining the repository", "一次保管先の保守中"},
+		{"waiting for the window of another vault", "別の二次保管先の開扉が終わるのを待機中"},
+		{"waiting for the maintenance of the repository", "一次保管先の保守が終わるのを待機中"},
 		{"waiting for %s", "{1} を待機中"},
 		{"the vault lacks %s blobs, %s", "二次保管先への差分: {1} ブロブ、{2}"},
 		{"%s: these are its quiet hours, until %s; gathering all the same, since a person asked", "{1}: {2} まで静粛時間ですが、人の指示なので収集します"},
