@@ -56,9 +56,13 @@ func (r row) String() string {
 	if m.open.Seconds() > m.goal() {
 		held = "missed"
 	}
-	return fmt.Sprintf("| %s | %s | %d | %.2f s | %.2f s | %.2f s | %.1f MB | %.2f s | %.2f | %.2f s: %s | %s |",
+	ratio := "–" // of next to nothing
+	if m.wire() >= 0.05 {
+		ratio = fmt.Sprintf("%.2f", m.open.Seconds()/m.wire())
+	}
+	return fmt.Sprintf("| %s | %s | %d | %.2f s | %.2f s | %.2f s | %.1f MB | %.2f s | %s | %.2f s: %s | %s |",
 		r.night, r.way, len(f), m.open.Seconds(), f[len(f)-1].open.Seconds(), m.link.Seconds(),
-		float64(m.toVault+m.fromVault)/1e6, m.wire(), m.open.Seconds()/m.wire(), m.goal(), held, memory)
+		float64(m.toVault+m.fromVault)/1e6, m.wire(), ratio, m.goal(), held, memory)
 }
 
 // about says what is measured, where and when.
