@@ -21,7 +21,7 @@ import (
 	"golang.org/x/crypto/ssh/knownhosts"
 )
 
-// Password is what every account has.
+// Password is what every account has, unless Accept says otherwise.
 const Password = "password"
 
 // Switch is a running switch. Its mischief may be changed at any time.
@@ -41,6 +41,7 @@ type Switch struct {
 	timers   []*Timer
 	sent     []string
 	mischief Mischief
+	password string
 	conns    map[net.Conn]bool
 	stopping bool
 }
@@ -81,7 +82,7 @@ func Start(t testing.TB, file string) *Switch {
 	s := &Switch{
 		Address: listener.Addr().String(), KnownHosts: filepath.Join(t.TempDir(), "known_hosts"),
 		User: scene.user, Door: scene.ports[scene.doorAt].Name, Expect: scene.expect,
-		listener: listener, scene: scene, conns: map[net.Conn]bool{},
+		listener: listener, scene: scene, password: Password, conns: map[net.Conn]bool{},
 	}
 	pinned := knownhosts.Line([]string{s.Address}, key.PublicKey()) + "\n"
 	if err := os.WriteFile(s.KnownHosts, []byte(pinned), 0o600); err != nil {
@@ -98,7 +99,7 @@ func (s *Switch) accounts(key ssh.Signer) *ssh.ServerConfig {
 	c := &ssh.ServerConfig{
 		KeyboardInteractiveCallback: func(c ssh.ConnMetadata, ask ssh.KeyboardInteractiveChallenge) (*ssh.Permissions, error) {
 			answers, err := ask("", "", []string{"Password: "}, []bool{false})
-			if err != nil || len(answers) != 1 || answers[0] != Password || c.User() != s.User {
+			if err != nil || len(answers) != 1 || !s.accepts(answers[0]) || c.User() != s.User {
 				return nil, errors.New("wrong")
 			}
 			return nil, nil
@@ -106,6 +107,25 @@ func (s *Switch) accounts(key ssh.Signer) *ssh.ServerConfig {
 	}
 	c.AddHostKey(key)
 	return c
+}
+
+// Accept gives every account another password, and the switch another enable password.
+func (s *Switch) Accept(password, enable string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.password, s.scene.enable = password, enable
+}
+
+func (s *Switch) enables(password string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return password == s.scene.enable
+}
+
+func (s *Switch) accepts(password string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return password == s.password
 }
 
 func (s *Switch) stop() {
@@ -404,7 +424,7 @@ func (l *login) direct(name, argument string) (done, stay bool) {
 		answer, err := l.read()
 		l.hidden = false
 		l.say("\n")
-		return err != nil || answer != l.scene.enable, err == nil
+		return err != nil || !l.enables(answer), err == nil
 	}
 	if name == "@confirm" {
 		l.say(argument + " ")
