@@ -84,5 +84,22 @@
 //	{"stamp":…}  {"receipt":…}                           anywhere behind the keys; this package passes them on
 //	{"end":{"entries":…,"heads":…,"stamps":…,"receipts":…}}    last: how many lines of each there are
 //
-// A file that is not like that is refused; an entry that is none is a finding.
+// A file that is not like that is refused; an entry that is none is a finding, and so is
+// that there are entries and no signed head at all.
+//
+// # A part
+//
+// An export that does not begin with number 1 has version 2, and its first line has two
+// keys more: "after", how many entries came before, and "edge", the hashes in base64 of
+// the complete subtrees over those, the largest first, one for each bit that is set in
+// "after". Each entry's hash is added to them as to any tree; the root that results fits
+// the next signed head only if the edge was that of the entries that were signed. What
+// the story had begun before is not judged. The ledger's archives are such files.
+//
+// # A receipt
+//
+// The end of a window (kind window, from not empty) may have in its detail receipt_note,
+// a signed note as the vault's host made it, and receipt_key, the key of that host that
+// the site had pinned. The note's text is the line "airlock receipt" and a JSON object in
+// a second one, whose generation and generation_sha256 are those of the detail.
 package proof
