@@ -39,7 +39,13 @@ type Config struct {
 	// KeepAlive is the time between echoes; one unanswered for three times as long
 	// ends the connection. Default 15 s.
 	KeepAlive time.Duration
+	// Grace is how long a call of [Files] may go on after its ctx is done, until what is
+	// on its way has arrived and what is unfinished is removed; then the connection is
+	// closed, as the library's calls know no other way out. Default 5 s.
+	Grace time.Duration
 }
+
+const defaultGrace = 5 * time.Second
 
 // Conn is one connection with one share. Calls to the share take no context: whoever
 // does not want to wait for one leaves it behind, and it ends when it is answered or

@@ -14,10 +14,6 @@ import (
 	"time"
 )
 
-// grace is how long a call may go on after its ctx is done, to clean up, before its
-// connection is closed: the library's calls know no other way out.
-const grace = time.Second
-
 // Files are the files of one folder of a share, reached over one or more connections.
 // One that was lost is dialled again by the next call; to repeat the call that found it
 // lost is the caller's business. It is safe for concurrent use.
@@ -183,7 +179,7 @@ func (l *line) bind(ctx context.Context, conn *Conn) (release func()) {
 	stop := context.AfterFunc(ctx, func() {
 		select {
 		case <-done:
-		case <-time.After(grace):
+		case <-time.After(cmp.Or(l.conf.Grace, defaultGrace)):
 			l.drop(conn) // the call ends with the error of a lost connection
 		}
 	})

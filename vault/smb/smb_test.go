@@ -213,7 +213,7 @@ func TestStaleClaim(t *testing.T) {
 func TestHangingLink(t *testing.T) {
 	server := share(t, collecttest.Dir(t))
 	c := conn(server)
-	c.Address = server.Link.Address
+	c.Address, c.Grace = server.Link.Address, 200*time.Millisecond
 	s := dial(t, c, "")
 	vaulttest.Put(t, s, "p/there", vaulttest.Random(1, 1<<20))
 	over := errors.New("the window is over")
