@@ -11,7 +11,7 @@
 // shuts it by itself. For the others it is opened by hand, they begin once the vault's
 // host answers, and it is shut as soon as they end.
 //
-// The wire time is what the busier direction of the port carried, at 1 Gbit/s.
+// The wire time is what the port carried, both ways, at 1 Gbit/s.
 package exposure
 
 import (

@@ -28,7 +28,8 @@ type figure struct {
 	memory             string        // the most that the processes have had so far
 }
 
-func (f figure) wire() float64 { return float64(max(f.toVault, f.fromVault)) / portSpeed }
+// wire is what the bytes need, in seconds: what is read back is read after it was sent.
+func (f figure) wire() float64 { return float64(f.toVault+f.fromVault) / portSpeed }
 
 // goal is what the exposure may be at the most.
 func (f figure) goal() float64 { return 1.25*f.wire() + 0.3 }
