@@ -28,8 +28,8 @@ import (
 // which can be killed: a hosted in JSON.
 const hostVariable = "AIRLOCK_TEST_HOST"
 
-// everyVariable, when set, has the tests of cuts go through all of them.
-const everyVariable = "AIRLOCK_TEST_EVERY_CUT"
+// everyVariable, when set, has tests go through everything instead of a part.
+const everyVariable = "AIRLOCK_EXHAUSTIVE"
 
 // hosted says what the process does.
 type hosted struct {
@@ -112,6 +112,7 @@ func (w *world) alone(prune bool, strace ...string) (done func() error) {
 	if address = strings.TrimSpace(address); address != "" {
 		w.conn = sshconn.Config{Address: address, User: "airlock", Key: w.client.private, KnownHosts: w.knows(address)}
 	}
+	w.pid = c.Process.Pid
 	return func() error { return errors.Join(in.Close(), c.Wait()) }
 }
 

@@ -38,6 +38,7 @@ type world struct {
 	second key            // of another client
 	conn   sshconn.Config // while the host serves
 	host   *Host
+	pid    int    // of a host in a process of its own
 	end    func() // ends the serving, and closes the host
 
 	site    note.Signer
