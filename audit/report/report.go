@@ -170,7 +170,7 @@ func (r *Report) take(e ledger.Entry) error {
 	}
 	switch e.Kind {
 	case ledger.KindDoor:
-		r.takeDoor(e)
+		return r.takeDoor(e)
 	case ledger.KindWindow:
 		return r.takeWindow(e)
 	case ledger.KindPatrol:
@@ -204,11 +204,17 @@ func read(e ledger.Entry, into any) error {
 	return json.Unmarshal(e.Detail, into)
 }
 
-// takeDoor follows a door from the command that opens it to the proof that it is shut.
-// What is not known at a start is no opening: the window that was cut has its own end.
-func (r *Report) takeDoor(e ledger.Entry) {
+// takeDoor follows a door from the command that opens it to the proof that it is shut, or,
+// where its exposure was measured, for as long as that says, so that all sums agree. What is not known at a start is no opening: the window that was cut has its own end.
+func (r *Report) takeDoor(e ledger.Entry) error {
 	if r.Open[e.Door] {
-		return
+		return nil
+	}
+	var d struct {
+		Exposure float64 `json:"exposure_seconds"`
+	}
+	if err := read(e, &d); err != nil {
+		return err
 	}
 	i, isOpen := r.open[e.Door]
 	switch {
@@ -222,10 +228,13 @@ func (r *Report) takeDoor(e ledger.Entry) {
 		}
 		r.open[e.Door] = i
 	case isOpen && e.To == "shut":
-		i.to = e.Time
+		if i.to = e.Time; d.Exposure > 0 {
+			i.to = i.from.Add(seconds(d.Exposure))
+		}
 		r.intervals = append(r.intervals, i)
 		delete(r.open, e.Door)
 	}
+	return nil
 }
 
 func byHand(actor string) bool { return strings.HasPrefix(actor, "user ") }

@@ -50,14 +50,14 @@ func (b *book) write(e ledger.Entry, detail any) {
 
 // window writes one opening of the vault's door.
 func (b *book) window(id string, at time.Time, open time.Duration, actor, reason, result, why string) {
-	door := func(at time.Time, from, to string) {
-		b.write(ledger.Entry{Time: at, Kind: ledger.KindDoor, Actor: actor, Reason: reason, Door: "vault-door", Vault: "secondary", Window: id, From: from, To: to}, nil)
+	door := func(at time.Time, from, to string, detail any) {
+		b.write(ledger.Entry{Time: at, Kind: ledger.KindDoor, Actor: actor, Reason: reason, Door: "vault-door", Vault: "secondary", Window: id, From: from, To: to}, detail)
 	}
 	b.write(ledger.Entry{Time: at, Kind: ledger.KindWindow, Actor: actor, Reason: reason, Vault: "secondary", Window: id, To: "copying"}, nil)
-	door(at, "shut", "opening")
-	door(at.Add(time.Second/2), "opening", "open")
-	door(at.Add(open-time.Second/4), "open", "shutting")
-	door(at.Add(open), "shutting", "shut")
+	door(at, "shut", "opening", nil)
+	door(at.Add(time.Second/2), "opening", "open", nil)
+	door(at.Add(open-time.Second/4), "open", "shutting", nil)
+	door(at.Add(open+time.Second), "shutting", "shut", map[string]float64{"exposure_seconds": open.Seconds()}) // proving it took a second
 	b.write(ledger.Entry{Time: at.Add(open), Kind: ledger.KindWindow, Actor: actor, Reason: reason, Vault: "secondary", Window: id, From: "copying", To: result},
 		orchestrator.WindowRecord{ID: id, Vault: "secondary", Purpose: "copying", Result: result, Error: why, OpenedAt: at, ShutAt: at.Add(open), Exposure: open.Seconds(), Bytes: int64(open.Seconds() * 110e6),
 			ReadBack: &vault.ReadBack{Blobs: 812, Read: 3, Bytes: 31_000_000}, Retention: &vault.RetentionReport{Kept: 9, Dropped: []int64{4, 5}}})

@@ -421,7 +421,7 @@ func (s *secretSite) collect() {
 	for name, file := range map[string]string{"site.key": "state/keys/site.key", "ledger.key": "state/guard/ledger.key"} {
 		text, err := os.ReadFile(filepath.Join(s.dir, file))
 		s.must(err)
-		parts := strings.Split(strings.TrimSpace(string(text)), "+")
-		s.secrets[name] = parts[len(parts)-1]
+		parts := strings.SplitN(strings.TrimSpace(string(text)), "+", 5) // PRIVATE+KEY+name+hash+key
+		s.secrets[name] = parts[4]
 	}
 }
