@@ -22,9 +22,12 @@ type mapStore struct {
 	files fstest.MapFS
 	// removed is called after each removal; an error of it is that of Remove.
 	removed func(name string) error
+	decoded map[*fstest.MapFile]*vault.Generation // by whole
 }
 
-func newMapStore() *mapStore { return &mapStore{files: fstest.MapFS{}} }
+func newMapStore() *mapStore {
+	return &mapStore{files: fstest.MapFS{}, decoded: map[*fstest.MapFile]*vault.Generation{}}
+}
 
 func TestMapStore(t *testing.T) {
 	vaulttest.Conformance(t, func(*testing.T) vault.Store { return newMapStore() })
