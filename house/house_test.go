@@ -33,7 +33,7 @@ var rooms = map[string][]string{
 	"policies":            {},
 	"ledger":              {"ledger/proof"},
 	"ledger/proof":        {}, // what an auditor's laptop needs: no database, no cgo
-	"ledger/syslog":       {"ledger"},
+	"ledger/syslog":       {"ledger", "ledger/proof"},
 	"ledger/stamp":        {"ledger/proof"},
 	"sshconn":             {},
 	"smbconn":             {},
