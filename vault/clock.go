@@ -19,6 +19,15 @@ type Witness struct {
 	Wall    time.Time     `json:"wall"`
 	Clock   lease.Instant `json:"clock"`             // the same by a clock that nobody can set, while the machine is up
 	Trouble string        `json:"trouble,omitempty"` // until a person says that the clock is right
+	// First is what it showed when it was first looked at since the machine was started,
+	// or since a person said that it is right: many small steps are a large one.
+	First *Moment `json:"first,omitempty"`
+}
+
+// Moment is an instant by both clocks.
+type Moment struct {
+	Wall  time.Time     `json:"wall"`
+	Clock lease.Instant `json:"clock"`
 }
 
 // What a clock may do without a person.
@@ -36,9 +45,13 @@ func (w Witness) judge(wall time.Time, clock lease.Instant) string {
 	case passed < -clockStep:
 		return fmt.Sprintf("the clock went back from %s to %s", w.Wall.Format(time.RFC3339), wall.Format(time.RFC3339))
 	case clock.Boot == w.Clock.Boot:
-		counted := clock.Since - w.Clock.Since
-		if apart := passed - counted; apart.Abs() > clockStep+counted/1000 {
-			return fmt.Sprintf("the clock jumped from %s to %s, and %s passed", w.Wall.Format(time.RFC3339), wall.Format(time.RFC3339), counted.Round(time.Second))
+		from := Moment{w.Wall, w.Clock}
+		if w.First != nil && w.First.Clock.Boot == clock.Boot {
+			from = *w.First
+		}
+		counted := clock.Since - from.Clock.Since
+		if apart := wall.Sub(from.Wall) - counted; apart.Abs() > clockStep+counted/1000 {
+			return fmt.Sprintf("the clock jumped from %s to %s, and %s passed", from.Wall.Format(time.RFC3339), wall.Format(time.RFC3339), counted.Round(time.Second))
 		}
 	case passed > longestOff:
 		return fmt.Sprintf("the host was off from %s to %s, or its clock jumped", w.Wall.Format(time.RFC3339), wall.Format(time.RFC3339))
@@ -77,6 +90,9 @@ func WatchClock(file string, wall time.Time, right bool) (now Witness, fresh boo
 	if now.Trouble == "" {
 		now.Trouble = before.judge(now.Wall, clock)
 		fresh = now.Trouble != "" && !right
+	}
+	if now.First = before.First; right || now.First == nil || now.First.Clock.Boot != clock.Boot {
+		now.First = &Moment{now.Wall, clock}
 	}
 	if right {
 		now.Trouble = ""

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -35,5 +36,23 @@ func TestClock(t *testing.T) {
 	}
 	if got := (Witness{}).judge(wall, boot); got != "" {
 		t.Errorf("the first time: %q", got)
+	}
+}
+
+// Steps that are too small to be trouble are not, however often: their sum is.
+func TestClockInSmallSteps(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "clock.json")
+	wall := time.Now()
+	for n := range 3 {
+		w, fresh, err := WatchClock(file, wall.Add(time.Duration(n)*4*time.Minute), false)
+		if err != nil || fresh != (n == 2) || (w.Trouble != "") != (n == 2) {
+			t.Fatalf("step %d: %+v, %v, %v", n, w, fresh, err)
+		}
+	}
+	if w, _, err := WatchClock(file, wall.Add(9*time.Minute), true); err != nil || w.Trouble != "" {
+		t.Fatalf("a person says that it is right: %+v, %v", w, err)
+	}
+	if w, _, err := WatchClock(file, wall.Add(9*time.Minute), false); err != nil || w.Trouble != "" {
+		t.Errorf("and it still is: %+v, %v", w, err)
 	}
 }
