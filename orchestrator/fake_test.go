@@ -453,6 +453,7 @@ type night struct {
 	way     *way
 	other   *way // nil without a second way
 	claim   innerDoor
+	passing sync.Map // keepers whose window has begun in the ledger and not ended
 	life    context.Context
 	end     context.CancelFunc
 	hands   sync.WaitGroup

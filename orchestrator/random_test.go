@@ -239,11 +239,16 @@ func (n *night) do(keepers []*keeper, deeds []deed) {
 }
 
 // logged begins a window, and writes its beginning and its end into the ledger as a passage
-// does. A window that the ledger does not take is none.
+// does, one at a time of each vault. A window that the ledger does not take is none.
 func (n *night) logged(ctx context.Context, k *keeper, r request) <-chan held {
 	entry := ledger.Entry{Time: time.Now(), Kind: ledger.KindWindow, Actor: r.actor, Reason: r.reason, Vault: k.vault, Window: r.id, To: copying}
 	done := make(chan held, 1)
+	if _, twice := n.passing.LoadOrStore(k, true); twice {
+		done <- held{err: ErrRefused}
+		return done
+	}
 	go func() {
+		defer n.passing.Delete(k)
 		if _, err := n.journal.Append(ctx, entry); err != nil {
 			done <- held{err: err}
 			return
