@@ -254,6 +254,9 @@ func (n *night) logged(ctx context.Context, k *keeper, r request) <-chan held {
 			return
 		}
 		h := <-n.begin(ctx, k, r)
+		if errors.Is(h.err, ErrRefused) { // a site lets no two windows of a vault come so far
+			h.passage = Passage{}
+		}
 		end, record := entry, WindowRecord{ID: r.id, OpenedAt: h.passage.OpenedAt, ProvenAt: h.passage.ProvenAt}
 		if !h.passage.OpenedAt.IsZero() {
 			record.Exposure = h.passage.Exposure().Seconds()
