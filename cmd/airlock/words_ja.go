@@ -157,7 +157,6 @@ func japanese() []phrase {
 		{"a part: %d entries came before, and are not in this file", "一部の書き出しです: これより前の {1} 件はこのファイルにありません"},
 		{"receipts %d, whose signatures hold; a key of the vaults' hosts, to compare with theirs: %s", "受領証 {1} 通の署名はすべて有効です。二次保管先の鍵（先方の鍵と見比べてください）: {2}"},
 		{"entries %d to %d are left out: the archive %s is not there", "記録 {1}～{2} は含まれていません: 封印ファイル {3} がありません"},
-		{"say --before which time, and --reason why, for the ledger", "--before に日時を、--reason に台帳に残す理由を指定してください"},
 		{"the site's public `key`, or the file that holds it; needed with an export", "施設の公開鍵 `key`、またはそのファイル（書き出しファイルの検証では必須）"},
 		{"a `file` with a signed head that was kept elsewhere; may be repeated", "別の場所に残した署名つき台帳ヘッドの `file`（複数指定可）"},
 		{"the `file` of the time-stamp authorities to believe", "信頼する時刻認証局の `file`"},

@@ -19,6 +19,7 @@ func japaneseFindings() []phrase {
 		{"its two heads do not contradict each other", "2 つの台帳ヘッドは矛盾していません"},
 		{"the ledger does not prove what it should: %s grave findings", "台帳は証明すべきことを証明していません（重大 {1} 件）"},
 		{"the ledger does not prove what it should", "台帳は証明すべきことを証明していません"},
+		{"say --before which time, and --reason why, for the ledger", "--before に日時を、--reason に台帳に残す理由を指定してください"},
 
 		// Findings.
 		{"entry %s: %s: %s", "記録 {1}: {2}: {3}"},
