@@ -92,6 +92,7 @@ type doorStory struct {
 	inner   bool
 	opening int64 // the entry of an opening that is not proven shut yet; 0 for none
 	window  string
+	dark    bool // it was opened, perhaps, among entries that cannot be read
 	belated bool // the opening came after the end of its window
 	intent  time.Time
 	seen    time.Time // when it was read back as open
@@ -228,7 +229,7 @@ func (s *story) door(e *Entry, d *evidence) {
 		}
 		t = &doorStory{state: "unknown"}
 		if s.dark {
-			t.state = e.From
+			t.state, t.dark = e.From, e.From != "shut"
 		}
 		s.doors[name] = t
 	}
@@ -325,9 +326,10 @@ func (s *story) shut(e *Entry, t *doorStory, d *evidence) {
 		s.found(e.Seq, true, "S3", "door %s is called shut, and no reading proves it", e.Door)
 	}
 	if t.opening == 0 {
-		if d.Exposure > 0 && !t.inner && e.Version > 1 {
+		if d.Exposure > 0 && !t.inner && !t.dark && e.Version > 1 {
 			s.found(e.Seq, true, "S1", "door %s stood open for %.3f s, and no entry announced it", e.Door, d.Exposure)
 		}
+		t.dark = false
 		return
 	}
 	if t.belated && d.Exposure > 0 {
