@@ -252,11 +252,10 @@ func TestPipeOnTheDisk(t *testing.T) {
 // Handles of every kind count, and are given back.
 func TestHandles(t *testing.T) {
 	w := newWorld(t)
+	w.windows(1) // which has many files open
 	limits := usual()
 	limits.OpenFiles = 10
 	w.serve(limits)
-	w.night()
-	w.window()
 	r := w.raw()
 	for _, c := range []struct {
 		what   string
