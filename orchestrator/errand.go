@@ -51,12 +51,20 @@ func (e *errand) end() {
 	delete(e.site.errands, e.vault)
 }
 
+// justified refuses to open a door for no reason.
+func (e *errand) justified() error {
+	if strings.TrimSpace(e.by.Reason) == "" {
+		return fmt.Errorf("%w: opening the vault's door needs a reason: --reason TEXT", ErrRefused)
+	}
+	return nil
+}
+
 // through holds one window of an errand. The work's result leaves it by a channel of its
 // own, since a work that hangs is not waited for.
 func through[T any](ctx context.Context, e *errand, plan map[string]any, work func(ctx context.Context, store vault.Store, r *WindowRecord) (T, error)) (T, error) {
 	var result T
-	if strings.TrimSpace(e.by.Reason) == "" {
-		return result, fmt.Errorf("%w: opening the vault's door needs a reason: --reason TEXT", ErrRefused)
+	if err := e.justified(); err != nil {
+		return result, err
 	}
 	p, err := e.site.passage(e.vault, e.purpose, e.by, e.tell)
 	if err != nil {

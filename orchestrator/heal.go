@@ -313,6 +313,11 @@ func (m *mending) lack(name, why string) {
 
 // replace keeps what is damaged aside, and puts good copies in its place.
 func (m *mending) replace(ctx context.Context, wanted []vault.Entry) error {
+	if len(wanted) > 0 {
+		if err := m.justified(); err != nil { // before anything is touched
+			return err
+		}
+	}
 	m.tell(Progress{Stage: "setting the damaged aside", TotalFiles: int64(len(wanted))})
 	for _, e := range wanted {
 		if err := m.aside(ctx, e.Name); err != nil {

@@ -502,7 +502,7 @@ func (r *reader) checkVault(at string, v *Vault, p *Policy) {
 	r.checkRetention(at+".retention", &v.Retention.Retention)
 	r.span(at+".retention.budget", &v.Retention.Budget, 20*time.Second, time.Second, time.Hour)
 	if !r.given(at + ".read_back.bytes") {
-		v.ReadBack.Bytes = 32 << 20
+		v.ReadBack.Bytes = 4 << 20
 	}
 	if !r.given(at + ".window.answer_within") {
 		v.Window.AnswerWithin = Duration(time.Minute)

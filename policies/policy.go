@@ -228,7 +228,7 @@ type VaultRetention struct {
 // all blobs, and the bytes of a sample.
 type ReadBack struct {
 	// Whole blobs of so many bytes together, chosen at random; one of those just sent and
-	// one of the older ones in any case. Default 32MiB.
+	// one of the older ones in any case. Default 4MiB.
 	Bytes Size `yaml:"bytes" example:"32MiB"`
 }
 

@@ -85,9 +85,15 @@ func Open(ctx context.Context, c Config) (h *Host, err error) {
 	return h, nil
 }
 
-// Close gives everything back.
+// signWithin is how long a full disk may hold up whoever closes the ledger.
+const signWithin = 5 * time.Second
+
+// Close signs what the ledger holds, and gives everything back.
 func (h *Host) Close() error {
-	return errors.Join(h.ledger.Close(), h.index.Close(), h.folder.Close(), h.change.Close())
+	soon, cancel := context.WithTimeout(context.Background(), signWithin)
+	defer cancel()
+	_, err := h.ledger.Checkpoint(soon)
+	return errors.Join(err, h.ledger.Close(), h.index.Close(), h.folder.Close(), h.change.Close())
 }
 
 // PublicKey is what receipts are verified with: receipt_key in the site's policy file.
