@@ -18,7 +18,7 @@ import (
 
 // inTests is how many faults strike in a test, and how many with -short. A seed that
 // failed is set by CHAOS_SEED; many more faults come with make chaos.
-const inTests, inShortTests = 30, 4
+const inTests, inShortTests = 24, 4
 
 // S1 to S7, S10 and S12, attacked.
 func TestChaos(t *testing.T) {

