@@ -221,13 +221,18 @@ func (d *diary) Note(e ledger.Entry) {
 	d.entries = append(d.entries, e)
 }
 
+// written are the entries so far.
+func (d *diary) written() []ledger.Entry {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.entries)
+}
+
 // lines are the entries about doors, as "vault-door open → shutting" and
 // "vault-door ALARM cannot be shut".
 func (d *diary) lines() []string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	var all []string
-	for _, e := range d.entries {
+	for _, e := range d.written() {
 		switch e.Kind {
 		case ledger.KindDoor:
 			all = append(all, fmt.Sprintf("%s %s → %s", e.Door, e.From, e.To))
@@ -394,6 +399,13 @@ func (s *site) down(from, to time.Duration) {
 // all is how many entries contain what.
 func (s *site) all(what string) int {
 	return len(slices.DeleteFunc(s.lines(), func(line string) bool { return !strings.Contains(line, what) }))
+}
+
+// last is the newest entry, once the guard has nothing left to do at this moment.
+func (s *site) last() ledger.Entry {
+	synctest.Wait()
+	entries := s.written()
+	return entries[len(entries)-1]
 }
 
 // says wants the entries about doors to be these.

@@ -47,11 +47,11 @@ type Retention struct {
 
 // VaultLimits protect the vault's host.
 type VaultLimits struct {
-	Connections int      `yaml:"connections" jsonschema:"minimum=1,maximum=1000" example:"16"` // of logged-in clients at once; default 16
-	Logins      int      `yaml:"logins" jsonschema:"minimum=1,maximum=100000" example:"60"`    // attempts a minute from one address; default 60
+	Connections int      `yaml:"connections" jsonschema:"minimum=1,maximum=1000" example:"16"`  // of logged-in clients at once; default 16
+	Logins      int      `yaml:"logins" jsonschema:"minimum=1,maximum=100000" example:"60"`     // attempts a minute from one address; default 60
 	OpenFiles   int      `yaml:"open_files" jsonschema:"minimum=40,maximum=10000" example:"64"` // per connection; default 64; airlock itself sends 32 files at once
-	Bandwidth   Rate     `yaml:"bandwidth" example:"100MB/s"`                                  // of all that arrives; default no limit
-	Idle        Duration `yaml:"idle" example:"5m"`                                            // a client that asks nothing for so long is cut; default 5m, 10s to 1d
+	Bandwidth   Rate     `yaml:"bandwidth" example:"100MB/s"`                                   // of all that arrives; default no limit
+	Idle        Duration `yaml:"idle" example:"5m"`                                             // a client that asks nothing for so long is cut; default 5m, 10s to 1d
 }
 
 // ParseVaultHost reads the policy file of a vault's host, as Parse reads a site's.
