@@ -35,6 +35,7 @@ var rooms = map[string][]string{
 	"ledger/proof":        {}, // what an auditor's laptop needs: no database, no cgo
 	"ledger/syslog":       {"ledger", "ledger/proof"},
 	"ledger/stamp":        {"ledger/proof"},
+	"ledger/stamp/…":      {},
 	"sshconn":             {},
 	"smbconn":             {},
 	"lease":               {},

@@ -8,13 +8,8 @@ import (
 	"airlock/ledger/proof"
 )
 
-// Stamp is a head that an authority outside saw at a time; what it says is checked by
-// package stamp.
-type Stamp struct {
-	Head  proof.Head `json:"head"`
-	At    time.Time  `json:"at"`    // what the token says
-	Token []byte     `json:"token"` // RFC 3161, in DER; in base64 as JSON
-}
+// Stamp is a head that an authority outside saw at a time.
+type Stamp = proof.Stamp
 
 // KeepStamp adds a time-stamp to the ledger.
 func (l *Ledger) KeepStamp(ctx context.Context, s Stamp) error {

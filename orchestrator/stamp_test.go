@@ -2,16 +2,6 @@ package orchestrator
 
 import (
 	"context"
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
-	"crypto/x509"
-	"encoding/asn1"
-	"encoding/pem"
-	"io"
-	"math/big"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,53 +10,11 @@ import (
 
 	"airlock/ledger"
 	"airlock/ledger/stamp"
+	"airlock/ledger/stamp/stamptest"
 	"airlock/policies"
 
-	"github.com/digitorus/timestamp"
 	"golang.org/x/mod/sumdb/note"
 )
-
-// stampAuthority answers what it is asked, and gives the file of its certificate.
-func stampAuthority(t *testing.T) (url, ca string) {
-	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ca = filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		query, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Error(err)
-		}
-		asked, err := timestamp.ParseRequest(query)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		answer, err := (&timestamp.Timestamp{
-			HashAlgorithm: asked.HashAlgorithm, HashedMessage: asked.HashedMessage, Nonce: asked.Nonce, Time: time.Now(), Policy: asn1.ObjectIdentifier{1, 2, 3}, AddTSACertificate: true,
-		}).CreateResponseWithOpts(signer, key, crypto.SHA256)
-		if err != nil {
-			t.Error(err)
-		}
-		w.Write(answer)
-	}))
-	t.Cleanup(server.Close)
-	return server.URL, ca
-}
 
 // Serve has the ledger's head stamped at once if it never was, and not again before the
 // next is due.
@@ -85,8 +33,8 @@ func TestHeadsAreStamped(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	url, ca := stampAuthority(t)
-	h.policy.Ledger.Timestamps = &policies.Timestamps{URL: url, CA: ca, Every: policies.Duration(24 * time.Hour)}
+	authority := stamptest.New(t)
+	h.policy.Ledger.Timestamps = &policies.Timestamps{URL: authority.URL, CA: authority.CA, Every: policies.Duration(24 * time.Hour)}
 	serve := func(until ledger.Filter) {
 		h.within(func(s *Site) {
 			ctx, cancel := context.WithCancel(t.Context())
@@ -119,7 +67,7 @@ func TestHeadsAreStamped(t *testing.T) {
 	if err != nil || len(all) != 1 {
 		t.Fatalf("%d time-stamps, %v", len(all), err)
 	}
-	roots, err := stamp.Authorities(ca)
+	roots, err := stamp.Authorities(authority.CA)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,7 @@
 // export, the site's public key, and, against somebody who had the site's own key, a
 // head that was kept elsewhere.
 //
-//	airlock-audit verify FILE --key KEY [--head HEADFILE]… [--json]
+//	airlock-audit verify FILE --key KEY [--head HEADFILE]… [--ca CAFILE] [--json]
 //
 // KEY is the line that airlock init printed, or a file that holds it. Exit codes: 0 the
 // ledger proves what it should, 1 it does not, or the file cannot be read, 2 usage.
@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -22,6 +23,7 @@ import (
 	"time"
 
 	"airlock/ledger/proof"
+	"airlock/ledger/stamp"
 
 	"golang.org/x/mod/sumdb/note"
 )
@@ -29,7 +31,7 @@ import (
 // version is set when a release is built.
 var version = "unknown"
 
-const usage = `usage: airlock-audit verify FILE --key KEY [--head HEADFILE]... [--json]
+const usage = `usage: airlock-audit verify FILE --key KEY [--head HEADFILE]... [--ca CAFILE] [--json]
 
 Verifies an export of a ledger that "airlock audit export" wrote, or the proof of a
 contradiction that airlock left in proofs/ in its state folder (exit code 1 if it holds).
@@ -39,6 +41,8 @@ contradiction that airlock left in proofs/ in its state folder (exit code 1 if i
   --head HEADFILE  a head that was kept outside the machine that wrote the ledger: out
                    of a vault, a receipt, or the status; without one, somebody who had
                    the site's key could have written all of it anew
+  --ca CAFILE      the certificates of the time-stamp authorities to believe, in PEM;
+                   without it time-stamps are only counted
   --json           the report as JSON
 
 Exit codes: 0 the ledger proves what it should, 1 it does not, 2 usage.
@@ -63,6 +67,7 @@ type order struct {
 	file   string
 	key    string
 	heads  []string
+	ca     string
 	asJSON bool
 }
 
@@ -80,12 +85,11 @@ func run(ctx context.Context, args []string, out, complaints io.Writer) int {
 		fmt.Fprintf(complaints, "airlock-audit: %v\n\n%s", err, usage)
 		return misuse
 	}
-	report, err := verify(ctx, o, out)
-	switch {
-	case err != nil:
+	proven, err := verify(ctx, o, out)
+	if err != nil {
 		fmt.Fprintf(complaints, "airlock-audit: %v\n", err)
-		return failed
-	case !report.Sound():
+	}
+	if err != nil || !proven {
 		return failed
 	}
 	return sound
@@ -97,6 +101,7 @@ func parse(args []string) (order, error) {
 	flags := flag.NewFlagSet("verify", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.StringVar(&o.key, "key", "", "")
+	flags.StringVar(&o.ca, "ca", "", "")
 	flags.BoolVar(&o.asJSON, "json", false, "")
 	flags.Func("head", "", func(file string) error { o.heads = append(o.heads, file); return nil })
 	if len(args) == 0 || slices.Contains([]string{"help", "-h", "--help"}, args[0]) {
@@ -125,36 +130,60 @@ func parse(args []string) (order, error) {
 	return o, nil
 }
 
-func verify(ctx context.Context, o order, out io.Writer) (proof.Report, error) {
+// found is what an audit came to, in JSON.
+type found struct {
+	Export proof.Export `json:"export"`
+	Report proof.Report `json:"report"`
+	Stamps stamp.Audit  `json:"stamps"`
+	Sound  bool         `json:"sound"`
+	Whole  bool         `json:"whole"` // the file could be read to its end
+}
+
+// verify says whether the file proves what it should.
+func verify(ctx context.Context, o order, out io.Writer) (bool, error) {
 	keys, err := readKeys(o.key)
 	if err != nil {
-		return proof.Report{}, err
+		return false, err
 	}
 	outside, err := readHeads(o.heads, keys)
 	if err != nil {
-		return proof.Report{}, err
+		return false, err
 	}
 	if file, is, err := proof.ContradictionFile(o.file); err != nil || is {
-		return proof.Report{}, errors.Join(err, verifyContradiction(file, o, keys, out))
+		return false, errors.Join(err, verifyContradiction(file, o, keys, out))
+	}
+	var roots *x509.CertPool
+	if o.ca != "" {
+		if roots, err = stamp.Authorities(o.ca); err != nil {
+			return false, err
+		}
 	}
 	f, err := os.Open(o.file)
 	if err != nil {
-		return proof.Report{}, err
+		return false, err
 	}
-	export, report, err := proof.VerifyExport(ctx, f, proof.Options{Keys: keys, Outside: outside})
+	var x found
+	x.Export, x.Report, err = proof.VerifyExport(ctx, f, proof.Options{
+		Keys: keys, Outside: outside,
+		Stamp: func(data json.RawMessage) error {
+			var s proof.Stamp
+			if err := json.Unmarshal(data, &s); err != nil {
+				return fmt.Errorf("a time-stamp: %w", err)
+			}
+			x.Stamps.Take(s, keys, roots, nil) // its head is among the export's own, which are checked
+			return nil
+		},
+	})
 	if err = errors.Join(err, f.Close()); err != nil {
 		err = fmt.Errorf("%s: %w", o.file, err)
 	}
+	x.Whole = err == nil
+	x.Sound = x.Whole && x.Report.Sound() && len(x.Stamps.Wrong) == 0
 	if o.asJSON {
-		return report, errors.Join(err, json.NewEncoder(out).Encode(struct {
-			Export proof.Export `json:"export"`
-			Report proof.Report `json:"report"`
-			Sound  bool         `json:"sound"`
-			Whole  bool         `json:"whole"` // the file could be read to its end
-		}{export, report, err == nil && report.Sound(), err == nil}))
+		return x.Sound, errors.Join(err, json.NewEncoder(out).Encode(x))
 	}
-	tell(out, export, report, len(outside), err == nil)
-	return report, err
+	tell(out, x, len(outside))
+	return x.Sound, err
 }
 
 // verifyContradiction holds the proof of a contradiction to the key. That it holds is an
@@ -204,7 +233,8 @@ func readHeads(files []string, keys []note.Verifier) (heads []proof.Head, err er
 }
 
 // tell prints what was verified, and what was found.
-func tell(out io.Writer, x proof.Export, r proof.Report, outside int, whole bool) {
+func tell(out io.Writer, all found, outside int) {
+	x, r := all.Export, all.Report
 	var b strings.Builder
 	line := func(what, format string, args ...any) {
 		fmt.Fprintf(&b, "%-12s %s\n", what, fmt.Sprintf(format, args...))
@@ -226,8 +256,17 @@ func tell(out io.Writer, x proof.Export, r proof.Report, outside int, whole bool
 	for i, key := range r.Vouchers {
 		line("receipts", "%d, whose signatures hold; key %d of the vaults' hosts, to compare with theirs: %s", r.Receipts, i+1, key)
 	}
-	if x.Stamps+x.Receipts > 0 {
-		line("also there", "%d time-stamps and %d other receipts, which this program does not look at", x.Stamps, x.Receipts)
+	switch t := all.Stamps; {
+	case t.Checked > 0:
+		line("time-stamps", "%d, of which %d hold; the newest is of %s", t.All, t.Checked, t.Newest.Format(layout))
+	case t.All > len(t.Wrong):
+		line("time-stamps", "%d, none checked: name the authorities with --ca CAFILE", t.All)
+	}
+	if x.Receipts > 0 {
+		line("also there", "%d other receipts, which this program does not look at", x.Receipts)
+	}
+	for _, wrong := range all.Stamps.Wrong {
+		line("FINDING", "%s", wrong)
 	}
 	for _, grave := range []bool{true, false} {
 		for _, f := range r.Findings {
@@ -240,12 +279,12 @@ func tell(out io.Writer, x proof.Export, r proof.Report, outside int, whole bool
 		line("", "and %d more", r.More)
 	}
 	switch {
-	case !whole:
+	case !all.Whole:
 		line("result", "NOT VERIFIED: the file could not be read to its end")
-	case r.Sound():
+	case all.Sound:
 		line("result", "verified")
 	default:
-		line("result", "NOT VERIFIED: %d findings", r.Grave)
+		line("result", "NOT VERIFIED: %d findings", int(r.Grave)+len(all.Stamps.Wrong))
 	}
 	fmt.Fprint(out, b.String())
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,12 +13,14 @@ import (
 	"time"
 
 	"airlock/ledger/proof"
+	"airlock/ledger/stamp"
+	"airlock/ledger/stamp/stamptest"
 
 	"golang.org/x/mod/sumdb/note"
 )
 
 // evidence is what an auditor is given.
-type evidence struct{ file, key, keyFile, head string }
+type evidence struct{ file, key, keyFile, head, ca string }
 
 func newEvidence(t *testing.T) evidence {
 	t.Helper()
@@ -55,10 +58,26 @@ func newEvidence(t *testing.T) evidence {
 	if err := x.Head(head); err != nil {
 		t.Fatal(err)
 	}
+	authority := stamptest.New(t)
+	roots, err := stamp.Authorities(authority.CA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, at, err := stamp.Ask(t.Context(), http.DefaultClient, authority.URL, head, roots)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stamped, err := json.Marshal(proof.Stamp{Head: head, At: at, Token: token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := x.Stamp(stamped); err != nil {
+		t.Fatal(err)
+	}
 	if err := x.Close(); err != nil {
 		t.Fatal(err)
 	}
-	e := evidence{filepath.Join(dir, "ledger.jsonl.zst"), public, filepath.Join(dir, "site.pub"), filepath.Join(dir, "head")}
+	e := evidence{filepath.Join(dir, "ledger.jsonl.zst"), public, filepath.Join(dir, "site.pub"), filepath.Join(dir, "head"), authority.CA}
 	for name, data := range map[string]string{e.file: file.String(), e.keyFile: public + "\n", e.head: head.Note} {
 		if err := os.WriteFile(name, []byte(data), 0o600); err != nil {
 			t.Fatal(err)
@@ -85,6 +104,10 @@ func TestVerify(t *testing.T) {
 		"with the key":          {[]string{"verify", e.file, "--key", e.key}, sound, "no head from elsewhere was given"},
 		"and a head":            {[]string{"verify", "--key", e.keyFile, e.file, "--head", e.head}, sound, "1 heads given; entries 1 to 50"},
 		"as JSON":               {[]string{"verify", "--json", "--key", e.keyFile, e.file}, sound, `"sound":true`},
+		"stamps, not believed":  {[]string{"verify", e.file, "--key", e.key}, sound, "1, none checked"},
+		"stamps, believed":      {[]string{"verify", e.file, "--key", e.key, "--ca", e.ca}, sound, "1, of which 1 hold"},
+		"another's stamps":      {[]string{"verify", e.file, "--key", e.key, "--ca", other.ca}, failed, "FINDING      the time-stamp of the head of 50 entries"},
+		"no authority":          {[]string{"verify", e.file, "--key", e.key, "--ca", e.keyFile}, failed, "no certificate"},
 		"with another key":      {[]string{"verify", e.file, "--key", other.key}, failed, "NOT VERIFIED: 1 findings"},
 		"another ledger's head": {[]string{"verify", e.file, "--key", e.key, "--head", other.head}, failed, "--head"},
 		"cut":                   {[]string{"verify", cut, "--key", e.key}, failed, "NOT VERIFIED: the file could not be read to its end"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ type auditing struct {
 	outside []string // files of heads
 	keys    []note.Verifier
 	heads   []proof.Head
+	roots   *x509.CertPool // nil if none were named
 }
 
 // audited is what an audit came to, in JSON.
@@ -37,19 +39,11 @@ type audited struct {
 	proof.Report
 	Sound  bool          `json:"sound"`
 	Export *proof.Export `json:"export,omitempty"`
-	Stamps stamps        `json:"stamps"`
+	Stamps stamp.Audit   `json:"stamps"`
 }
 
 // sound reports whether nothing grave was found, in the ledger or its time-stamps.
 func (f audited) sound() bool { return f.Report.Sound() && len(f.Stamps.Wrong) == 0 }
-
-// stamps are what became of the time-stamps.
-type stamps struct {
-	All     int       `json:"all"`
-	Checked int       `json:"checked"` // that can be believed, of heads of this ledger
-	Newest  time.Time `json:"newest,omitzero"`
-	Wrong   []string  `json:"wrong,omitempty"`
-}
 
 func (a *app) auditVerifyCommand() *cobra.Command {
 	var with auditing
@@ -89,7 +83,7 @@ func (a *app) auditVerifyCommand() *cobra.Command {
 	return c
 }
 
-// read reads keys and outside heads. The key is the text itself, or a file of it.
+// read reads keys, outside heads and authorities. The key is the text itself, or a file of it.
 func (w *auditing) read() error {
 	text := w.key
 	if !strings.Contains(text, "+") || strings.ContainsAny(text, `/\`) && fileThere(text) {
@@ -118,7 +112,10 @@ func (w *auditing) read() error {
 		}
 		w.heads = append(w.heads, head)
 	}
-	return nil
+	if w.ca != "" {
+		w.roots, err = stamp.Authorities(w.ca)
+	}
+	return err
 }
 
 func fileThere(name string) bool { _, err := os.Stat(name); return err == nil }
@@ -171,7 +168,7 @@ func (a *app) verifyReader(ctx context.Context, r *ledger.Reader, with auditing)
 		return found, err
 	}
 	for _, s := range all {
-		found.Stamps.take(s, with, r.Against(ctx, s.Head))
+		found.Stamps.Take(s, with.keys, with.roots, r.Against(ctx, s.Head))
 	}
 	return found, nil
 }
@@ -195,42 +192,17 @@ func (a *app) verifyExport(ctx context.Context, with auditing, file string) (fou
 			watch(orchestrator.Progress{Task: "verify", Stage: "reading back", Files: entries})
 		},
 		Stamp: func(data json.RawMessage) error {
-			var s ledger.Stamp
+			var s proof.Stamp
 			if err := json.Unmarshal(data, &s); err != nil {
 				return fmt.Errorf("a time-stamp: %w", err)
 			}
-			found.Stamps.take(s, with, nil)
+			found.Stamps.Take(s, with.keys, with.roots, nil) // its head is among the export's own, which are checked
 			return nil
 		},
 	})
 	watch(orchestrator.Progress{Task: "verify", Stage: "done"})
 	found.Report, found.Export = report, &export
 	return found, errors.Join(err, f.Close())
-}
-
-// take checks one time-stamp; fits says whether its head is of this ledger. An export
-// holds the stamped heads among its own, which were checked.
-func (s *stamps) take(one ledger.Stamp, with auditing, fits error) {
-	s.All++
-	if with.ca == "" {
-		return
-	}
-	roots, err := stamp.Authorities(with.ca)
-	var at time.Time
-	if err == nil {
-		_, err = proof.OpenHead([]byte(one.Head.Note), with.keys...)
-	}
-	if err == nil {
-		at, err = stamp.Check(one.Token, one.Head, roots)
-	}
-	if err = errors.Join(err, fits); err != nil {
-		s.Wrong = append(s.Wrong, fmt.Sprintf("the time-stamp of the head of %d entries: %v", one.Head.Size, err))
-		return
-	}
-	s.Checked++
-	if at.After(s.Newest) {
-		s.Newest = at
-	}
 }
 
 // printAudited says what was found, grave things first.

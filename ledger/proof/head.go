@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 )
@@ -124,4 +125,12 @@ func (h Head) Against(size int64, root Hash) error {
 		return nil
 	}
 	return &Conflict{Head: h, Size: size, Root: root}
+}
+
+// Stamp is a head that an authority outside saw at a time; what it says is checked by
+// package stamp.
+type Stamp struct {
+	Head  Head      `json:"head"`
+	At    time.Time `json:"at"`    // what the token says
+	Token []byte    `json:"token"` // RFC 3161, in DER; in base64 as JSON
 }

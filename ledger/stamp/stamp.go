@@ -27,6 +27,7 @@ import (
 
 	"github.com/digitorus/pkcs7"
 	"github.com/digitorus/timestamp"
+	"golang.org/x/mod/sumdb/note"
 )
 
 // longest bounds an authority's answer, in bytes.
@@ -122,4 +123,34 @@ func Check(token []byte, head proof.Head, roots *x509.CertPool) (time.Time, erro
 		return time.Time{}, fmt.Errorf("the time-stamp: %w", err)
 	}
 	return at.Time.UTC(), nil
+}
+
+// Audit is what became of a ledger's time-stamps.
+type Audit struct {
+	All     int       `json:"all"`
+	Checked int       `json:"checked"` // that can be believed, of heads of this ledger
+	Newest  time.Time `json:"newest,omitzero"`
+	Wrong   []string  `json:"wrong,omitempty"`
+}
+
+// Take checks one time-stamp, whose head one of the keys must have signed; with no roots
+// it is only counted. fits says why the head is not of this ledger; nil if it is.
+func (a *Audit) Take(one proof.Stamp, keys []note.Verifier, roots *x509.CertPool, fits error) {
+	a.All++
+	if roots == nil {
+		return
+	}
+	_, err := proof.OpenHead([]byte(one.Head.Note), keys...)
+	var at time.Time
+	if err == nil {
+		at, err = Check(one.Token, one.Head, roots)
+	}
+	if err = errors.Join(err, fits); err != nil {
+		a.Wrong = append(a.Wrong, fmt.Sprintf("the time-stamp of the head of %d entries: %v", one.Head.Size, err))
+		return
+	}
+	a.Checked++
+	if at.After(a.Newest) {
+		a.Newest = at
+	}
 }
