@@ -35,7 +35,7 @@ var rooms = map[string][]string{
 	"ledger/proof":        {}, // what an auditor's laptop needs: no database, no cgo
 	"ledger/syslog":       {"ledger", "ledger/proof"},
 	"ledger/stamp":        {"ledger/proof"},
-	"ledger/stamp/…":      {},
+	"ledger/stamp/…":      {"ledger/proof", "ledger/stamp"},
 	"sshconn":             {},
 	"smbconn":             {},
 	"lease":               {},
@@ -44,7 +44,7 @@ var rooms = map[string][]string{
 	"vault":               {"lease"},
 	"repository":          {"collectors", "sshconn", "smbconn"},
 	"orchestrator/window": {},
-	"orchestrator":        {"orchestrator/window", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "policies", "lease"},
+	"orchestrator":        {"orchestrator/window", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "ledger/stamp/ask", "policies", "lease"},
 	"console":             {"orchestrator", "ledger", "ledger/proof", "policies", "lease"},
 	"audit/report":        {"orchestrator", "ledger", "ledger/proof"},
 	"guard":               {"switchctl", "ledger", "policies", "lease"}, // not orchestrator, whose mistakes it is there to catch
@@ -122,6 +122,24 @@ func misplaced(packages []Package) []string {
 func TestImportsRunOneWay(t *testing.T) {
 	for _, finding := range misplaced(list(t)) {
 		t.Errorf("%s; docs/design.md says which way imports run", finding)
+	}
+}
+
+// What an auditor runs checks, and does nothing else: it has no way to the network, and no
+// database, whose C would have to be built for each machine.
+func TestAuditorsProgramIsLight(t *testing.T) {
+	out, err := command(t, root(t), "go", "list", "-deps", "./cmd/airlock-audit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	needed := strings.Fields(out)
+	for _, heavy := range []string{"net/http", "crypto/tls", "database/sql", module + "/ledger", module + "/policies", "github.com/spf13/cobra"} {
+		if slices.Contains(needed, heavy) {
+			t.Errorf("cmd/airlock-audit needs %s", heavy)
+		}
+	}
+	if !slices.Contains(needed, module+"/ledger/stamp") {
+		t.Error("cmd/airlock-audit does not check time-stamps")
 	}
 }
 

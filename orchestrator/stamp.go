@@ -8,6 +8,7 @@ import (
 	"airlock/ledger"
 	"airlock/ledger/proof"
 	"airlock/ledger/stamp"
+	"airlock/ledger/stamp/ask"
 	"airlock/policies"
 )
 
@@ -68,7 +69,7 @@ func (s *Site) stampHead(ctx context.Context, p policies.Timestamps) (time.Time,
 	if err != nil {
 		return time.Time{}, err
 	}
-	token, at, err := stamp.Ask(ctx, http.DefaultClient, p.URL, head, roots)
+	token, at, err := ask.Authority(ctx, http.DefaultClient, p.URL, head, roots)
 	if err != nil {
 		return time.Time{}, err
 	}

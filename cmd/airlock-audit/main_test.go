@@ -14,6 +14,7 @@ import (
 
 	"airlock/ledger/proof"
 	"airlock/ledger/stamp"
+	"airlock/ledger/stamp/ask"
 	"airlock/ledger/stamp/stamptest"
 
 	"golang.org/x/mod/sumdb/note"
@@ -63,7 +64,7 @@ func newEvidence(t *testing.T) evidence {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, at, err := stamp.Ask(t.Context(), http.DefaultClient, authority.URL, head, roots)
+	token, at, err := ask.Authority(t.Context(), http.DefaultClient, authority.URL, head, roots)
 	if err != nil {
 		t.Fatal(err)
 	}

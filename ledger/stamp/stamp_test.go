@@ -1,30 +1,24 @@
-package stamp
+package stamp_test
 
 import (
 	"bytes"
-	"crypto"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
-	"encoding/asn1"
-	"io"
-	"math/big"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"airlock/ledger/proof"
+	"airlock/ledger/stamp"
+	"airlock/ledger/stamp/ask"
 	"airlock/ledger/stamp/stamptest"
 
-	"github.com/digitorus/timestamp"
 	"golang.org/x/mod/sumdb/note"
 )
 
 func roots(t *testing.T, a *stamptest.Authority) *x509.CertPool {
 	t.Helper()
-	pool, err := Authorities(a.CA)
+	pool, err := stamp.Authorities(a.CA)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,20 +46,20 @@ func TestStamp(t *testing.T) {
 	a := stamptest.New(t)
 	h := head(t, 7)
 	began := time.Now().Add(-2 * time.Second)
-	token, at, err := Ask(t.Context(), http.DefaultClient, a.URL, h, roots(t, a))
+	token, at, err := ask.Authority(t.Context(), http.DefaultClient, a.URL, h, roots(t, a))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if at.Before(began) || at.After(time.Now().Add(time.Second)) {
 		t.Errorf("stamped at %v", at)
 	}
-	if again, err := Check(token, h, roots(t, a)); err != nil || !again.Equal(at) {
+	if again, err := stamp.Check(token, h, roots(t, a)); err != nil || !again.Equal(at) {
 		t.Errorf("checked later: %v, %v", again, err)
 	}
-	if _, err := Check(token, head(t, 8), roots(t, a)); err == nil || !strings.Contains(err.Error(), "something else") {
+	if _, err := stamp.Check(token, head(t, 8), roots(t, a)); err == nil || !strings.Contains(err.Error(), "something else") {
 		t.Errorf("another head: %v", err)
 	}
-	if _, err := Check(token, h, roots(t, stamptest.New(t))); err == nil {
+	if _, err := stamp.Check(token, h, roots(t, stamptest.New(t))); err == nil {
 		t.Error("a stamp of an authority that nobody named is believed")
 	}
 	// OpenSSL itself agrees.
@@ -77,91 +71,15 @@ func TestStamp(t *testing.T) {
 func TestChangedTokens(t *testing.T) {
 	a := stamptest.New(t)
 	h, believed := head(t, 7), roots(t, a)
-	token, at, err := Ask(t.Context(), http.DefaultClient, a.URL, h, believed)
+	token, at, err := ask.Authority(t.Context(), http.DefaultClient, a.URL, h, believed)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range token {
 		changed := bytes.Clone(token)
 		changed[i] ^= 1 << (i % 8)
-		if got, err := Check(changed, h, believed); err == nil && !got.Equal(at) {
+		if got, err := stamp.Check(changed, h, believed); err == nil && !got.Equal(at) {
 			t.Fatalf("byte %d changed: %v is believed", i, got)
 		}
-	}
-}
-
-// webServer makes a certificate of an authority that is not for time-stamping.
-func webServer(t *testing.T) (*x509.Certificate, *rsa.PrivateKey) {
-	t.Helper()
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c, key
-}
-
-func TestAuthorityThatCannotBeBelieved(t *testing.T) {
-	h := head(t, 7)
-	web, key := webServer(t)
-	pool := x509.NewCertPool()
-	pool.AddCert(web)
-	posing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		query, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Error(err)
-		}
-		asked, err := timestamp.ParseRequest(query)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		answer, err := (&timestamp.Timestamp{
-			HashAlgorithm: asked.HashAlgorithm, HashedMessage: asked.HashedMessage, Nonce: asked.Nonce, Time: time.Now(), Policy: asn1.ObjectIdentifier{1, 2, 3}, AddTSACertificate: true,
-		}).CreateResponseWithOpts(web, key, crypto.SHA256)
-		if err != nil {
-			t.Error(err)
-		}
-		w.Write(answer)
-	}))
-	t.Cleanup(posing.Close)
-	if _, _, err := Ask(t.Context(), http.DefaultClient, posing.URL, h, pool); err == nil || !strings.Contains(err.Error(), "key usage") {
-		t.Errorf("a web server's certificate stamps: %v", err)
-	}
-	replays := stamptest.New(t)
-	var first []byte
-	replays.Twist = func(_, answer []byte) []byte {
-		if first == nil {
-			first = bytes.Clone(answer)
-		}
-		return first
-	}
-	if _, _, err := Ask(t.Context(), http.DefaultClient, replays.URL, h, roots(t, replays)); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := Ask(t.Context(), http.DefaultClient, replays.URL, h, roots(t, replays)); err == nil || !strings.Contains(err.Error(), "nonce") {
-		t.Errorf("an old answer: %v", err)
-	}
-	nonsense := stamptest.New(t)
-	nonsense.Twist = func(query, _ []byte) []byte { return query }
-	if _, _, err := Ask(t.Context(), http.DefaultClient, nonsense.URL, h, roots(t, nonsense)); err == nil {
-		t.Error("nonsense is believed")
-	}
-	closed := httptest.NewServer(http.NotFoundHandler())
-	t.Cleanup(closed.Close)
-	if _, _, err := Ask(t.Context(), http.DefaultClient, closed.URL, h, roots(t, replays)); err == nil || !strings.Contains(err.Error(), "404") {
-		t.Errorf("not found: %v", err)
-	}
-	if _, err := Authorities(replays.Write("none", "no certificate")); err == nil {
-		t.Error("a file without certificates was taken")
 	}
 }
