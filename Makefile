@@ -73,7 +73,7 @@ BENCHDIR ?= $(CURDIR)/bin/bench-ledger
 
 bench-ledger: ## the ledger at ten million entries, made once in BENCHDIR (4 GB): appends, list, verify, export
 	mkdir -p $(BENCHDIR)
-	AIRLOCK_BENCH_DIR=$(BENCHDIR) AIRLOCK_BENCH_ENTRIES=10000000 go test -run '^$$' -bench 'Append|Long' -benchtime 2s -timeout 60m ./ledger
+	AIRLOCK_BENCH_DIR=$(BENCHDIR) AIRLOCK_BENCH_ENTRIES=10000000 GOGC=400 go test -run '^$$' -bench 'Append|Long' -benchtime 2s -timeout 60m ./ledger
 
 exhaustive: ## tamper with every bit of a ledger, fail every system call that it makes, cut a vault's host everywhere (strace)
 	AIRLOCK_EXHAUSTIVE=1 go test -count=1 -timeout 60m -run 'TestEveryBit|TestChangedRows|TestForgeries|TestReplay|TestTamperedArchive|TestEachSystemCall|TestHeaderBits|TestSpans|TestBombs' -v ./ledger ./ledger/proof | grep -E '^(---|ok|FAIL|panic)|faults|changes'

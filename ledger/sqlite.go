@@ -28,7 +28,9 @@ const (
 	// the last number holds until it commits. recursive_triggers lets the triggers
 	// see the deletion inside INSERT OR REPLACE.
 	forWriting = "mode=rw&_synchronous=FULL&_busy_timeout=2000&_txlock=immediate&_recursive_triggers=1&_stmt_cache_size=8"
-	forReading = "mode=ro&_busy_timeout=2000&_stmt_cache_size=32"
+	// Checking the indexes looks each entry up in each: with SQLite's 2 MB of pages that
+	// takes half as long again as with 16.
+	forReading = "mode=ro&_busy_timeout=2000&_stmt_cache_size=32&_cache_size=-16000"
 )
 
 // connector opens connections without a name in database/sql's global register.

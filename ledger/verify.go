@@ -37,14 +37,7 @@ func (r *Reader) Verify(ctx context.Context, keys []note.Verifier, outside []pro
 	// SQLite's look at its structure takes as long as ours at the entries, beside it.
 	structure := make(chan error, 1)
 	go func() { structure <- r.integrity(ctx) }()
-	audit := proof.NewAudit(keys, outside...)
-	tell := func(done int64) {
-		if progress != nil {
-			progress(done, n)
-		}
-	}
-	err = audit.Run(ctx, r.parts(ctx, archived, n), tell)
-	report := audit.End()
+	report, err := r.audit(ctx, proof.NewAudit(keys, outside...), archived, n, progress)
 	if damage := <-structure; damage != nil && (err == nil || errors.Is(damage, ErrDamaged)) {
 		return report, damage
 	}
@@ -56,6 +49,16 @@ func (r *Reader) Verify(ctx context.Context, keys []note.Verifier, outside []pro
 		report.Findings, report.Grave = append(report.Findings, f), report.Grave+1
 	}
 	return report, err
+}
+
+// audit looks at the entries up to n, and the heads.
+func (r *Reader) audit(ctx context.Context, a *proof.Audit, archived []Archive, n int64, progress func(done, of int64)) (proof.Report, error) {
+	err := a.Run(ctx, r.parts(ctx, archived, n), func(done int64) {
+		if progress != nil {
+			progress(done, n)
+		}
+	})
+	return a.End(), err
 }
 
 // integrity has SQLite look at its structure and its indexes.

@@ -289,17 +289,21 @@ func (a *Audit) hang(i *Item) {
 	case !i.hasRow:
 	case len(i.stored) < len(i.leaf) || !bytes.Equal(i.stored[:len(i.leaf)], i.leaf[:]):
 		a.found(i.entry.Seq, true, "tree", "it is not the entry that was written: its stored hash is another")
-	case !a.gap && !bytes.Equal(i.stored, joined(hashes)):
+	case !a.gap && !holds(i.stored, hashes):
 		a.found(i.entry.Seq, true, "tree", "the stored hashes of the tree above it are others")
 	}
 }
 
-func joined(hashes []Hash) []byte {
-	row := make([]byte, 0, len(hashes)*len(Hash{}))
+// holds reports whether row is just those hashes.
+func holds(row []byte, hashes []Hash) bool {
 	for _, h := range hashes {
-		row = append(row, h[:]...)
+		rest, ok := bytes.CutPrefix(row, h[:])
+		if !ok {
+			return false
+		}
+		row = rest
 	}
-	return row
+	return len(row) == 0
 }
 
 // head judges a head that the ledger keeps itself.

@@ -192,16 +192,28 @@ func (p *leafParser) text() string {
 		case '"':
 			s := p.rest[:at]
 			p.rest = p.rest[at+1:]
-			if strings.IndexByte(s, '\\') >= 0 {
-				s = strings.NewReplacer(`\\`, `\`, `\"`, `"`).Replace(s)
-			}
-			return s
+			return unescaped(s)
 		case '\\':
 			at++
 		}
 	}
 	p.fail("a text without an end")
 	return ""
+}
+
+// unescaped takes away the backslashes that stand before a character. A wrong one is
+// found when the entry is written again.
+func unescaped(s string) string {
+	at := strings.IndexByte(s, '\\')
+	if at < 0 {
+		return s
+	}
+	b := make([]byte, 0, len(s))
+	for ; at >= 0 && at+1 < len(s); at = strings.IndexByte(s, '\\') {
+		b = append(append(b, s[:at]...), s[at+1])
+		s = s[at+2:]
+	}
+	return string(append(b, s...))
 }
 
 func (p *leafParser) time() time.Time {

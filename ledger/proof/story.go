@@ -77,6 +77,7 @@ type story struct {
 	dark         bool                // entries that cannot be read came before
 	begun        map[string]bool     // the vaults of which a window began since
 	before       replaced
+	none         evidence // of an entry that has none
 	receipts     int64
 	vouchers     map[string]bool
 	windowCount  int64
@@ -119,7 +120,7 @@ func newStory(found finder) story {
 func (s *story) take(e *Entry, d *evidence) {
 	s.seq = e.Seq
 	if d == nil {
-		d = &evidence{}
+		d = &s.none
 	}
 	if e.Reason == "" && strings.HasPrefix(e.Actor, "user ") && (e.Kind == KindLock || e.Kind == KindRelease || e.Kind == KindWindow) {
 		s.found(e.Seq, false, "reason", "a person gave no reason")
