@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,9 +25,6 @@ func (p pipe) Stderr() io.ReadWriter                          { return nil }
 // FuzzRequests has a session serve whatever comes, on a host that has two generations:
 // it answers or ends, and what is finished stays as it is (S9).
 func FuzzRequests(f *testing.F) {
-	if raced {
-		f.Skip("pkg/sftp itself races when a client uses a handle that it was not told yet")
-	}
 	w := newWorld(f)
 	w.conf.Log = slog.New(slog.DiscardHandler)
 	w.serve(usual())
@@ -49,16 +47,20 @@ func FuzzRequests(f *testing.F) {
 		}
 		return text
 	}
-	f.Add(all(message(fxpOpen, uint32(1), at+"incoming/a", uint32(fxfWrite|fxfCreat|fxfExcl), uint32(0)), message(fxpWrite, uint32(2), "1", uint64(0), "bytes"), message(fxpFstat, uint32(3), "1"), message(fxpClose, uint32(4), "1"), message(fxpRename, uint32(5), at+"incoming/a", at+"b")))
-	f.Add(all(message(fxpOpen, uint32(1), at+"c", uint32(fxfWrite|fxfCreat), uint32(0)), message(fxpWrite, uint32(2), "1", uint64(9), "later"), message(fxpWrite, uint32(2), "1", uint64(0), "sooner, 9"), message(fxpFsetstat, uint32(3), "1", uint32(1), uint64(0)), message(fxpClose, uint32(4), "1")))
-	f.Add(all(message(fxpOpen, uint32(1), one, uint32(fxfRead), uint32(0)), message(fxpRead, uint32(2), "1", uint64(0), uint32(1<<31)), message(fxpWrite, uint32(3), "1", uint64(0), "x"), message(fxpReaddir, uint32(4), "1")))
-	f.Add(all(message(fxpOpendir, uint32(1), at), message(fxpReaddir, uint32(2), "1"), message(fxpRead, uint32(3), "1", uint64(0), uint32(9))))
-	f.Add(all(message(fxpSetstat, uint32(1), one, uint32(1), uint64(0)), message(fxpRemove, uint32(2), one), message(fxpRmdir, uint32(3), at+"p"), message(fxpMkdir, uint32(4), at+"d", uint32(0)), message(fxpSymlink, uint32(5), one, at+"l"), message(fxpReadlink, uint32(6), one)))
-	f.Add(all(message(fxpExtended, uint32(1), "posix-rename@openssh.com", one, at+"x"), message(fxpExtended, uint32(2), "hardlink@openssh.com", one, at+"x"), message(fxpExtended, uint32(3), "statvfs@openssh.com", at), message(fxpExtended, uint32(4), "other", one)))
-	f.Add(all(message(fxpOpen, uint32(1), at+vault.ReceiptPath(1), uint32(fxfRead), uint32(0)), message(fxpRealpath, uint32(2), "../.."), message(fxpStat, uint32(3), "."), message(fxpLstat, uint32(4), at+"/../x")))
-	f.Add([]byte{0, 0, 0, 0})
-	f.Add([]byte{255, 255, 255, 255, fxpWrite})
-	f.Fuzz(func(t *testing.T, sent []byte) {
+	add := func(sent []byte) {
+		f.Add(sent, true)
+		f.Add(sent, false)
+	}
+	add(all(message(fxpOpen, uint32(1), at+"incoming/a", uint32(fxfWrite|fxfCreat|fxfExcl), uint32(0)), message(fxpWrite, uint32(2), "1", uint64(0), "bytes"), message(fxpFstat, uint32(3), "1"), message(fxpClose, uint32(4), "1"), message(fxpRename, uint32(5), at+"incoming/a", at+"b")))
+	add(all(message(fxpOpen, uint32(1), at+"c", uint32(fxfWrite|fxfCreat), uint32(0)), message(fxpWrite, uint32(2), "1", uint64(9), "later"), message(fxpWrite, uint32(2), "1", uint64(0), "sooner, 9"), message(fxpFsetstat, uint32(3), "1", uint32(1), uint64(0)), message(fxpClose, uint32(4), "1")))
+	add(all(message(fxpOpen, uint32(1), one, uint32(fxfRead), uint32(0)), message(fxpRead, uint32(2), "1", uint64(0), uint32(1<<31)), message(fxpWrite, uint32(3), "1", uint64(0), "x"), message(fxpReaddir, uint32(4), "1")))
+	add(all(message(fxpOpendir, uint32(1), at), message(fxpReaddir, uint32(2), "1"), message(fxpRead, uint32(3), "1", uint64(0), uint32(9))))
+	add(all(message(fxpSetstat, uint32(1), one, uint32(1), uint64(0)), message(fxpRemove, uint32(2), one), message(fxpRmdir, uint32(3), at+"p"), message(fxpMkdir, uint32(4), at+"d", uint32(0)), message(fxpSymlink, uint32(5), one, at+"l"), message(fxpReadlink, uint32(6), one)))
+	add(all(message(fxpExtended, uint32(1), "posix-rename@openssh.com", one, at+"x"), message(fxpExtended, uint32(2), "hardlink@openssh.com", one, at+"x"), message(fxpExtended, uint32(3), "statvfs@openssh.com", at), message(fxpExtended, uint32(4), "other", one)))
+	add(all(message(fxpOpen, uint32(1), at+vault.ReceiptPath(1), uint32(fxfRead), uint32(0)), message(fxpRealpath, uint32(2), "../.."), message(fxpStat, uint32(3), "."), message(fxpLstat, uint32(4), at+"/../x")))
+	add([]byte{0, 0, 0, 0})
+	add([]byte{255, 255, 255, 255, fxpWrite})
+	f.Fuzz(func(t *testing.T, sent []byte, patient bool) { // patient: a client that waits for each answer
 		near, far := net.Pipe()
 		one := &session{host: s, ctx: t.Context(), client: "airlock", from: "fuzz", files: make(chan struct{}, 8), uploads: map[string]*upload{}}
 		ended := make(chan struct{})
@@ -69,10 +71,12 @@ func FuzzRequests(f *testing.F) {
 		read := make(chan struct{})
 		go func() {
 			defer close(read)
-			_, _ = io.Copy(io.Discard, near)
+			if patient {
+				askEach(near, sent)
+			} else {
+				askAll(near, sent)
+			}
 		}()
-		_, _ = near.Write(sent) // it may have ended before
-		_ = near.Close()
 		for _, c := range []chan struct{}{ended, read} {
 			select {
 			case <-c:
@@ -90,4 +94,32 @@ func FuzzRequests(f *testing.F) {
 			}
 		}
 	})
+}
+
+// askAll sends requests whatever is answered, and goes.
+func askAll(conn net.Conn, sent []byte) {
+	var reading sync.WaitGroup
+	reading.Go(func() { _, _ = io.Copy(io.Discard, conn) })
+	_, _ = conn.Write(sent) // the session may have ended before
+	_ = conn.Close()
+	reading.Wait()
+}
+
+// askEach waits for each request's answer before it sends the next.
+func askEach(conn net.Conn, sent []byte) {
+	defer conn.Close()
+	r := raw{out: conn}
+	for whole := true; whole; {
+		var left []byte
+		left, whole = new(frame).add(sent)
+		if _, err := conn.Write(sent[:len(sent)-len(left)]); err != nil {
+			return
+		}
+		if whole {
+			if _, _, err := r.answer(); err != nil {
+				return
+			}
+		}
+		sent = left
+	}
 }

@@ -21,19 +21,11 @@ import (
 	"airlock/vault"
 )
 
-// The types of draft-ietf-secsh-filexfer-02.
+// The other types of draft-ietf-secsh-filexfer-02.
 const (
 	fxpInit     = 1
-	fxpOpen     = 3
-	fxpClose    = 4
-	fxpRead     = 5
-	fxpWrite    = 6
 	fxpLstat    = 7
-	fxpFstat    = 8
 	fxpSetstat  = 9
-	fxpFsetstat = 10
-	fxpOpendir  = 11
-	fxpReaddir  = 12
 	fxpRemove   = 13
 	fxpMkdir    = 14
 	fxpRmdir    = 15
@@ -43,16 +35,11 @@ const (
 	fxpReadlink = 19
 	fxpSymlink  = 20
 	fxpStatus   = 101
-	fxpHandle   = 102
 	fxpData     = 103
 	fxpExtended = 200
 
-	fxfRead   = 1
-	fxfWrite  = 2
-	fxfAppend = 4
-	fxfCreat  = 8
-	fxfTrunc  = 16
-	fxfExcl   = 32
+	fxfRead = 1
+	fxfExcl = 32
 )
 
 // raw is a client that sends what it likes.

@@ -534,8 +534,8 @@ func TestRequestsInHand(t *testing.T) {
 					got = int(n) / len(request)
 				}()
 				synctest.Wait()
-				if in.inHand > maxInHand || !in.owes() || len(in.costs) == asked {
-					t.Errorf("%d requests, %d bytes in hand", len(in.costs), in.inHand)
+				if in.inHand > maxInHand || !in.owes() || len(in.asked) == asked {
+					t.Errorf("%d requests, %d bytes in hand", len(in.asked), in.inHand)
 				}
 				answer := message(fxpData, uint32(1), "answer")
 				for range asked {

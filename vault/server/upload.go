@@ -133,6 +133,7 @@ func (u *upload) Close() error {
 		host.room.giveBack(u.taken)
 		return errors.Join(err, u.file.Close(), host.folder.drop(u.temp))
 	}
+	u.failed = fs.ErrClosed // nothing more gets into what is hashed
 	f := finished{client: u.session.client, size: u.hashed, at: host.now(), bytes: host.naming.settle(u.file, u.temp)}
 	u.hash.Sum(f.sum[:0])
 	if u.final == "" {
