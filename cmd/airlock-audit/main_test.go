@@ -68,11 +68,7 @@ func newEvidence(t *testing.T) evidence {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stamped, err := json.Marshal(proof.Stamp{Head: head, At: at, Token: token})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := x.Stamp(stamped); err != nil {
+	if err := x.Stamp(proof.Stamp{Head: head, At: at, Token: token}); err != nil {
 		t.Fatal(err)
 	}
 	if err := x.Close(); err != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -122,11 +121,7 @@ func exportWhole(ctx context.Context, x *proof.Writer, r *ledger.Reader, last in
 		if s.Head.Size < x.After() || s.Head.Size > last {
 			continue // of a head that is not in this part
 		}
-		data, err := json.Marshal(s)
-		if err == nil {
-			err = x.Stamp(data)
-		}
-		if err != nil {
+		if err := x.Stamp(s); err != nil {
 			return err
 		}
 	}

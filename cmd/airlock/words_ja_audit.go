@@ -24,7 +24,7 @@ func japaneseFindings() []phrase {
 		// Findings.
 		{"entry %s: %s: %s", "記録 {1}: {2}: {3}"},
 		{"the ledger: %s: %s", "台帳: {1}: {2}"},
-		{"form", "形式"}, {"number", "番号"}, {"tree", "ハッシュ木"}, {"signature", "署名"}, {"head", "台帳ヘッド"}, {"outside head", "外部の台帳ヘッド"},
+		{"form", "形式"}, {"number", "番号"}, {"tree", "ハッシュ木"}, {"signature", "署名"}, {"head", "台帳ヘッド"}, {"outside head", "外部の台帳ヘッド"}, {"time-stamp", "タイムスタンプ"},
 		{"file", "ファイル"}, {"time", "時刻"}, {"reason", "理由"}, {"ledger", "台帳"}, {"window", "開扉"}, {"door", "扉"}, {"exposure", "開放時間"},
 		{"it stands where entry %s belongs", "記録 {1} があるべき位置にあります"},
 		{"it is not the entry that was written: its stored hash is another", "書かれたときの記録ではありません（保存されたハッシュと一致しません）"},
@@ -37,6 +37,8 @@ func japaneseFindings() []phrase {
 		{"the ledger has %s entries, and %s when this head was signed: entries were removed, or an older copy was put back", "台帳は {1} 件ですが、この台帳ヘッドの署名時は {2} 件でした。記録が削除されたか、古い台帳に戻されています"},
 		{"the first %s entries are others than when this head was signed: root %s, and %s in the head", "最初の {1} 件が、この台帳ヘッドの署名時と異なります（ルートハッシュ {2}、ヘッドでは {3}）"},
 		{"a head of %s entries is about such as came before this part", "{1} 件の台帳ヘッドは、この部分より前の記録についてのものです"},
+		{"a stamped head of %s entries is about such as came before this part", "タイムスタンプの付いた {1} 件の台帳ヘッドは、この部分より前の記録についてのものです"},
+		{"a head of %s entries was stamped that is none of this ledger's: entries up to there are others than they were", "タイムスタンプの付いた {1} 件の台帳ヘッドが、この台帳のものではありません。そこまでの記録が当時と異なります"},
 		{"no key was given, so the signatures of heads were not looked at", "鍵の指定がないため、台帳ヘッドの署名は確かめていません"},
 		{"no head is there for the entries after number %s", "記録 {1} より後には、まだ署名つき台帳ヘッドがありません"},
 		{"by the steady clock it is older than the entry before it", "単調時計では、前の記録より古くなっています"},

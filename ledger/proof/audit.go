@@ -72,9 +72,10 @@ type Audit struct {
 	outside []Head // by size
 	report  Report
 	edge    Edge
-	next    int64 // the number that the next entry should have
-	gap     bool  // it did not, so that nothing above the leaves can fit
-	fits    int64 // size of the last head that fitted
+	next    int64  // the number that the next entry should have
+	gap     bool   // it did not, so that nothing above the leaves can fit
+	fits    int64  // size of the last head that fitted
+	fitted  []Head // all of the ledger's own that did, by size; no more of them than their size and root
 	clocks  clocks
 	story   story
 }
@@ -308,21 +309,45 @@ func holds(row []byte, hashes []Hash) bool {
 
 // head judges a head that the ledger keeps itself.
 func (a *Audit) head(signed []byte) {
+	size, root := a.edge.Size(), a.edge.Root()
 	h, err := ReadHead(signed)
+	if err == nil && h.Size == size && h.Root == root && len(a.fitted) < mostFitted {
+		a.fitted = append(a.fitted, Head{Size: size, Root: root})
+	}
 	if err == nil && len(a.keys) > 0 {
 		_, err = OpenHead(signed, a.keys...)
 	}
-	switch size := a.edge.Size(); {
+	switch {
 	case err != nil:
 		a.found(size, true, "signature", "%s", clip(err.Error()))
 	case h.Size != size:
 		a.found(size, true, "head", "a head of %d entries stands after %d", h.Size, size)
-	case h.Root != a.edge.Root():
+	case h.Root != root:
 		a.found(size, true, "head", "the first %d entries are others than when this head was signed; up to entry %d they are the same", size, a.fits)
 	default:
 		a.report.Heads++
 		a.report.Signed, a.fits = size, size
 	}
+}
+
+// mostFitted bounds the heads that are kept to be compared with stamped ones: as many as
+// a busy site signs in twenty years.
+const mostFitted = 1 << 19
+
+// compareStamped looks for a head, that an authority has stamped, among the ledger's own:
+// somebody who has the site's key can put a true token beside entries that he made anew.
+func (a *Audit) compareStamped(h Head) {
+	at, _ := slices.BinarySearchFunc(a.fitted, h.Size, func(own Head, size int64) int { return cmp.Compare(own.Size, size) })
+	for ; at < len(a.fitted) && a.fitted[at].Size == h.Size; at++ {
+		if a.fitted[at].Root == h.Root {
+			return
+		}
+	}
+	if h.Size < a.report.After {
+		a.found(0, false, "time-stamp", "a stamped head of %d entries is about such as came before this part", h.Size)
+		return
+	}
+	a.found(min(h.Size, a.edge.Size()), true, "time-stamp", "a head of %d entries was stamped that is none of this ledger's: entries up to there are others than they were", h.Size)
 }
 
 // compareOutside compares the heads from elsewhere that are about the entries so far.

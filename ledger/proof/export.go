@@ -23,6 +23,7 @@ var ErrExport = errors.New("no export of a ledger")
 const (
 	maxLine   = 1 << 20 // bytes
 	maxKeys   = 100
+	maxStamps = 100_000
 	maxWindow = 8 << 20 // of zstd, bytes
 	batchSize = 512     // lines that are made ready together
 )
@@ -61,7 +62,7 @@ type section struct {
 	Export  *Header         `json:"export,omitempty"`
 	Key     string          `json:"key,omitempty"`
 	Head    string          `json:"head,omitempty"`
-	Stamp   json.RawMessage `json:"stamp,omitempty"`
+	Stamp   *Stamp          `json:"stamp,omitempty"`
 	Receipt json.RawMessage `json:"receipt,omitempty"`
 	End     *trailer        `json:"end,omitempty"`
 }
@@ -132,10 +133,10 @@ func (x *Writer) Head(h Head) error {
 	return x.err
 }
 
-// Stamp adds a time-stamp of a head: a JSON object that this package does not look into.
-func (x *Writer) Stamp(stamp json.RawMessage) error {
+// Stamp adds a time-stamp of a head that is there, too.
+func (x *Writer) Stamp(s Stamp) error {
 	x.count.Stamps++
-	x.section(section{Stamp: stamp})
+	x.section(section{Stamp: &s})
 	return x.err
 }
 
@@ -181,8 +182,9 @@ type Options struct {
 	Outside  []Head          // kept elsewhere, and their signatures checked
 	Progress func(entries int64)
 	// Stamp and Receipt are told of each time-stamp and receipt, in their order; each may
-	// be nil. They are not called at the same time.
-	Stamp   func(json.RawMessage) error
+	// be nil. They are not called at the same time. That a stamped head is this ledger's is
+	// looked at here; whether its token can be believed is not.
+	Stamp   func(Stamp) error
 	Receipt func(json.RawMessage) error
 }
 
@@ -193,6 +195,9 @@ func VerifyExport(ctx context.Context, r io.Reader, o Options) (Export, Report, 
 	x := exportReader{options: o}
 	a := NewAudit(o.Keys, o.Outside...)
 	err := a.Run(ctx, x.batches(r), o.Progress)
+	for _, h := range x.stamped {
+		a.compareStamped(h)
+	}
 	if r := a.report; len(o.Keys) > 0 && r.Entries > 0 && x.count.Heads == 0 && r.Outside == 0 {
 		a.found(0, true, "head", "no signed head is there: nothing shows who wrote this")
 	}
@@ -229,6 +234,7 @@ type exportReader struct {
 	body    bool // entries have begun
 	ended   bool
 	number  int64 // of the line
+	stamped []Head
 }
 
 func (x *exportReader) batches(r io.Reader) iter.Seq2[func() []Item, error] {
@@ -364,13 +370,14 @@ func (x *exportReader) section(s section, data []byte) (line, error) {
 		x.count.Heads++
 		return line{head: s.Head}, nil
 	case kind == "stamp":
-		x.count.Stamps++
-		x.export.Stamps++
-		return line{}, tell(x.options.Stamp, s.Stamp)
+		return line{}, x.stamp(*s.Stamp)
 	case kind == "receipt":
 		x.count.Receipts++
 		x.export.Receipts++
-		return line{}, tell(x.options.Receipt, s.Receipt)
+		if x.options.Receipt == nil {
+			return line{}, nil
+		}
+		return line{}, x.options.Receipt(bytes.Clone(s.Receipt))
 	default:
 		if x.ended = true; *s.End != x.count {
 			return line{}, fmt.Errorf("its end says %+v, and it has %+v", *s.End, x.count)
@@ -427,9 +434,19 @@ func (x *exportReader) key(key string) error {
 	return nil
 }
 
-func tell(f func(json.RawMessage) error, what json.RawMessage) error {
-	if f == nil {
+func (x *exportReader) stamp(s Stamp) error {
+	h, err := ReadHead([]byte(s.Head.Note))
+	switch {
+	case err != nil:
+		return fmt.Errorf("a time-stamp: %w", err)
+	case len(x.stamped) == maxStamps:
+		return fmt.Errorf("it has more than %d time-stamps", maxStamps)
+	}
+	x.count.Stamps++
+	x.export.Stamps++
+	x.stamped = append(x.stamped, Head{Size: h.Size, Root: h.Root})
+	if x.options.Stamp == nil {
 		return nil
 	}
-	return f(bytes.Clone(what))
+	return x.options.Stamp(s)
 }

@@ -38,7 +38,7 @@ func exported(t testing.TB) (file []byte, lines []string, head Head, key note.Ve
 	if head, err = SignHead(tree.Size(), tree.Root(), signer); err != nil {
 		t.Fatal(err)
 	}
-	err = errors.Join(x.Head(head), x.Stamp(json.RawMessage(`{"token":"AAAA"}`)), x.Receipt(json.RawMessage(`{"generation":1}`)), x.Close())
+	err = errors.Join(x.Head(head), x.Stamp(Stamp{Head: head, At: time.Unix(0, 0).UTC(), Token: []byte{0}}), x.Receipt(json.RawMessage(`{"generation":1}`)), x.Close())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,13 +75,13 @@ func TestExport(t *testing.T) {
 	var stamps, receipts []string
 	x, report, err := VerifyExport(t.Context(), bytes.NewReader(file), Options{
 		Keys: []note.Verifier{key}, Outside: []Head{head},
-		Stamp:   func(j json.RawMessage) error { stamps = append(stamps, string(j)); return nil },
+		Stamp:   func(s Stamp) error { stamps = append(stamps, s.Head.Note); return nil },
 		Receipt: func(j json.RawMessage) error { receipts = append(receipts, string(j)); return nil },
 	})
 	if err != nil || !report.Sound() || report.Outside != head.Size || report.Signed != head.Size || report.Heads != 1 || report.Openings != 1 {
 		t.Errorf("verified %+v, %v", report, err)
 	}
-	if x.Header.Site != "kitano" || len(x.Keys) != 1 || x.Stamps != 1 || x.Receipts != 1 || fmt.Sprint(stamps, receipts) != `[{"token":"AAAA"}] [{"generation":1}]` {
+	if x.Header.Site != "kitano" || len(x.Keys) != 1 || x.Stamps != 1 || x.Receipts != 1 || fmt.Sprint(stamps, receipts) != fmt.Sprint([]string{head.Note}, ` [{"generation":1}]`) {
 		t.Errorf("the export is %+v with %v and %v", x, stamps, receipts)
 	}
 	if !strings.HasPrefix(lines[0], `{"export":{"version":1,"site":"kitano",`) || !strings.HasPrefix(lines[2], `{"v":2,"seq":1,`) ||
@@ -89,8 +89,50 @@ func TestExport(t *testing.T) {
 		t.Errorf("its lines are\n%s", strings.Join(lines, ""))
 	}
 	refusal := errors.New("a bad stamp")
-	if _, _, err := VerifyExport(t.Context(), bytes.NewReader(file), Options{Stamp: func(json.RawMessage) error { return refusal }}); !errors.Is(err, refusal) {
+	if _, _, err := VerifyExport(t.Context(), bytes.NewReader(file), Options{Stamp: func(Stamp) error { return refusal }}); !errors.Is(err, refusal) {
 		t.Errorf("with a stamp that is refused: %v", err)
+	}
+}
+
+// S11: who has the site's key can make the ledger anew, and sign it; a head of the one
+// before, which an authority has stamped, shows it.
+func TestStampedHeadOfAnother(t *testing.T) {
+	signer, key := newKey(t, "kitano")
+	export := func(entries []Entry, stamped func(own Head) Head) Report {
+		t.Helper()
+		var file bytes.Buffer
+		x, err := NewWriter(&file, Header{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var tree Edge
+		for _, e := range entries {
+			tree.Add(LeafHash(leafOf(t, e)))
+			err = errors.Join(err, x.Entry(&e))
+		}
+		own, signing := SignHead(tree.Size(), tree.Root(), signer)
+		if err := errors.Join(err, signing, x.Head(own), x.Stamp(Stamp{Head: stamped(own)}), x.Close()); err != nil {
+			t.Fatal(err)
+		}
+		_, report, err := VerifyExport(t.Context(), &file, Options{Keys: []note.Verifier{key}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return report
+	}
+	entries := tale(t, wholeNight)
+	var first Head
+	if r := export(entries, func(own Head) Head { first = own; return own }); !r.Sound() {
+		t.Fatalf("its own head, stamped: %v", r.Findings)
+	}
+	entries[3].Reason += ", or so"
+	r := export(entries, func(Head) Head { return first })
+	if r.Grave != 1 || r.Findings[0].Rule != "time-stamp" {
+		t.Errorf("a ledger that was made anew, with a stamp of the one before: %v", r.Findings)
+	}
+	r = export(entries[:4], func(Head) Head { return first })
+	if r.Sound() {
+		t.Error("the same, and shorter: nothing is found")
 	}
 }
 
@@ -303,7 +345,7 @@ func TestUnfitIsNotExported(t *testing.T) {
 	if err := x.Entry(&e); err == nil {
 		t.Error("an entry without an actor is exported")
 	}
-	if err := x.Stamp(json.RawMessage(`"` + strings.Repeat("x", maxLine) + `"`)); err == nil {
+	if err := x.Stamp(Stamp{Token: make([]byte, maxLine)}); err == nil {
 		t.Error("a line that no reader takes is exported")
 	}
 	if err := x.Close(); err == nil {
