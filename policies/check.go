@@ -507,7 +507,22 @@ func (r *reader) checkVault(at string, v *Vault, p *Policy) {
 	if !r.given(at + ".window.answer_within") {
 		v.Window.AnswerWithin = Duration(time.Minute)
 	}
-	r.keep(at+".keep", &v.Keep)
+	if v.ReceiptKey == "" { // else the vault's host keeps by its own
+		r.keep(at+".keep", &v.Keep)
+	}
+}
+
+// Idle are the keys of a sound policy file that are given and change nothing, sorted:
+// keep of a vault whose host gives receipts, and keeps by its own policy file.
+func (p *Policy) Idle() []string {
+	idle := []string{}
+	for name, v := range p.Vaults {
+		if v.ReceiptKey != "" && v.Keep != (Keep{}) {
+			idle = append(idle, join("vaults."+name, "keep"))
+		}
+	}
+	slices.Sort(idle)
+	return idle
 }
 
 // doorRoles holds each door to one use: the outer door of one vault, or an inner door.
