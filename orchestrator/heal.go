@@ -97,7 +97,7 @@ func (s *Site) Heal(ctx context.Context, h Heal, by Caller, watch Watch) (Healed
 
 // nowhere says what helps against what the vault does not have.
 func (h Healed) nowhere() string {
-	text := fmt.Sprintf("%d damaged blobs are not in generation %d, %s first (%s)", len(h.Lacks), h.Number, h.Lacks[0].Name, h.Lacks[0].Why)
+	text := fmt.Sprintf("%d damaged blobs cannot be had from generation %d, %s first (%s)", len(h.Lacks), h.Number, h.Lacks[0].Name, h.Lacks[0].Why)
 	if h.RollBack {
 		return text + "; an older generation may have them: --generation N"
 	}
