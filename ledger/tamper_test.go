@@ -27,6 +27,10 @@ func among() int {
 	return 60
 }
 
+// manyStatements keeps Verify's statements prepared: compiling them is most of the time
+// that it takes of a short ledger.
+const manyStatements = "_stmt_cache_size=64&"
+
 // columns of an entry that a person or a program gave it.
 func columns() []string {
 	return []string{"seq", "time", "recorded", "late", "kind", "actor", "reason", "door", `"window"`, "system", "vault", `"from"`, `"to"`, "detail", "v", "run", "mono", "clock", "clock_error"}
@@ -172,7 +176,7 @@ func flipEntry(t *testing.T, e Entry) (changes int64) {
 // alone makes a ledger of one entry, in memory.
 func alone(t testing.TB, e Entry) (*Reader, *sql.DB) {
 	t.Helper()
-	db, err := connect(":memory:", forWriting)
+	db, err := connect(":memory:", manyStatements+forWriting)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +194,7 @@ func alone(t testing.TB, e Entry) (*Reader, *sql.DB) {
 func TestChangedRows(t *testing.T) {
 	s := newSubject(t, among())
 	chance := rand.New(rand.NewPCG(3, 4))
-	db, err := connect(s.path, forWriting)
+	db, err := connect(s.path, manyStatements+forWriting)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,8 @@ type doorDetail struct {
 	Exposure float64        `json:"exposure_seconds,omitempty"`
 }
 
+// readingDetail is a reading. What its switch does not tell is absent: a nought would be
+// evidence.
 type readingDetail struct {
 	At         time.Time `json:"at"`
 	Index      int       `json:"index"`
@@ -25,10 +27,10 @@ type readingDetail struct {
 	Alias      string    `json:"alias,omitempty"`
 	Admin      int       `json:"admin"` // ifAdminStatus
 	Oper       int       `json:"oper"`  // ifOperStatus
-	Uptime     float64   `json:"uptime_seconds"`
-	LastChange float64   `json:"last_change_seconds"`
-	InOctets   uint64    `json:"in_octets"`
-	OutOctets  uint64    `json:"out_octets"`
+	Uptime     float64   `json:"uptime_seconds,omitempty"`
+	LastChange *float64  `json:"last_change_seconds,omitempty"`
+	InOctets   *uint64   `json:"in_octets,omitempty"`
+	OutOctets  *uint64   `json:"out_octets,omitempty"`
 	Wide       bool      `json:"wide_octets,omitempty"` // 64-bit counters
 }
 
@@ -36,12 +38,35 @@ type readingDetail struct {
 func (r readingDetail) reading() switchctl.Reading {
 	seconds := func(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 	return switchctl.Reading{
-		At: r.At, Uptime: seconds(r.Uptime), InOctets: r.InOctets, OutOctets: r.OutOctets, WideOctets: r.Wide,
+		At: r.At, Uptime: seconds(r.Uptime), InOctets: orZero(r.InOctets), OutOctets: orZero(r.OutOctets), WideOctets: r.Wide,
 		Row: switchctl.Row{
 			Index: r.Index, Name: r.Name, Alias: r.Alias, Admin: switchctl.Admin(r.Admin), Oper: switchctl.Oper(r.Oper),
-			LastChange: seconds(r.LastChange),
+			LastChange: seconds(orZero(r.LastChange)),
 		},
 	}
+}
+
+// orZero is what a switch told; zero if it did not.
+func orZero[T any](v *T) (zero T) {
+	if v == nil {
+		return zero
+	}
+	return *v
+}
+
+// detailOf is what the ledger is to hold of a reading.
+func detailOf(r switchctl.Reading, at time.Time) *readingDetail {
+	d := &readingDetail{
+		At: at, Index: r.Row.Index, Name: r.Row.Name, Alias: r.Row.Alias,
+		Admin: int(r.Row.Admin), Oper: int(r.Row.Oper), Uptime: r.Uptime.Seconds(), Wide: r.WideOctets,
+	}
+	if changed := r.Row.LastChange.Seconds(); r.Uptime > 0 {
+		d.LastChange = &changed
+	}
+	if r.WideOctets || r.InOctets|r.OutOctets != 0 {
+		d.InOctets, d.OutOctets = &r.InOctets, &r.OutOctets
+	}
+	return d
 }
 
 func sightDetail(s sighting) doorDetail {
@@ -51,13 +76,7 @@ func sightDetail(s sighting) doorDetail {
 	case s.err != nil:
 		d.Error = s.err.Error()
 	default:
-		r := s.reading
-		d.Reading = &readingDetail{
-			At: s.at, Index: r.Row.Index, Name: r.Row.Name, Alias: r.Row.Alias,
-			Admin: int(r.Row.Admin), Oper: int(r.Row.Oper),
-			Uptime: r.Uptime.Seconds(), LastChange: r.Row.LastChange.Seconds(),
-			InOctets: r.InOctets, OutOctets: r.OutOctets, Wide: r.WideOctets,
-		}
+		d.Reading = detailOf(s.reading, s.at)
 	}
 	return d
 }

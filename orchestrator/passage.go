@@ -42,7 +42,7 @@ type WindowRecord struct {
 	// Wire is what the bytes need at the speed of the port, Speed in bit/s.
 	Wire       float64      `json:"wire_seconds"`
 	Speed      uint64       `json:"speed_bits,omitempty"`
-	Octets     uint64       `json:"port_octets"` // the port's own count, both ways
+	Octets     uint64       `json:"port_octets,omitempty"` // the port's own count, both ways; absent where it has none
 	Blobs      int          `json:"blobs"`
 	Bytes      int64        `json:"bytes"`
 	Held       int          `json:"held"` // blobs that were there already

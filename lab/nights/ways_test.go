@@ -37,12 +37,15 @@ func TestNightByCommandLine(t *testing.T) {
 
 	// The logins that opened and shut are recorded, and the ledger has their hashes.
 	for _, e := range h.ledger("--kind", "session") {
-		var d struct{ File, SHA256, Switch string }
+		var d struct {
+			File, SHA256, Switch string
+			Doors                []string
+		}
 		if err := json.Unmarshal(e.Detail, &d); err != nil {
 			t.Fatal(err)
 		}
 		text, err := os.ReadFile(filepath.Join(h.Dir, "state", "sessions", d.File))
-		if err != nil || fmt.Sprintf("%x", sha256.Sum256(text)) != d.SHA256 || d.Switch != "core-cli" {
+		if err != nil || fmt.Sprintf("%x", sha256.Sum256(text)) != d.SHA256 || d.Switch != "core-cli" || len(d.Doors) == 0 {
 			t.Errorf("the ledger has %+v: %v", d, err)
 		}
 		h.says(string(text), "no shutdown")
