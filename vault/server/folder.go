@@ -6,6 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"strings"
+
+	"airlock/vault"
 )
 
 // folder is what the vault's files lie in. No name leads out of it, not even through a
@@ -70,6 +73,27 @@ func (f *folder) makeFolder(name string) error {
 		return err
 	}
 	return f.syncFolder(path.Dir(name))
+}
+
+// errFolds says that names are not what they say.
+var errFolds = errors.New("its file system takes names that differ only in case for one, so that a client could write a file's name in another way; lay the vault on one that tells them apart")
+
+// tellsApart says errFolds where names that differ only in case are one. Where that cannot
+// be found out, it says why.
+func (f *folder) tellsApart() (err error) {
+	if err := f.Mkdir(vault.Incoming, 0o700); err == nil {
+		defer func() { err = errors.Join(err, f.drop(vault.Incoming)) }()
+	}
+	probe := path.Join(vault.Incoming, vault.TempName("PROBE", "case"))
+	file, err := f.create(probe)
+	if err != nil {
+		return err
+	}
+	err = file.Close()
+	if _, other := f.Lstat(path.Join(vault.Incoming, strings.ToUpper(path.Base(probe)))); other == nil {
+		err = errors.Join(err, fmt.Errorf("vault's folder %s: %w", f.path, errFolds))
+	}
+	return errors.Join(err, f.drop(probe))
 }
 
 // drop removes a file; one that is gone already is dropped.

@@ -178,10 +178,14 @@ func (n *naming) behind() bool {
 	return len(n.waiting) > maxWaiting
 }
 
-// makeFolder makes a folder. Its name is durable before any in it is.
+// makeFolder makes a folder, unless a file has been promised its name. Its name is durable
+// before any in it is.
 func (n *naming) makeFolder(name string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.promised[name] != nil {
+		return fs.ErrExist
+	}
 	if err := n.host.folder.Mkdir(name, 0o700); err != nil {
 		return err
 	}
@@ -280,6 +284,8 @@ func (n *naming) end(p *promise) {
 	case p.heals:
 		n.room.giveBack(weight) // the damaged file's still counts
 		n.host.note(ledger.KindUpkeep, p.file.client, "a damaged file was sent again: "+p.name, map[string]any{"file": p.name, "sha256": p.file.sum})
+	default:
+		n.room.land(weight)
 	}
 	if err := n.host.folder.drop(p.temp); err != nil {
 		n.host.conf.Log.Error("clearing "+vault.Incoming, "error", err)

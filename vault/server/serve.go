@@ -105,8 +105,8 @@ func (h *Host) Serve(ctx context.Context, l net.Listener, service Service) (err 
 	return nil
 }
 
-func (h *Host) prepare(ctx context.Context, service Service) (*serving, error) {
-	s := &serving{
+func (h *Host) prepare(ctx context.Context, service Service) (s *serving, err error) {
+	s = &serving{
 		Host: h, Service: service,
 		logged:   places{free: service.Limits.Connections, clients: len(service.Clients)},
 		gate:     gate{perMinute: service.Limits.Logins},
@@ -124,17 +124,21 @@ func (h *Host) prepare(ctx context.Context, service Service) (*serving, error) {
 	if err := s.sweep(); err != nil {
 		return nil, fmt.Errorf("clearing %s: %w", vault.Incoming, err)
 	}
+	if err := h.folder.tellsApart(); errors.Is(err, errFolds) {
+		return nil, err
+	} else if err != nil { // a full disk, perhaps, which still gives
+		h.conf.Log.Warn("whether the vault's file system tells names apart is not known", "error", err)
+	}
 	if err := h.folder.syncAll(); err != nil { // what an earlier process was killed over
 		return nil, fmt.Errorf("make %s durable: %w", h.conf.Folder, err)
 	}
 	if err := h.exclusively(ctx, func() error { return h.takeStock(ctx) }); err != nil {
 		return nil, err
 	}
-	used, err := h.index.total(ctx)
-	if err != nil {
+	s.room = room{disk: h.folder.disk, lies: func() (int64, error) { return h.index.total(context.WithoutCancel(ctx)) }, quota: h.conf.Quota, floor: h.conf.Floor}
+	if s.room.landed, err = s.room.lies(); err != nil {
 		return nil, err
 	}
-	s.room = room{disk: h.folder.disk, quota: h.conf.Quota, floor: h.conf.Floor, used: used}
 	s.naming = newNaming(h, &s.room)
 	return s, nil
 }

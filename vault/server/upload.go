@@ -36,6 +36,10 @@ type upload struct {
 // span is a part of a file.
 type span struct{ from, to int64 }
 
+// apart is what a part that came before its turn takes on the disk besides its bytes, the
+// rest of two blocks: for one byte far from the others a file system has a whole block.
+const apart = 8 << 10
+
 // maxAhead bounds the parts of a file that came before their turn. A client that sends
 // what it reads has as many as it has requests in flight; OpenSSH's has 64.
 const maxAhead = 4096
@@ -67,10 +71,14 @@ func (u *upload) write(b []byte, off int64) error {
 	if len(u.ahead) >= maxAhead {
 		return fmt.Errorf("%s: its bytes come too scattered", u.temp)
 	}
-	if err := u.session.host.room.take(int64(len(b))); err != nil {
+	weight := int64(len(b))
+	if off > u.hashed {
+		weight += apart
+	}
+	if err := u.session.host.room.take(weight); err != nil {
 		return err
 	}
-	u.taken += int64(len(b))
+	u.taken += weight
 	if _, err := u.file.WriteAt(b, off); err != nil {
 		return err
 	}
@@ -106,6 +114,11 @@ func (u *upload) catchUp() error {
 		u.hashed = s.to
 		done++
 	}
+	if done == 0 {
+		return nil
+	}
+	u.taken -= int64(done) * apart
+	u.session.host.room.giveBack(int64(done) * apart)
 	u.ahead = slices.Delete(u.ahead, 0, done)
 	return nil
 }
