@@ -260,7 +260,7 @@ func tell(out io.Writer, all found, outside int) {
 	}
 	switch t := all.Stamps; {
 	case t.Checked > 0:
-		line("time-stamps", "%d, of which %d hold; the newest is of %s", t.All, t.Checked, t.Newest.Format(layout))
+		line("time-stamps", "%d, of which %d hold; the newest is of %s, over %d entries, by %s", t.All, t.Checked, t.Newest.Format(layout), t.Last.Entries, t.Last.By)
 	case t.All > len(t.Wrong):
 		line("time-stamps", "%d, none checked: name the authorities with --ca CAFILE", t.All)
 	}

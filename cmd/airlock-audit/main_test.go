@@ -102,7 +102,7 @@ func TestVerify(t *testing.T) {
 		"and a head":            {[]string{"verify", "--key", e.keyFile, e.file, "--head", e.head}, sound, "1 heads given; entries 1 to 50"},
 		"as JSON":               {[]string{"verify", "--json", "--key", e.keyFile, e.file}, sound, `"sound":true`},
 		"stamps, not believed":  {[]string{"verify", e.file, "--key", e.key}, sound, "1, none checked"},
-		"stamps, believed":      {[]string{"verify", e.file, "--key", e.key, "--ca", e.ca}, sound, "1, of which 1 hold"},
+		"stamps, believed":      {[]string{"verify", e.file, "--key", e.key, "--ca", e.ca}, sound, "over 50 entries, by CN=test stamps"},
 		"another's stamps":      {[]string{"verify", e.file, "--key", e.key, "--ca", other.ca}, failed, "FINDING      the time-stamp of the head of 50 entries"},
 		"no authority":          {[]string{"verify", e.file, "--key", e.key, "--ca", e.keyFile}, failed, "no certificate"},
 		"with another key":      {[]string{"verify", e.file, "--key", other.key}, failed, "NOT VERIFIED: 1 findings"},

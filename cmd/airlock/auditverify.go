@@ -233,7 +233,7 @@ func (a *app) printAudited(found audited) {
 	case s.All > 0 && s.Checked+len(s.Wrong) == 0:
 		a.print("time-stamps %d, none checked: name the authorities with --ca FILE", s.All)
 	case s.Checked > 0:
-		a.print("time-stamps %d, of which %d hold; the newest is of %s", s.All, s.Checked, s.Newest.Format(time.RFC3339))
+		a.print("time-stamps %d, of which %d hold; the newest is of %s, over %d entries, by %s", s.All, s.Checked, s.Newest.Format(time.RFC3339), s.Last.Entries, plain(s.Last.By))
 	}
 	switch {
 	case !found.sound():

@@ -174,7 +174,7 @@ func japanese() []phrase {
 		{"windows %d, openings %d, doors open for %s in all", "開扉 {1}、開放 {2} 回、開放時間の合計 {3}"},
 		{"signed heads %d, the last over %d entries; kept elsewhere: over %d", "署名つき台帳ヘッド {1} 個（最後のものは {2} 件目まで。別の場所に残したものは {3} 件目まで）"},
 		{"time-stamps %d, none checked: name the authorities with --ca FILE", "タイムスタンプ {1} 個は未検証です。--ca FILE で認証局を指定してください"},
-		{"time-stamps %d, of which %d hold; the newest is of %s", "タイムスタンプ {1} 個のうち {2} 個が有効（最新 {3}）"},
+		{"time-stamps %d, of which %d hold; the newest is of %s, over %d entries, by %s", "タイムスタンプ {1} 個のうち {2} 個が有効（最新は {3}、記録 {4} 件分、発行者 {5}）"},
 		{"sound: the signatures hold. Whether the ledger was made anew by somebody with the key, only a head that was kept elsewhere shows: --head FILE", "異常なし: 署名はすべて有効です。鍵を持つ人が台帳を作り直していないかは、別の場所に残した台帳ヘッドがなければ分かりません: --head FILE"},
 		{"sound: nothing was changed, removed or added before entry %d, by the head that was kept elsewhere", "異常なし: 別の場所に残した台帳ヘッドと照らし、記録 {1} より前に書き換え・削除・追加はありません"},
 		{"Make a page for auditors: one HTML file, to be read or printed", "監査報告書を作る（そのまま読め、印刷もできる HTML ファイル 1 つ）"},

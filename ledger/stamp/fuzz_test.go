@@ -46,3 +46,14 @@ func FuzzCheck(f *testing.F) {
 		}
 	})
 }
+
+// An export may hold as many time-stamps that are worth nothing as it likes.
+func TestWrongStampsAreBounded(t *testing.T) {
+	var a stamp.Audit
+	for range 1500 {
+		a.Take(proof.Stamp{Token: kept(t, "token")}, nil, x509.NewCertPool(), nil)
+	}
+	if a.All != 1500 || len(a.Wrong) != 1000 || a.Checked != 0 || len(a.Held) != 0 {
+		t.Errorf("%d stamps, %d wrong, %d hold", a.All, len(a.Wrong), a.Checked)
+	}
+}

@@ -41,32 +41,39 @@ func Authorities(file string) (*x509.CertPool, error) {
 
 // Check returns when the head existed, if the token says so and can be believed.
 func Check(token []byte, head proof.Head, roots *x509.CertPool) (time.Time, error) {
-	at, err := timestamp.Parse(token)
+	at, _, err := check(token, head, roots)
+	return at, err
+}
+
+// check is Check, and returns who signed the token, as the certificate says.
+func check(token []byte, head proof.Head, roots *x509.CertPool) (at time.Time, by string, err error) {
+	said, err := timestamp.Parse(token)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("the time-stamp: %w", err)
+		return at, "", fmt.Errorf("the time-stamp: %w", err)
 	}
 	digest := sha256.Sum256([]byte(head.Note))
-	if at.HashAlgorithm != crypto.SHA256 || !bytes.Equal(at.HashedMessage, digest[:]) {
-		return time.Time{}, errors.New("the time-stamp is of something else")
+	if said.HashAlgorithm != crypto.SHA256 || !bytes.Equal(said.HashedMessage, digest[:]) {
+		return at, "", errors.New("the time-stamp is of something else")
 	}
 	signed, err := pkcs7.Parse(token)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("the time-stamp: %w", err)
+		return at, "", fmt.Errorf("the time-stamp: %w", err)
 	}
-	if signed.GetOnlySigner() == nil {
-		return time.Time{}, errors.New("the time-stamp has not one signer, or lacks its certificate")
+	signer := signed.GetOnlySigner()
+	if signer == nil {
+		return at, "", errors.New("the time-stamp has not one signer, or lacks its certificate")
 	}
 	between := x509.NewCertPool()
 	for _, c := range signed.Certificates {
 		between.AddCert(c)
 	}
 	err = signed.VerifyWithOpts(x509.VerifyOptions{
-		Roots: roots, Intermediates: between, CurrentTime: at.Time, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping},
+		Roots: roots, Intermediates: between, CurrentTime: said.Time, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping},
 	})
 	if err != nil {
-		return time.Time{}, fmt.Errorf("the time-stamp: %w", err)
+		return at, "", fmt.Errorf("the time-stamp is signed by %q, and cannot be believed: if that is the authority that was asked, its certificates are to be named (ca): %w", signer.Subject, err)
 	}
-	return at.Time.UTC(), nil
+	return said.Time.UTC(), signer.Subject.String(), nil
 }
 
 // Audit is what became of a ledger's time-stamps.
@@ -74,7 +81,22 @@ type Audit struct {
 	All     int       `json:"all"`
 	Checked int       `json:"checked"` // that can be believed, of heads of this ledger
 	Newest  time.Time `json:"newest,omitzero"`
-	Wrong   []string  `json:"wrong,omitempty"`
+	Last    Held      `json:"last,omitzero"`   // the newest
+	Held    []Held    `json:"held,omitempty"`  // those that were checked, in the ledger's order; at most 10,000
+	Wrong   []string  `json:"wrong,omitempty"` // at most 1,000
+}
+
+// An export is read in bounded memory, whatever it holds.
+const (
+	mostHeld  = 10_000
+	mostWrong = 1_000
+)
+
+// Held is a time-stamp that can be believed: so many entries existed at that time.
+type Held struct {
+	Entries int64     `json:"entries"`
+	At      time.Time `json:"at"`
+	By      string    `json:"by"` // the authority, as its certificate names it
 }
 
 // Take checks one time-stamp, whose head one of the keys must have signed; with no roots
@@ -85,16 +107,20 @@ func (a *Audit) Take(one proof.Stamp, keys []note.Verifier, roots *x509.CertPool
 		return
 	}
 	_, err := proof.OpenHead([]byte(one.Head.Note), keys...)
-	var at time.Time
+	held := Held{Entries: one.Head.Size}
 	if err == nil {
-		at, err = Check(one.Token, one.Head, roots)
+		held.At, held.By, err = check(one.Token, one.Head, roots)
 	}
-	if err = errors.Join(err, fits); err != nil {
+	if err = errors.Join(err, fits); err != nil && len(a.Wrong) < mostWrong {
 		a.Wrong = append(a.Wrong, fmt.Sprintf("the time-stamp of the head of %d entries: %v", one.Head.Size, err))
+	}
+	if err != nil {
 		return
 	}
-	a.Checked++
-	if at.After(a.Newest) {
-		a.Newest = at
+	if a.Checked++; a.Checked <= mostHeld {
+		a.Held = append(a.Held, held)
+	}
+	if !held.At.Before(a.Newest) {
+		a.Newest, a.Last = held.At, held
 	}
 }

@@ -78,6 +78,10 @@ func secure(ctx context.Context, conn net.Conn, c Config) (net.Conn, error) {
 	}
 	secured := tls.Client(conn, conf)
 	if err := secured.HandshakeContext(ctx); err != nil {
+		var cert *tls.CertificateVerificationError
+		if errors.As(err, &cert) {
+			err = fmt.Errorf("the receiver's certificate cannot be believed: it has to be for %s, valid now, and of an authority in the file that ca names (the system's if it names none): %w", host, err)
+		}
 		return nil, errors.Join(err, conn.Close())
 	}
 	return secured, nil

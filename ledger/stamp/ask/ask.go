@@ -65,7 +65,7 @@ func ask(ctx context.Context, client *http.Client, url string, head proof.Head) 
 	}
 	answer, err := timestamp.ParseResponse(body)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("it does not answer as a time-stamp authority does: is that the address of its RFC 3161 service? (%w)", err)
 	}
 	if answer.Nonce == nil || answer.Nonce.Cmp(nonce) != 0 {
 		return nil, errors.New("it answers another question: the nonce differs")
