@@ -174,18 +174,23 @@ func (s *serving) keepTime(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		s.mu.Lock()
-		old := map[string]finished{}
-		for name, f := range s.finished {
-			if s.now().Sub(f.at) > forgottenAge {
-				old[name] = f
-				delete(s.finished, name)
-			}
+		s.forgetOld()
+	}
+}
+
+// forgetOld removes whole files in incoming/ that nobody has named for long.
+func (s *serving) forgetOld() {
+	old := map[string]finished{}
+	s.mu.Lock()
+	for name, f := range s.finished {
+		if s.now().Sub(f.at) > forgottenAge {
+			old[name] = f
+			delete(s.finished, name)
 		}
-		s.mu.Unlock()
-		for name, f := range old {
-			s.forgotten(name, f)
-		}
+	}
+	s.mu.Unlock()
+	for name, f := range old {
+		s.forgotten(name, f)
 	}
 }
 
