@@ -4,6 +4,7 @@
 // name exists (OpenSSH links, then unlinks). With a server that replaces, two windows
 // at once could put one file over another; one window alone cannot, for it looks first.
 // Where the server offers fsync@openssh.com, files and folders are durable once put.
+// OpenSSH's own takes a large file in pieces over all connections at once.
 package sftp
 
 import (
@@ -54,6 +55,9 @@ type Store struct {
 	joining     sync.WaitGroup
 	stopJoining context.CancelFunc
 	others      chan struct{} // closed once they are there, or not waited for
+	room        chan *line    // one for each piece of a large file that may be sent on it
+	pieces      sync.Pool     // of buffers
+	spreads     atomic.Bool   // large files go over all connections
 
 	ready  sync.Map // folders that are there
 	making singleflight.Group
@@ -73,6 +77,8 @@ func Dial(ctx context.Context, c Config) (*Store, error) {
 		run:   rand.Text(),
 	}
 	wanted := cmp.Or(c.Connections, defaultConnections)
+	s.room = make(chan *line, wanted*depth)
+	s.pieces.New = func() any { return new(piece) }
 	dialling, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stopJoining = stop
 	release := context.AfterFunc(ctx, stop) // until one is ready
@@ -95,12 +101,19 @@ func Dial(ctx context.Context, c Config) (*Store, error) {
 
 // join makes one connection.
 func (s *Store) join(ctx context.Context, l *line) error {
-	if _, err := l.session(ctx); err != nil {
+	c, err := l.session(ctx)
+	if err != nil {
 		return err
 	}
 	s.picking.Lock()
 	defer s.picking.Unlock()
 	s.lines = append(s.lines, l)
+	if _, openSSH := c.HasExtension("limits@openssh.com"); openSSH {
+		s.spreads.Store(true)
+	}
+	for range depth {
+		s.room <- l
+	}
 	return nil
 }
 
@@ -149,7 +162,7 @@ func (s *Store) Stage(ctx context.Context, name string, size int64, r io.Reader)
 		return nil, err
 	}
 	f := &staged{s: s, name: name, final: path.Join(s.root, name), size: size}
-	if size >= largeFile {
+	if size >= largeFile && !s.spreads.Load() {
 		select {
 		case <-s.others:
 		case <-ctx.Done():
@@ -160,14 +173,13 @@ func (s *Store) Stage(ctx context.Context, name string, size int64, r io.Reader)
 		if _, err := c.Lstat(f.final); err == nil {
 			return fs.ErrExist
 		}
-		err := s.write(c, f.temp, size, &reader{ctx, r})
+		ready := make(chan error, 1)
+		go func() { ready <- s.readyFolder(c, path.Dir(f.final)) }()
+		err := s.write(ctx, c, f.temp, size, &reader{ctx, r})
 		if err == nil {
 			err = context.Cause(ctx)
 		}
-		if err == nil {
-			err = s.readyFolder(c, path.Dir(f.final))
-		}
-		return f.judge(c, err)
+		return f.judge(c, errors.Join(err, <-ready))
 	})
 	return f, err
 }
@@ -179,13 +191,25 @@ type staged struct {
 	size              int64
 }
 
-// Publish implements vault.Staged.
+// Publish implements vault.Staged. The folder is opened, so that it can be synced, while
+// the file gets its name.
 func (f *staged) Publish(ctx context.Context) error {
 	return f.s.within(ctx, "put "+f.name, func(c *sftp.Client) error {
-		if err := f.judge(c, f.s.publish(c, f.temp, f.final)); err != nil {
+		opened := make(chan *sftp.File, 1)
+		go func() { opened <- f.s.openFolder(c, path.Dir(f.final)) }()
+		err := f.judge(c, f.s.publish(c, f.temp, f.final))
+		folder := <-opened
+		if folder == nil && err == nil {
+			return f.s.syncFolder(c, path.Dir(f.final)) // which may have been made just now
+		}
+		if folder == nil {
 			return err
 		}
-		return f.s.syncFolder(c, path.Dir(f.final))
+		if err == nil {
+			err = folder.Sync()
+		}
+		go func() { _ = folder.Close() }() // it was opened for reading: nothing is lost with it
+		return err
 	})
 }
 
@@ -208,42 +232,58 @@ func (f *staged) judge(c *sftp.Client, err error) error {
 
 // write fills a temporary file and makes its bytes durable. Its packets are written
 // in any order, and a failure can leave holes: the file counts only after the last.
-func (s *Store) write(c *sftp.Client, temp string, size int64, r io.Reader) error {
-	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
-	f, err := c.OpenFile(temp, flags)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := s.makeFolder(c, path.Dir(temp)); err != nil {
-			return err
-		}
-		f, err = c.OpenFile(temp, flags)
-	}
+func (s *Store) write(ctx context.Context, c *sftp.Client, temp string, size int64, r io.Reader) error {
+	f, err := s.create(c, temp)
 	if err != nil {
 		return err
 	}
-	n, err := f.ReadFromWithConcurrency(r, 0)
+	var n int64
+	if size >= largeFile && s.spreads.Load() {
+		p := &spread{s: s, ctx: ctx, temp: temp, maker: c, home: f, ways: map[*line]*way{}}
+		n, err = p.fill(r)
+	} else {
+		n, err = f.ReadFromWithConcurrency(r, 0)
+	}
 	if err == nil && n != size {
 		err = fmt.Errorf("got %d bytes instead of %d", n, size)
 	}
 	if err == nil {
-		err = s.settle(c, f, size)
+		err = s.settle(c, f, temp, size)
 	}
 	return errors.Join(err, f.Close())
 }
 
-// settle makes sure that the server has all of a file, on its disk if it can.
-func (s *Store) settle(c *sftp.Client, f *sftp.File, size int64) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
+func (s *Store) create(c *sftp.Client, temp string) (*sftp.File, error) {
+	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	f, err := c.OpenFile(temp, flags)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return f, err
 	}
-	if info.Size() != size {
-		return fmt.Errorf("the server kept %d bytes of %d", info.Size(), size)
+	if err := s.makeFolder(c, path.Dir(temp)); err != nil {
+		return nil, err
 	}
-	s.sweeping.Do(func() { s.sweepers.Go(func() { s.sweep(c, info) }) })
-	if !syncs(c) {
-		return nil
+	return c.OpenFile(temp, flags)
+}
+
+// settle makes sure that the server has all of a file, on its disk if it can. Both are
+// asked for at once.
+func (s *Store) settle(c *sftp.Client, f *sftp.File, temp string, size int64) error {
+	synced := make(chan error, 1)
+	go func() {
+		if !syncs(c) {
+			synced <- nil
+			return
+		}
+		synced <- f.Sync()
+	}()
+	info, err := c.Stat(temp)
+	if err == nil && info.Size() != size {
+		err = fmt.Errorf("the server kept %d bytes of %d", info.Size(), size)
 	}
-	return f.Sync()
+	if err == nil {
+		s.sweeping.Do(func() { s.sweepers.Go(func() { s.sweep(c, info) }) })
+	}
+	return errors.Join(err, <-synced)
 }
 
 func syncs(c *sftp.Client) bool {
@@ -306,18 +346,29 @@ func (s *Store) readyFolder(c *sftp.Client, folder string) error {
 	return err
 }
 
-// syncFolder makes the names in a folder durable. OpenSSH opens a folder like a file;
-// a server that does not is left to its own ways.
+// syncFolder makes the names in a folder durable.
 func (s *Store) syncFolder(c *sftp.Client, folder string) error {
+	f := s.openFolder(c, folder)
+	if f == nil {
+		return nil
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// openFolder opens a folder so that it can be synced. OpenSSH opens one like a file; a
+// server that does not, or syncs nothing, is left to its own ways: nil.
+func (s *Store) openFolder(c *sftp.Client, folder string) *sftp.File {
 	if !syncs(c) || s.noFolders.Load() {
 		return nil
 	}
 	f, err := c.Open(folder)
-	if err != nil {
-		s.noFolders.Store(true)
-		return nil
+	if err == nil {
+		return f
 	}
-	return errors.Join(f.Sync(), f.Close())
+	if !errors.Is(err, fs.ErrNotExist) {
+		s.noFolders.Store(true)
+	}
+	return nil
 }
 
 // explain says that the disk is full where the server only says "failure".
