@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"sync"
 	"time"
 
+	"airlock/ledger/proof"
+	"airlock/ledger/stamp"
+	"airlock/ledger/stamp/ask"
 	"airlock/orchestrator"
 	"airlock/policies"
 	"airlock/repository"
@@ -117,6 +121,9 @@ func reach(ctx context.Context, p policies.Policy, watch orchestrator.Watch) []f
 			return []finding{{What: "vault " + name, OK: true, Text: "stands behind its door, which a check does not open; `airlock window` will try it"}}
 		})
 	}
+	if t := p.Ledger.Timestamps; t != nil {
+		tasks = append(tasks, func(ctx context.Context) []finding { return []finding{reachAuthority(ctx, *t)} })
+	}
 	found := make([][]finding, len(tasks))
 	var all sync.WaitGroup
 	for i, task := range tasks {
@@ -173,6 +180,15 @@ func reachSource(ctx context.Context, name string, s policies.Source) finding {
 	entries, err := src.ReadDir(ctx, ".")
 	err = errors.Join(err, src.Close())
 	return result(what, fmt.Sprintf("%s lists %d entries", s.URL, len(entries)), err)
+}
+
+// reachAuthority has a line of text time-stamped, which is then forgotten.
+func reachAuthority(ctx context.Context, t policies.Timestamps) finding {
+	roots, err := stamp.Authorities(t.CA)
+	if err == nil {
+		_, _, err = ask.Authority(ctx, http.DefaultClient, t.URL, proof.Head{Note: "airlock check\n"}, roots)
+	}
+	return result("ledger.timestamps", "the authority stamps, and can be believed", err)
 }
 
 func (a *app) planCommand() *cobra.Command {
