@@ -19,6 +19,7 @@ import (
 // is asked of OpenSSH and of Samba too.
 func TestPlainVaults(t *testing.T) {
 	t.Run("sftp", func(t *testing.T) {
+		t.Parallel()
 		server := collecttest.StartSSH(t)
 		far := farFolder(t, server.User)
 		plainVault(t, far, string(server.Key), func(secret string) string {
@@ -26,6 +27,7 @@ func TestPlainVaults(t *testing.T) {
 		})
 	})
 	t.Run("smb", func(t *testing.T) {
+		t.Parallel()
 		far := farFolder(t, "nobody")
 		server := collecttest.StartSMB(t, filepath.Dir(far), "read only = no", "server signing = mandatory")
 		plainVault(t, far, server.Password+"\n", func(secret string) string {
