@@ -165,7 +165,7 @@ func (s *Site) Window(ctx context.Context, name string, by Caller, watch Watch) 
 		return p.end(Passage{}, fmt.Errorf("%w: %w", ErrRefused, err))
 	}
 	if p.policy.ReceiptKey == "" {
-		if cargo.tending, err = s.tend(cargo, p); err != nil {
+		if cargo.tending, err = s.tend(ctx, cargo, p); err != nil {
 			return p.end(Passage{}, errors.Join(fmt.Errorf("%w: %w", ErrRefused, err), cargo.memory.Close()))
 		}
 	}
@@ -237,7 +237,8 @@ func (p *passage) tell(t Progress) {
 type cargo struct {
 	plan    *vault.Plan
 	memory  *vault.Memory
-	origin  vault.Origin
+	origin  vault.Origin // some of it in memory
+	lying   vault.Origin // as it lies in the repository
 	tell    Watch
 	head    string // of the ledger, which the generation names
 	state   string
@@ -286,7 +287,7 @@ func (s *Site) load(ctx context.Context, r *WindowRecord, tell Watch) (*cargo, e
 	}
 	tell(Progress{Stage: "ready", TotalFiles: int64(len(plan.Lacking)), TotalBytes: plan.Bytes,
 		Text: fmt.Sprintf("the vault lacks %d blobs, %s", len(plan.Lacking), Size(plan.Bytes))})
-	return &cargo{plan: plan, memory: memory, origin: plan.ReadAhead(ctx, origin{repo}, readAhead), tell: tell, head: in.Ledger, state: s.policy.State, key: s.policy.Vaults[r.Vault].ReceiptKey}, nil
+	return &cargo{plan: plan, memory: memory, origin: plan.ReadAhead(ctx, origin{repo}, readAhead), lying: origin{repo}, tell: tell, head: in.Ledger, state: s.policy.State, key: s.policy.Vaults[r.Vault].ReceiptKey}, nil
 }
 
 // plan makes the plan, and reads what is to be sent once before the door opens: what is no
@@ -366,6 +367,11 @@ func (o origin) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 
 // deliver sends the cargo while the door is open.
 func (c *cargo) deliver(ctx context.Context, store vault.Store, r *WindowRecord) error {
+	var looking *vault.Looking
+	if c.tending != nil {
+		looking = c.tending.sample.Begin(ctx, store)
+		defer looking.Stop()
+	}
 	report, err := c.plan.Send(ctx, store, c.origin, func(t vault.Progress) {
 		c.tell(Progress{Stage: "sending", Files: int64(t.Blobs), TotalFiles: int64(t.BlobsTotal), Bytes: t.Bytes, TotalBytes: t.BytesTotal})
 	})
@@ -388,7 +394,7 @@ func (c *cargo) deliver(ctx context.Context, store vault.Store, r *WindowRecord)
 		}
 	}
 	if c.tending != nil && report.Generation > 0 {
-		err = errors.Join(err, c.tending.run(ctx, store, c, r, err == nil))
+		err = errors.Join(err, c.tending.run(ctx, store, looking, c, r, err == nil))
 	}
 	return err
 }

@@ -17,7 +17,7 @@ import (
 // tending is what a window does at a vault that nobody keeps but airlock: it reads back,
 // and lets generations go. What it takes is chosen with the doors shut.
 type tending struct {
-	sample     []string // of the blobs that are read back
+	sample     *vault.Sample // of the bytes that are read back
 	register   *vault.Register
 	retirement *vault.Retirement
 
@@ -26,7 +26,7 @@ type tending struct {
 }
 
 // tend chooses, for the window of a passage.
-func (s *Site) tend(c *cargo, p *passage) (*tending, error) {
+func (s *Site) tend(ctx context.Context, c *cargo, p *passage) (*tending, error) {
 	dir := filepath.Join(s.policy.State, "vaults", p.record.Vault)
 	register, err := vault.OpenRegister(dir)
 	if err != nil {
@@ -36,8 +36,12 @@ func (s *Site) tend(c *cargo, p *passage) (*tending, error) {
 		register.Enter(last)
 	}
 	t := &tending{register: register}
-	if t.sample, err = c.plan.Sample(int64(p.policy.ReadBack.Bytes)); err != nil {
+	p.tell(Progress{Stage: "choosing what is read back"})
+	if t.sample, err = c.plan.Sample(ctx, c.lying, int64(p.policy.ReadBack.Bytes)); err != nil {
 		return nil, err
+	}
+	for _, a := range t.sample.Amiss {
+		p.record.Amiss = append(p.record.Amiss, a.Name+": "+a.Why)
 	}
 	rules, err := s.retention(dir, p.policy, p.by)
 	if err != nil {
@@ -74,9 +78,9 @@ func (s *Site) retention(dir string, v *policies.Vault, by Caller) (vault.Retent
 	return rules, err
 }
 
-// run reads back what the window has brought, sends again what is amiss, and lets go
-// what shall go, unless anything of the window was not as it must be.
-func (t *tending) run(ctx context.Context, store vault.Store, c *cargo, r *WindowRecord, whole bool) error {
+// run ends the reading back, once the window has brought what it had, sends again what is
+// amiss, and lets go what shall go, unless anything of the window was not as it must be.
+func (t *tending) run(ctx context.Context, store vault.Store, looking *vault.Looking, c *cargo, r *WindowRecord, whole bool) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.sealed = append(t.sealed, c.plan.Sealed())
@@ -84,7 +88,7 @@ func (t *tending) run(ctx context.Context, store vault.Store, c *cargo, r *Windo
 		return nil
 	}
 	c.tell(Progress{Stage: "reading back"})
-	back, err := vault.CheckBack(ctx, store, c.plan.Sealed(), t.sample)
+	back, err := looking.Finish(ctx, c.plan.Sealed())
 	r.ReadBack = &back
 	if err != nil {
 		return err

@@ -227,8 +227,8 @@ type VaultRetention struct {
 // ReadBack is what a window reads back from a vault that gives no receipts: the sizes of
 // all blobs, and the bytes of a sample.
 type ReadBack struct {
-	// Whole blobs of so many bytes together, chosen at random; one of those just sent and
-	// one of the older ones in any case. Default 4MiB.
+	// No more than this is read back, of blobs chosen at random, those just sent as well
+	// as older ones: ranges of large ones, small ones whole. Default 4MiB.
 	Bytes Size `yaml:"bytes" example:"32MiB"`
 }
 

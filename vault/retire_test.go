@@ -6,11 +6,15 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"airlock/vault"
@@ -389,35 +393,156 @@ func TestCheckBack(t *testing.T) {
 	}
 }
 
+// TestSample: never more than the budget is read, and of what is sent now as well as of
+// what was there, however large the blobs are.
 func TestSample(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(t)
-		w.store = newMapStore()
+		files := newMapStore()
+		far := &asked{Store: files, bytes: map[string]int64{}}
+		w.store = far
+		for range 2 {
+			w.night()
+			w.write(fmt.Sprintf("p%031d", w.nights), vaulttest.Random(w.nights, rapid.IntRange(1, 400<<10).Draw(rt, "size")))
+			if w.nights == 1 {
+				w.window()
+			}
+		}
+		before := maps.Clone(files.files)
+		plan := w.plan()
+		budget := rapid.Int64Range(0, 1<<20).Draw(rt, "budget")
+		sample, err := plan.Sample(t.Context(), w, budget)
+		if err != nil || len(sample.Amiss) > 0 {
+			rt.Fatal(sample, err)
+		}
+		_, err = plan.Send(t.Context(), far, w, nil)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		clear(far.bytes) // of the questions that a window begins with
+		looking := sample.Begin(t.Context(), far)
+		defer looking.Stop()
+		back, err := looking.Finish(t.Context(), plan.Sealed())
+		if err != nil || len(back.Amiss()) > 0 || back.Blobs != len(w.blobs) || back.Read != len(far.bytes) {
+			rt.Fatalf("%+v, %v", back, err)
+		}
+		var bytes int64
+		sent := 0
+		for name, n := range far.bytes {
+			bytes += n
+			if before[name] == nil {
+				sent++
+			}
+		}
+		if bytes != back.Bytes || bytes > budget || budget > 1 && (sent == 0 || sent == len(far.bytes)) {
+			rt.Fatalf("%d bytes of %d blobs, %d of them sent now, for a budget of %d: %+v", bytes, len(far.bytes), sent, budget, back)
+		}
+	})
+}
+
+// asked counts the bytes of each file that are asked for.
+type asked struct {
+	vault.Store
+	mu    sync.Mutex
+	bytes map[string]int64
+}
+
+func (a *asked) Open(ctx context.Context, name string, off, n int64) (io.ReadCloser, error) {
+	a.mu.Lock()
+	a.bytes[name] += n
+	a.mu.Unlock()
+	return a.Store.Open(ctx, name, off, n)
+}
+
+// TestReadBackOfRanges: of blobs larger than their share ranges are read, and damage in
+// them is found, before the sending and after it.
+func TestReadBackOfRanges(t *testing.T) {
+	const large = 3 << 20
+	w := newWorld(t)
+	far := newMapStore()
+	w.store = far
+	before, now := fmt.Sprintf("p%031d", 1), fmt.Sprintf("p%031d", 2)
+	w.write(before, vaulttest.Random(1, large))
+	w.window()
+	w.write(now, vaulttest.Random(2, large))
+	plan := w.plan()
+	sample, err := plan.Sample(t.Context(), w, 1<<20)
+	must(t, err)
+	looking := sample.Begin(t.Context(), far)
+	defer looking.Stop()
+	_, err = plan.Send(t.Context(), far, w, nil)
+	must(t, err)
+	sound, err := looking.Finish(t.Context(), plan.Sealed())
+	if err != nil || len(sound.Amiss()) > 0 || sound.Read != 2 || sound.Ranges != 8 || sound.Bytes != 512<<10 {
+		t.Fatalf("%+v, %v", sound, err)
+	}
+	for _, name := range []string{before, now} {
+		far.files[vault.BlobPath(name)].Data = make([]byte, large)
+	}
+	looking = sample.Begin(t.Context(), far)
+	defer looking.Stop()
+	found, err := looking.Finish(t.Context(), plan.Sealed())
+	if err != nil || !slices.Equal(found.Damaged, []string{before, now}) {
+		t.Fatalf("%+v, %v", found, err)
+	}
+}
+
+// TestReadBackWithoutTheRepository: of a blob that the repository has not got, or not as it
+// was, nothing is believed but the catalogue's hash of all of it.
+func TestReadBackWithoutTheRepository(t *testing.T) {
+	w := newWorld(t)
+	const large = 1 << 20
+	spoiled, gone, known := fmt.Sprintf("p%031d", 1), fmt.Sprintf("p%031d", 2), fmt.Sprintf("p%031d", 3)
+	for i, name := range []string{spoiled, gone, known} {
+		w.write(name, vaulttest.Random(i, large))
+	}
+	w.window()
+	in := w.input()
+	in.Amiss = map[string]string{known: "it is missing"}
+	plan, err := vault.NewPlan(in)
+	must(t, err)
+	w.blobs[spoiled] = vaulttest.Random(9, large)
+	delete(w.blobs, gone)
+	delete(w.blobs, known)
+	for budget, whole := range map[int64]int{768 << 10: 0, 2 << 20: 2, 1 << 30: 3} {
+		sample, err := plan.Sample(t.Context(), w, budget)
+		must(t, err)
+		back, err := sample.Begin(t.Context(), w.store).Finish(t.Context(), plan.Sealed())
+		if err != nil || len(back.Amiss()) > 0 || back.Read != whole || back.Ranges != 0 {
+			t.Errorf("with a budget of %d: %+v, %v", budget, back, err)
+		}
+		var amiss []string
+		for _, l := range sample.Amiss {
+			amiss = append(amiss, l.Name)
+		}
+		if slices.Sort(amiss); budget < 1<<30 && !slices.Equal(amiss, []string{spoiled, gone}) {
+			t.Errorf("with a budget of %d, %q are amiss", budget, amiss)
+		}
+	}
+}
+
+// TestReadBackOfWhatIsBroughtAnew: what was missing before the sending, and is brought by
+// it, is not amiss.
+func TestReadBackOfWhatIsBroughtAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
 		w.night()
 		w.window()
 		w.night()
 		plan := w.plan()
-		budget := rapid.Int64Range(0, 3000).Draw(rt, "budget")
-		sample, err := plan.Sample(budget)
-		if err != nil {
-			rt.Fatal(err)
+		sample, err := plan.Sample(t.Context(), w, 1<<20)
+		must(t, err)
+		far := newMapStore() // an empty disk in the vault's place
+		looking := sample.Begin(t.Context(), far)
+		defer looking.Stop()
+		synctest.Wait() // for it to find out
+		report, err := plan.Send(t.Context(), far, w, nil)
+		if err != nil || report.Relisted == "" {
+			t.Fatalf("%+v, %v", report, err)
 		}
-		var bytes int64
-		sent := 0
-		for _, name := range sample {
-			bytes += int64(len(w.blobs[name]))
-			if slices.ContainsFunc(plan.Lacking, func(b vault.Blob) bool { return b.Name == name }) {
-				sent++
-			}
-		}
-		if budget == 0 && len(sample) > 0 || budget > 0 && (sent == 0 || sent == len(sample)) {
-			rt.Fatalf("%d of the %d in the sample are sent now", sent, len(sample))
-		}
-		if n := len(sample); n > 2 && bytes > budget {
-			rt.Fatalf("%d blobs of %d bytes for a budget of %d", n, bytes, budget)
-		}
-		if slices.Sort(sample); len(slices.Compact(sample)) != len(sample) {
-			rt.Fatal("one is in it twice")
+		back, err := looking.Finish(t.Context(), plan.Sealed())
+		if err != nil || len(back.Amiss()) > 0 || back.Blobs != len(w.blobs) {
+			t.Errorf("%+v, %v", back, err)
 		}
 	})
 }

@@ -54,7 +54,7 @@ func (a *app) printWindow(r orchestrator.WindowRecord) {
 		}
 		fmt.Fprintln(a.out, sent)
 		if b := r.ReadBack; b != nil {
-			a.print("%s: read back: %s of the right size, %s read whole (%s), %s amiss", r.Vault,
+			a.print("%s: read back: %s of the right size, bytes of %s compared (%s), %s amiss", r.Vault,
 				a.count(b.Blobs-len(b.Missing)-len(b.Resized), "%d blob", "%d blobs"), a.count(b.Read, "%d blob", "%d blobs"), orchestrator.Size(b.Bytes), a.count(len(b.Amiss()), "%d blob", "%d blobs"))
 		}
 		a.printRetention(r)

@@ -23,7 +23,7 @@ func japanese() []phrase {
 		{"  and %d more", "  ほか {1} 件"},
 		{"%s: window %s: %s, %s sent", "{1}: 開扉 {2}: {3}、{4} を送信"},
 		{", generation %d", "、世代 {1}"},
-		{"%s: read back: %s of the right size, %s read whole (%s), %s amiss", "{1}: 読み直し: 大きさの合うもの {2}、全体を読んだもの {3}（{4}）、異常 {5}"},
+		{"%s: read back: %s of the right size, bytes of %s compared (%s), %s amiss", "{1}: 読み直し: 大きさの合うもの {2}、バイトを照合したもの {3}（{4}）、異常 {5}"},
 		{"%s: nothing was dropped: %s", "{1}: 何も消していません: {2}"},
 		{"%s: dropped %s, %s (%s); %s stay", "{1}: {2}、{3}（{4}）を消しました。残り {5}"},
 		{"door open for %.2f s", "開放時間 {1} 秒"},
