@@ -1,7 +1,6 @@
 package repository
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -171,12 +170,52 @@ func openBlob(ctx context.Context, st blob.Storage, id blob.ID, off, n int64) (i
 			return openPart(path, off, n)
 		}
 	}
-	var part buffer
-	if err := st.GetBlob(ctx, id, off, n, &part); err != nil {
-		return nil, err
+	if n < 0 {
+		m, err := st.GetMetadata(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		n = max(0, m.Length-off)
 	}
-	return io.NopCloser(bytes.NewReader(part.Bytes())), nil
+	p := &pieces{ctx: ctx, storage: st, id: id, off: off, left: n}
+	return p, p.next()
 }
+
+// piece is how much of a remote blob is in memory at once, in bytes: packs are of 20 MB,
+// and several are read side by side.
+const piece = 4 << 20
+
+// pieces reads a blob from a storage that gives no less than it is asked for.
+type pieces struct {
+	ctx     context.Context
+	storage blob.Storage
+	id      blob.ID
+	off     int64 // of the next piece
+	left    int64 // bytes from there to the end
+	part    buffer
+}
+
+func (p *pieces) next() error {
+	n := min(p.left, piece)
+	p.part.Reset()
+	if err := p.storage.GetBlob(p.ctx, p.id, p.off, n, &p.part); err != nil {
+		return err
+	}
+	p.off += n
+	p.left -= n
+	return nil
+}
+
+func (p *pieces) Read(b []byte) (int, error) {
+	if p.part.Len() == 0 && p.left > 0 {
+		if err := p.next(); err != nil {
+			return 0, err
+		}
+	}
+	return p.part.Read(b)
+}
+
+func (p *pieces) Close() error { return nil }
 
 func openPart(path string, off, n int64) (io.ReadCloser, error) {
 	f, err := os.Open(path)
