@@ -17,6 +17,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -315,24 +316,47 @@ func (s *Site) recover(ctx context.Context) {
 }
 
 // owed reports whether the inner door was shut since it was open last, and no person
-// wanted it so. That it was proven shut once more changes nothing.
+// wanted it so. That it was proven shut once more changes nothing. A window whose intent
+// was the last that was heard of while the door was open may have shut it: its shutting
+// waited for no entry (S2), and a cut left none.
 func (s *Site) owed(ctx context.Context, name string) bool {
 	if s.journal.openErr != nil {
 		return false
 	}
 	f := ledger.Filter{Kind: ledger.KindDoor, Door: name, To: window.Open.String()}
-	if open, ok := s.journal.last(ctx, f); ok {
-		f.AfterSeq = open.Seq
-	}
-	f.To = window.Shutting.String()
-	owed := false
+	open, wasOpen := s.journal.last(ctx, f)
+	f.To, f.AfterSeq = "", open.Seq
+	owed, first := false, int64(math.MaxInt64)
 	for e, err := range s.journal.Entries(ctx, f) {
-		if err != nil || strings.HasPrefix(e.Reason, byHand) {
+		shutting := e.To == window.Shutting.String()
+		if err != nil || shutting && strings.HasPrefix(e.Reason, byHand) {
 			return false
 		}
-		owed = owed || e.From != window.Shut.String()
+		first = min(first, e.Seq)
+		owed = owed || shutting && e.From != window.Shut.String()
 	}
-	return owed
+	return owed || wasOpen && s.windowWasCut(ctx, name, open.Seq, first)
+}
+
+// windowWasCut reports whether a window that shuts an inner door began between two entries
+// and came to no end of its own.
+func (s *Site) windowWasCut(ctx context.Context, inner string, after, before int64) bool {
+	for name, v := range s.policy.Vaults {
+		if v.InnerDoor != inner {
+			continue
+		}
+		cut := false
+		for e, err := range s.journal.Entries(ctx, ledger.Filter{Kind: ledger.KindWindow, Vault: name, AfterSeq: after}) {
+			if err != nil || e.Seq > before {
+				break
+			}
+			cut = inCourse(e.To) || e.To == resultCut
+		}
+		if cut {
+			return true
+		}
+	}
+	return false
 }
 
 // byHand begins the reason of a door's shutting that a person ordered, after which

@@ -727,6 +727,42 @@ func TestRecovery(t *testing.T) {
 	}
 }
 
+// S2, S6: the executor died after it had told the inner door to shut and before the ledger
+// heard of it. The next start opens it again, and so does the one after a start that died
+// as well; but not where the window had its end, and another hand shut the door.
+func TestRecoveryOfAnUnloggedShutting(t *testing.T) {
+	open := ledger.Entry{Kind: ledger.KindDoor, Door: "departments-door", From: "unknown", To: "open"}
+	begun := ledger.Entry{Kind: ledger.KindWindow, Vault: "secondary", Window: "w1", To: copying}
+	cut := ledger.Entry{Kind: ledger.KindWindow, Vault: "secondary", Window: "w1", From: copying, To: resultCut}
+	refused := ledger.Entry{Kind: ledger.KindWindow, Vault: "secondary", Window: "w1", From: copying, To: "refused"}
+	found := ledger.Entry{Kind: ledger.KindDoor, Door: "departments-door", From: "unknown", To: "shut"}
+	byOther := ledger.Entry{Kind: ledger.KindDoor, Door: "departments-door", From: "open", To: "shut"}
+	for _, test := range []struct {
+		name  string
+		left  []ledger.Entry
+		opens bool
+	}{
+		{"at once", []ledger.Entry{open, begun}, true},
+		{"by the start after the next", []ledger.Entry{open, begun, cut, found}, true},
+		{"the door's entry came first", []ledger.Entry{open, begun, found, cut}, true},
+		{"the window had its end", []ledger.Entry{open, begun, refused, byOther}, false},
+		{"it was shut before", []ledger.Entry{open, byOther, begun}, false},
+		{"no window", []ledger.Entry{open, found}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := newHospital(t)
+			if err := h.sw.Edit(1, func(p *snmpswitch.Port) { p.Up = false }); err != nil {
+				t.Fatal(err)
+			}
+			h.died(test.left...)
+			h.within(func(*Site) {})
+			if h.sw.Up(1) != test.opens {
+				t.Errorf("the inner door is up: %t", h.sw.Up(1))
+			}
+		})
+	}
+}
+
 // An inner door that a person shut is not opened at the next start.
 func TestInnerDoorShutByHand(t *testing.T) {
 	h := newHospital(t)
