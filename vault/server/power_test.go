@@ -169,19 +169,20 @@ type kill struct {
 
 func (k kill) String() string { return fmt.Sprintf("killed at %s, time %d", k.call, k.when) }
 
+// Without --seccomp-bpf, with which strace 6.1 finds no call but the first.
 func (k kill) strace(program, dir string) []string {
-	return []string{program, "-f", "-qq", "--seccomp-bpf", "-o", filepath.Join(dir, "trace"), "-e", "trace=" + k.call, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", k.call, k.when)}
+	return []string{program, "-f", "-qq", "-o", filepath.Join(dir, "trace"), "-e", "trace=" + k.call, "-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", k.call, k.when)}
 }
 
 // kills are some, or all that matter.
 func kills(calls ...string) (all []kill) {
-	times := 1
+	times := []int{2}
 	if os.Getenv(everyVariable) != "" {
-		times = 8
+		times = []int{1, 2, 3, 4, 5, 6, 7, 8, 11, 15, 20, 30}
 	}
 	for _, call := range calls {
-		for when := range times {
-			all = append(all, kill{call, when + 1})
+		for _, when := range times {
+			all = append(all, kill{call, when})
 		}
 	}
 	return all
@@ -207,6 +208,7 @@ func TestHostIsKilled(t *testing.T) {
 		}
 		w.carriesOn(k.String(), earlier...)
 	}
+	t.Logf("%d cuts", killed)
 	if killed < 3 {
 		t.Errorf("the host was killed %d times only", killed)
 	}
@@ -217,7 +219,7 @@ func TestHostIsKilled(t *testing.T) {
 func TestPruneIsKilled(t *testing.T) {
 	strace := withStrace(t)
 	killed := 0
-	for _, k := range kills("unlinkat", "fsync", "pwrite64", "fdatasync") {
+	for _, k := range kills("unlinkat", "fsync", "pwrite64", "openat") {
 		w := newWorld(t)
 		w.conf.Keep, w.conf.MinAge = vault.Keep{Last: 1, MinCount: 1}, 0
 		w.outlived()
@@ -227,7 +229,8 @@ func TestPruneIsKilled(t *testing.T) {
 		w.prunesOn(k.String())
 		w.carriesOn(k.String(), 3)
 	}
-	if killed == 0 {
+	t.Logf("%d cuts", killed)
+	if killed < 2 {
 		t.Errorf("prune was killed %d times only", killed)
 	}
 }
