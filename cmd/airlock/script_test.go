@@ -244,6 +244,8 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"kopia":     kopia,
 		"follow":    follow,
 		"apart":     apart,
+		"allsorts":  allSorts,
+		"same":      same,
 	}
 }
 
