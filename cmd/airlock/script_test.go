@@ -280,7 +280,8 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // await socket waits until an executor answers; await port NAME up|down, until the
-// switch really has its port so; await vault, until a window hangs at the hung vault.
+// switch really has its port so; await vault, until a window hangs at the hung vault;
+// await idle POLICY, until no window is in course.
 func await(ts *testscript.TestScript, _ bool, args []string) {
 	var there func() bool
 	switch args[0] {
@@ -306,8 +307,13 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	case "port":
 		there = func() bool { return isUp(ts, args[1]) == (args[2] == "up") }
+	case "idle": // the ports are back before a window is over
+		there = func() bool {
+			_ = ts.Exec("airlock", "-c", args[1], "status") // its exit code tells of other things
+			return !strings.Contains(ts.ReadFile("stdout"), "running: window")
+		}
 	default:
-		ts.Fatalf("await socket | vault | port NAME up|down")
+		ts.Fatalf("await socket | vault | port NAME up|down | idle POLICY")
 	}
 	for deadline := time.Now().Add(30 * time.Second); !there(); runtime.Gosched() {
 		if time.Now().After(deadline) {
