@@ -75,9 +75,10 @@ bench-ledger: ## the ledger at ten million entries, made once in BENCHDIR (4 GB)
 	mkdir -p $(BENCHDIR)
 	AIRLOCK_BENCH_DIR=$(BENCHDIR) AIRLOCK_BENCH_ENTRIES=10000000 GOGC=400 go test -run '^$$' -bench 'Append|Long' -benchtime 2s -timeout 60m ./ledger
 
-exhaustive: ## tamper with every bit of a ledger, fail every system call that it makes, cut a vault's host everywhere (strace)
+exhaustive: ## tamper with every bit of a ledger, fail every system call that it makes, cut a vault's host and a window everywhere (strace)
 	AIRLOCK_EXHAUSTIVE=1 go test -count=1 -timeout 60m -run 'TestEveryBit|TestChangedRows|TestForgeries|TestReplay|TestTamperedArchive|TestEachSystemCall|TestHeaderBits|TestSpans|TestBombs' -v ./ledger ./ledger/proof | grep -E '^(---|ok|FAIL|panic)|faults|changes'
 	AIRLOCK_EXHAUSTIVE=1 go test -count=1 -timeout 90m -run 'TestPowerGoes|IsKilled|TestWindowIsCut|TestMemory' -v ./vault/server | grep -E '^(---|ok|FAIL|panic)|cuts|MB while'
+	AIRLOCK_EXHAUSTIVE=1 go test -count=1 -timeout 120m -v ./lab/cuts | grep -E '^(---|ok|FAIL|panic)|cuts'
 
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	@set -e; for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u); do \

@@ -140,6 +140,13 @@ func (h *Hospital) serveBehind(g *Gate, root string, writable bool, host ssh.Sig
 	return g.Forward(s.address())
 }
 
+// PutBehindVaultPort leads through the vault's port to another server (host:port) as
+// well, such as a vault's host of one's own, and gives the address at which it can be
+// reached while that port is up.
+func (h *Hospital) PutBehindVaultPort(server string) (address string, err error) {
+	return h.outer.Forward(server)
+}
+
 // SecondNight changes the departments' data as a day's work does: files grow, come
 // and go.
 func (h *Hospital) SecondNight() error {
