@@ -95,6 +95,15 @@ type (
 	}
 )
 
+const watchFlags = unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+
+// watchable reports whether this kernel can do it: Linux 6.0. It asks for a filter that is
+// nowhere, which one that knows the flags looks for.
+func watchable() bool {
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, watchFlags, 0)
+	return errno == unix.EFAULT
+}
+
 // becomeWatched hands the watch over its own calls to whoever started it, and becomes
 // another program. It returns only with an error.
 func becomeWatched(args []string) error {
@@ -112,8 +121,7 @@ func becomeWatched(args []string) error {
 		return err
 	}
 	filter := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
-	const flags = unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
-	listener, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&filter)))
+	listener, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, watchFlags, uintptr(unsafe.Pointer(&filter)))
 	if errno != 0 {
 		return fmt.Errorf("seccomp: %w", errno)
 	}
