@@ -15,39 +15,11 @@ import (
 	"testing"
 	"time"
 
-	"airlock/ledger/proof"
 	"airlock/ledger/stamp"
 	"airlock/ledger/stamp/stamptest"
 
 	"github.com/digitorus/timestamp"
-	"golang.org/x/mod/sumdb/note"
 )
-
-func roots(t *testing.T, a *stamptest.Authority) *x509.CertPool {
-	t.Helper()
-	pool, err := stamp.Authorities(a.CA)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pool
-}
-
-func head(t *testing.T, size int64) proof.Head {
-	t.Helper()
-	private, _, err := note.GenerateKey(nil, "kitano")
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := note.NewSigner(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h, err := proof.SignHead(size, proof.Hash{1, 2, 3}, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return h
-}
 
 // webServer makes a certificate of an authority that is not for time-stamping.
 func webServer(t *testing.T) (*x509.Certificate, *rsa.PrivateKey) {
@@ -70,7 +42,7 @@ func webServer(t *testing.T) (*x509.Certificate, *rsa.PrivateKey) {
 }
 
 func TestAuthorityThatCannotBeBelieved(t *testing.T) {
-	h := head(t, 7)
+	h := stamptest.Head(t, 7)
 	web, key := webServer(t)
 	pool := x509.NewCertPool()
 	pool.AddCert(web)
@@ -104,20 +76,20 @@ func TestAuthorityThatCannotBeBelieved(t *testing.T) {
 		}
 		return first
 	}
-	if _, _, err := Authority(t.Context(), http.DefaultClient, replays.URL, h, roots(t, replays)); err != nil {
+	if _, _, err := Authority(t.Context(), http.DefaultClient, replays.URL, h, replays.Roots()); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Authority(t.Context(), http.DefaultClient, replays.URL, h, roots(t, replays)); err == nil || !strings.Contains(err.Error(), "nonce") {
+	if _, _, err := Authority(t.Context(), http.DefaultClient, replays.URL, h, replays.Roots()); err == nil || !strings.Contains(err.Error(), "nonce") {
 		t.Errorf("an old answer: %v", err)
 	}
 	nonsense := stamptest.New(t)
 	nonsense.Twist = func(query, _ []byte) []byte { return query }
-	if _, _, err := Authority(t.Context(), http.DefaultClient, nonsense.URL, h, roots(t, nonsense)); err == nil || !strings.Contains(err.Error(), "RFC 3161 service") {
+	if _, _, err := Authority(t.Context(), http.DefaultClient, nonsense.URL, h, nonsense.Roots()); err == nil || !strings.Contains(err.Error(), "RFC 3161 service") {
 		t.Errorf("nonsense: %v", err)
 	}
 	closed := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(closed.Close)
-	if _, _, err := Authority(t.Context(), http.DefaultClient, closed.URL, h, roots(t, replays)); err == nil || !strings.Contains(err.Error(), "404") {
+	if _, _, err := Authority(t.Context(), http.DefaultClient, closed.URL, h, replays.Roots()); err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("not found: %v", err)
 	}
 	if _, err := stamp.Authorities(replays.Write("none", "no certificate")); err == nil {

@@ -3,6 +3,7 @@ package stamptest
 
 import (
 	"bytes"
+	"crypto/x509"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -10,6 +11,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"airlock/ledger/proof"
+	"airlock/ledger/stamp"
+
+	"golang.org/x/mod/sumdb/note"
 )
 
 // Authority stamps what it is asked to.
@@ -65,6 +71,34 @@ func New(t testing.TB) *Authority {
 	t.Cleanup(server.Close)
 	a.URL = server.URL
 	return a
+}
+
+// Roots is its certificate, to believe it by.
+func (a *Authority) Roots() *x509.CertPool {
+	a.t.Helper()
+	pool, err := stamp.Authorities(a.CA)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return pool
+}
+
+// Head is a head of that many entries, signed by a key that nobody knows.
+func Head(t testing.TB, size int64) proof.Head {
+	t.Helper()
+	private, _, err := note.GenerateKey(nil, "kitano")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := note.NewSigner(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := proof.SignHead(size, proof.Hash{1, 2, 3}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
 }
 
 func (a *Authority) path(name string) string { return filepath.Join(a.dir, name) }
