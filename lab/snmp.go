@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -87,7 +88,7 @@ monitor -S -r 1 -e linkDown "linkDown" .1.3.6.1.2.1.2.2.1.8 == 2
 // them, or seem to. A veth calls itself 10 Gbit/s; the vault's port is shaped, so that
 // the agent is made to say what it really carries.
 func (h *Hospital) snmpConfiguration(a Agent) (string, error) {
-	port, err := h.vaultPort()
+	port, err := h.look(VaultPort)
 	if err != nil {
 		return "", err
 	}
@@ -116,14 +117,14 @@ override .1.3.6.1.2.1.31.1.1.1.15.%[5]d uinteger 1000
 %[7]s`, switchAddress, SNMPUser, SNMPAuth, SNMPPrivacy, port.index, may, more), nil
 }
 
-// vaultPort looks at the vault's port once.
-func (h *Hospital) vaultPort() (_ sighting, err error) {
+// look looks at a port of the switch once.
+func (h *Hospital) look(name string) (_ sighting, err error) {
 	fd, err := socketIn(h.Namespace(Switch))
 	if err != nil {
 		return sighting{}, err
 	}
 	defer func() { err = errors.Join(err, unix.Close(fd)) }()
-	port := sighting{port: VaultPort}
+	port := sighting{port: name}
 	port.up, err = adminUp(fd, &port)
 	return port, err
 }
@@ -148,4 +149,29 @@ const TrapsTo = managerAddress + ":162"
 
 func (h *Hospital) promptTrapsCommand() []string {
 	return []string{"sh", "-c", promptTraps, "traps", "0x80001f8803000a4e0001", SNMPUser, SNMPAuth, SNMPPrivacy, TrapsTo}
+}
+
+// TrapCommunity is what ForgeTrap calls itself by, in SNMPv2c.
+const TrapCommunity = "everybody-on-the-line-knows"
+
+// ForgeTrap tells a manager, from the switch's own address and in SNMPv2c, that a port came
+// up, as anybody can who knows the community.
+func (h *Hospital) ForgeTrap(ctx context.Context, port string) error {
+	link, err := h.look(port)
+	if err != nil {
+		return err
+	}
+	index := strconv.FormatUint(uint64(link.index), 10)
+	args := []string{"-v2c", "-c", TrapCommunity, TrapsTo, "", ".1.3.6.1.6.3.1.1.5.4"}
+	for _, column := range []string{".1.3.6.1.2.1.2.2.1.1.", ".1.3.6.1.2.1.2.2.1.7.", ".1.3.6.1.2.1.2.2.1.8."} {
+		value := "1"
+		if column == ".1.3.6.1.2.1.2.2.1.1." {
+			value = index
+		}
+		args = append(args, column+index, "i", value)
+	}
+	if out, err := h.Command(ctx, Switch, "snmptrap", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("lab: forge a trap: %w: %s", err, out)
+	}
+	return nil
 }

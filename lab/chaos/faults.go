@@ -40,14 +40,9 @@ func faults() []fault {
 	always := []stage{gathering, window, rest}
 	short, long := [2]time.Duration{0, time.Second}, [2]time.Duration{500 * time.Millisecond, 6 * time.Second}
 	return []fault{
-		{"executor killed", always, long, killExecutor, nil},
+		{"executor killed", always, long, tell(syscall.SIGKILL), nil},
 		{"executor stopped", always, long, stopExecutor, resumeExecutor},
-		{"executor terminated", always, short, func(_ context.Context, r *round) error {
-			r.mayEnd = true
-			r.died = append(r.died, time.Now())
-			r.executor().signal(syscall.SIGTERM)
-			return nil
-		}, nil},
+		{"executor terminated", always, short, tell(syscall.SIGTERM), nil},
 		{"second orchestrator", always, short, secondOrchestrator, nil},
 		{"machine cut", always, long, cutMachine, hearing(func(ctx context.Context, r *round) error {
 			err := errors.Join(r.ended(ctx), r.site.ensure(ctx, r.serving))
@@ -89,14 +84,16 @@ func faults() []fault {
 		{"port opened by hand", []stage{rest, window}, long, openByHand, nil},
 		{"port renamed", []stage{rest, window}, long, renamePort, nameBack},
 		{"clock stepped", always, long, stepClock, func(_ context.Context, r *round) error { return r.site.clock.set(0) }},
+		{"executor hung up", always, short, hangUp, nil},
+		{"executor quit", always, short, tell(syscall.SIGQUIT), nil},
+		{"terminal lost", []stage{gathering, window}, short, loseTerminal, nil},
+		{"descriptors exhausted", always, long, exhaustDescriptors, feed},
+		{"memory limited", always, long, limitMemory, feed},
+		{"ledger removed", always, long, removeLedger, putLedgerBack},
+		{"own link cut", always, long, cutOwnLink, ownLinkBack},
+		{"traps forged", always, long, forgeTraps, nil},
+		{"policy pointed elsewhere", []stage{rest, window}, long, pointElsewhere, pointBack},
 	}
-}
-
-func killExecutor(_ context.Context, r *round) error {
-	r.mayEnd = true
-	r.died = append(r.died, time.Now())
-	r.executor().signal(syscall.SIGKILL)
-	return nil
 }
 
 func stopExecutor(_ context.Context, r *round) error {
@@ -142,7 +139,7 @@ func secondOrchestrator(ctx context.Context, r *round) error {
 func cutMachine(ctx context.Context, r *round) error {
 	r.site.guard.signal(syscall.SIGKILL)
 	r.deafSince = time.Now()
-	return killExecutor(ctx, r)
+	return tell(syscall.SIGKILL)(ctx, r)
 }
 
 // lockdown has every door shut, and nothing opened before the release.

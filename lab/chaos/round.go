@@ -13,6 +13,8 @@ import (
 
 	"airlock/lab"
 	"airlock/ledger"
+
+	"golang.org/x/sys/unix"
 )
 
 // moment is what a fault waits for.
@@ -41,9 +43,14 @@ type round struct {
 	lasts   time.Duration
 
 	began      time.Time
+	mended     time.Time
 	foreground *program // the window or gathering; nil at rest
 	stopped    *program
-	mayEnd     bool // the executor may have ended by the fault
+	mayEnd     bool     // the executor may have ended by the fault
+	starved    *program // whose limit of resource was limit
+	resource   int
+	limit      unix.Rlimit
+	traps      int // that were forged
 	notes      []string
 
 	hands, renamed, deaf []span
@@ -131,11 +138,11 @@ func (r *round) run(ctx context.Context) Result {
 		return res
 	}
 	fail(r.attack(ctx))
-	mended := time.Now()
+	r.mended = time.Now()
 	fail(r.settle(ctx))
 	recovering := r.recover(ctx)
 	fail(recovering)
-	res.Recovered = time.Since(mended)
+	res.Recovered = time.Since(r.mended)
 	res.What = r.String()
 	verdict, err := r.judge(ctx)
 	fail(err)
@@ -154,6 +161,7 @@ func (r *round) run(ctx context.Context) Result {
 		}
 	}
 	fail(r.accused(ctx))
+	fail(r.untouched())
 	if recovering == nil { // else it is not known what the vault should hold
 		fail(r.vaultSound(ctx))
 	}
@@ -183,9 +191,9 @@ func (r *round) attack(ctx context.Context) (err error) {
 	start := func() (err error) {
 		switch r.stage {
 		case window:
-			r.foreground, err = r.site.start("window", vaultName, "--reason", "chaos")
+			r.foreground, err = r.site.startOnTerminal("window", vaultName, "--reason", "chaos")
 		case gathering:
-			r.foreground, err = r.site.start("gather", "imaging")
+			r.foreground, err = r.site.startOnTerminal("gather", "imaging")
 		}
 		return err
 	}
@@ -304,6 +312,21 @@ func (r *round) accused(ctx context.Context) error {
 	for _, e := range entries {
 		if e.Kind == ledger.KindPatrol && e.To == "opened" && !r.site.clock.truly(e.Time).Before(r.began) {
 			err = errors.Join(err, fmt.Errorf("entry %d accuses somebody of having opened the port: %s", e.Seq, e.Reason))
+		}
+	}
+	return err
+}
+
+// untouched wants the NAS's own port as it was, whatever happened (S7), and at rest the
+// departments' too where the fault takes nobody's sight of a door.
+func (r *round) untouched() (err error) {
+	for _, t := range r.site.ports.Transitions() {
+		switch {
+		case t.By.Before(r.began):
+		case t.Port == lab.NASPort:
+			err = errors.Join(err, fmt.Errorf("S7: the NAS's port went up=%t at %s", t.Up, t.By.Format(time.RFC3339Nano)))
+		case t.Port == lab.DepartmentsPort && t.After.Before(r.mended) && r.stage == rest && slices.Contains(harmless, r.fault.kind):
+			err = errors.Join(err, fmt.Errorf("S15: at rest the departments' port went up=%t at %s", t.Up, t.By.Format(time.RFC3339Nano)))
 		}
 	}
 	return err

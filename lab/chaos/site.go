@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -21,6 +22,8 @@ import (
 	"airlock/lab/departments"
 	"airlock/ledger"
 	"airlock/vault"
+
+	"github.com/creack/pty"
 )
 
 // rules is what the policy file says.
@@ -28,11 +31,12 @@ type rules struct {
 	maxOpen, leaseTTL, interval time.Duration
 	patrol                      time.Duration // 0: as often as may be
 	traps                       bool          // the switch tells of its ports, and the orchestrator listens
+	forgeable                   bool          // it listens to what anybody can forge, too
 	secondWay                   bool          // to the vault's port: the switch's command line
 }
 
 // brisk makes of the minutes of a night seconds.
-var brisk = rules{maxOpen: 8 * time.Second, leaseTTL: 3 * time.Second, interval: time.Second}
+var brisk = rules{maxOpen: 8 * time.Second, leaseTTL: 3 * time.Second, interval: time.Second, forgeable: true}
 
 // look is after which time the guard has found a port that was opened by hand: it looks
 // every interval, at what the agent remembers, and shuts.
@@ -70,6 +74,9 @@ type program struct {
 	cmd   *exec.Cmd
 	ended chan struct{}
 	said  int64 // where its words begin in the log
+
+	endedAt  time.Time // once ended is closed
+	terminal *os.File  // the other end of the terminal that it was started on; nil without one
 }
 
 // newSite brings a hospital up, in place of one of the same name, and gathers for the first time.
@@ -101,7 +108,7 @@ func newSite(ctx context.Context, o Options, r rules, name string) (_ *site, err
 	if s.clock, err = newClock(s.Dir); err != nil {
 		return nil, err
 	}
-	if s.ports, err = s.Sampler(lab.VaultPort, lab.DepartmentsPort); err != nil {
+	if s.ports, err = s.Sampler(lab.VaultPort, lab.DepartmentsPort, lab.NASPort); err != nil {
 		return nil, err
 	}
 	for _, args := range [][]string{{"init"}, {"gather"}, {"window", vaultName, "--reason", "the first"}} {
@@ -149,6 +156,12 @@ func (s *site) edit() error {
 	if s.traps {
 		top += "traps: {listen: \"" + lab.TrapsTo + "\"}\n"
 	}
+	if s.forgeable {
+		top += fmt.Sprintf("traps: {listen: %q, switches: {core: {snmp: {version: 2c, insecure: true, community: {file: %s}}}}}\n", lab.TrapsTo, s.trapCommunity())
+		if err := os.WriteFile(s.trapCommunity(), []byte(lab.TrapCommunity), 0o600); err != nil {
+			return err
+		}
+	}
 	vaultsPort, switches := "port: {name: p3}\n    open_within: 4s\n    prove_within: 4s\n", "doors:\n"
 	if s.secondWay {
 		vaultsPort += "    fallback: core-cli\n"
@@ -170,6 +183,8 @@ func (s *site) edit() error {
 	return os.WriteFile(s.PolicyFile(), text, 0o600)
 }
 
+func (s *site) trapCommunity() string { return filepath.Join(s.Dir, "secrets", "trap-community") }
+
 func (s *site) guardLedger() string { return filepath.Join(s.Dir, "guard", "ledger.db") }
 
 // Down ends everything.
@@ -190,6 +205,40 @@ func (s *site) command(ctx context.Context, args ...string) *exec.Cmd {
 // start starts airlock in the background; what it says stands in the folder of logs.
 func (s *site) start(args ...string) (*program, error) {
 	p := &program{name: args[0], cmd: s.command(context.Background(), args...), ended: make(chan struct{})}
+	log, err := s.openLog(p)
+	if err != nil {
+		return nil, err
+	}
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	err = p.cmd.Start()
+	if err = errors.Join(err, log.Close()); err != nil {
+		return nil, err
+	}
+	s.follow(p)
+	return p, nil
+}
+
+// startOnTerminal starts airlock as a person does, on a terminal of its own, which is lost
+// when p.terminal is closed.
+func (s *site) startOnTerminal(args ...string) (*program, error) {
+	p := &program{name: args[0], cmd: s.command(context.Background(), args...), ended: make(chan struct{})}
+	log, err := s.openLog(p)
+	if err != nil {
+		return nil, err
+	}
+	p.cmd.Env = append(p.cmd.Env, "TERM=dumb")
+	if p.terminal, err = pty.Start(p.cmd); err != nil {
+		return nil, errors.Join(err, log.Close())
+	}
+	go func() {
+		defer log.Close()
+		io.Copy(log, p.terminal) // ends with an error when the terminal does
+	}()
+	s.follow(p)
+	return p, nil
+}
+
+func (s *site) openLog(p *program) (*os.File, error) {
 	log, err := os.OpenFile(s.log(p), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
@@ -197,18 +246,18 @@ func (s *site) start(args ...string) (*program, error) {
 	if p.said, err = log.Seek(0, 2); err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
-	fmt.Fprintf(log, "--- %s airlock %s\n", time.Now().Format(time.RFC3339Nano), strings.Join(args, " "))
-	p.cmd.Stdout, p.cmd.Stderr = log, log
-	err = p.cmd.Start()
-	if err = errors.Join(err, log.Close()); err != nil {
-		return nil, err
-	}
+	fmt.Fprintf(log, "--- %s airlock %s\n", time.Now().Format(time.RFC3339Nano), strings.Join(p.cmd.Args, " "))
+	return log, nil
+}
+
+// follow notes when a program that was started ends.
+func (s *site) follow(p *program) {
 	s.programs = append(s.programs, p)
 	go func() {
 		p.cmd.Wait() // its exit code is what it has to say
+		p.endedAt = time.Now()
 		close(p.ended)
 	}()
-	return p, nil
 }
 
 func (s *site) log(p *program) string {
@@ -254,7 +303,7 @@ func (p *program) wait(ctx context.Context, patience time.Duration) error {
 	case <-late.C:
 	}
 	p.signal(syscall.SIGCONT)
-	p.signal(syscall.SIGQUIT) // what it does is in its log then
+	p.signal(syscall.SIGABRT) // what it does is in its log then
 	select {
 	case <-p.ended:
 	case <-time.After(5 * time.Second):
