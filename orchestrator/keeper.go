@@ -167,7 +167,7 @@ type keeper struct {
 	alarm   func(Alarm)
 	clerk   *clerk
 	life    context.Context // outlives every window
-	inbox   chan any        // window.Event, sighted, patrolled, recalled, trapped, shown, failed, request, order, lock, timing, answered, leased, renewed, ending, reached
+	inbox   chan any        // window.Event, sighted, patrolled, recalled, trapped, shown, failed, request, order, lock, timing, answered, leased, renewed, cutShort, ending, reached
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and made anew at every step
@@ -185,6 +185,7 @@ type keeper struct {
 	intents [2]*intent              // openings that the ledger has not taken yet (S1)
 	stop    context.CancelCauseFunc // ends the work
 	ending  bool                    // no window is begun any more
+	cut     *cutShort               // a window of an earlier executor's that has no end yet
 }
 
 // sighted is a sighting on its way to the machine.
@@ -307,6 +308,9 @@ func (k *keeper) take(m any) {
 		k.shutNow(m)
 	case timing:
 		k.timing(m)
+	case cutShort:
+		k.cut = &m
+		k.endCut()
 	case lock:
 		k.lock(m)
 	case answered:
@@ -493,6 +497,9 @@ func (k *keeper) moved(a window.Moved, at time.Time) {
 		return
 	}
 	k.clerk.hand(func() { k.journal.Note(e) })
+	if a.Side == window.Vault {
+		k.endCut()
+	}
 	if a.Side == window.Inner && (a.To == window.Open || a.To == window.Shut) {
 		k.shared.show(k, k.seen[window.Inner])
 	}

@@ -30,12 +30,16 @@ type WindowRecord struct {
 	Purpose  string    `json:"purpose"` // copying, restoring, verifying, listing, healing
 	Result   string    `json:"result"`  // done, in part, failed, refused, cut
 	Error    string    `json:"error,omitempty"`
+	Actor    string    `json:"actor,omitempty"`    // who had it held,
+	Reason   string    `json:"reason,omitempty"`   // and why
 	OpenedAt time.Time `json:"opened_at,omitzero"` // the command was sent
 	ShutAt   time.Time `json:"shut_at,omitzero"`   // first read back as down
 	ProvenAt time.Time `json:"proven_at,omitzero"`
 	// Exposure is the time for which the port counts as open, Proof what proving it
 	// shut took after that, Link what passed from the opening until the vault answered.
 	Exposure float64 `json:"exposure_seconds"`
+	AtMost   bool    `json:"exposure_at_most,omitempty"` // nobody measured it: the executor was gone
+	ShutBy   string  `json:"shut_by,omitempty"`          // who saw the door shut then: guard, start-up
 	Proof    float64 `json:"proof_seconds"`
 	Link     float64 `json:"link_seconds"`
 	Course   Course  `json:"course,omitzero"`
@@ -216,7 +220,7 @@ func (s *Site) passage(name, purpose string, by Caller, watch Watch) (*passage, 
 		site: s, keeper: s.keepers[i], policy: s.policy.Vaults[name], by: by, watch: watch,
 		record: WindowRecord{
 			ID:    now.UTC().Format("20060102T150405.000Z") + "-" + name,
-			Vault: name, Purpose: purpose, Late: by.late(now),
+			Vault: name, Purpose: purpose, Late: by.late(now), Actor: by.Actor, Reason: by.Reason,
 		},
 	}, nil
 }

@@ -306,11 +306,7 @@ func (s *Site) recover(ctx context.Context) {
 		}
 		begun, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindWindow, Vault: k.vault})
 		if ok && inCourse(begun.To) {
-			s.journal.Note(ledger.Entry{
-				Time: time.Now(), Kind: ledger.KindWindow, Actor: "start-up", Vault: k.vault, Window: begun.Window,
-				Reason: "the executor ended in the middle of this window", From: begun.To, To: resultCut,
-				Detail: begun.Detail,
-			})
+			k.post(s.cutWindow(ctx, k.doors[window.Vault].name, begun))
 		}
 	}
 }

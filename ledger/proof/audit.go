@@ -54,9 +54,13 @@ type Report struct {
 	Vouchers []string       `json:"vouchers,omitempty"` // the keys that signed those, as the ledger has them
 	Windows  int64          `json:"windows"`
 	Openings int64          `json:"openings"`
-	// Exposure is the sum over all openings; of those whose end an executor did not
-	// live to see, the time up to the proof of closure.
+	// Bounded is how many of the openings nobody measured, so that they count for as long as
+	// they may have lasted; Unexplained, how many no window of airlock's made.
+	Bounded     int64 `json:"bounded,omitempty"`
+	Unexplained int64 `json:"unexplained,omitempty"`
+	// Exposure is the sum over all openings, Longest the longest of them.
 	Exposure time.Duration `json:"exposure_ns"`
+	Longest  time.Duration `json:"longest_ns"`
 	Findings []Finding     `json:"findings"`
 	More     int           `json:"more,omitempty"`  // findings that are not listed
 	Grave    int           `json:"grave,omitempty"` // findings that are, of all
@@ -78,6 +82,8 @@ type Audit struct {
 	fitted  []Head // all of the ledger's own that did, by size; no more of them than their size and root
 	clocks  clocks
 	story   story
+	// openings are told one by one, for a ledger may have millions.
+	openings Openings
 }
 
 // NewAudit begins an audit. Heads have to be signed by one of keys; outside are heads
@@ -87,6 +93,7 @@ func NewAudit(keys []note.Verifier, outside ...Head) *Audit {
 	slices.SortFunc(a.outside, func(x, y Head) int { return cmp.Compare(x.Size, y.Size) })
 	a.story = newStory(a.found)
 	a.clocks.found = a.found
+	a.openings.emit = a.opened
 	a.compareOutside()
 	return a
 }
@@ -281,6 +288,7 @@ func (a *Audit) entry(i *Item) {
 	a.report.Last = e.Recorded
 	a.clocks.take(e)
 	a.story.take(e, i.evidence)
+	a.openings.take(e, i.evidence)
 }
 
 // hang adds the entry to the tree, and compares it with the hashes that are stored.
@@ -379,6 +387,9 @@ func (a *Audit) End() Report {
 	a.outside = nil
 	a.clocks.end()
 	a.story.end()
+	for _, o := range a.openings.End() {
+		a.opened(o)
+	}
 	if len(a.keys) == 0 {
 		a.found(0, false, "signature", "no key was given, so the signatures of heads were not looked at")
 	}
@@ -388,21 +399,41 @@ func (a *Audit) End() Report {
 	r := a.report
 	r.Root = a.edge.Root()
 	r.Receipts, r.Vouchers = a.story.receipts, slices.Sorted(maps.Keys(a.story.vouchers))
-	r.Windows, r.Openings, r.Exposure = a.story.windowCount, a.story.openingCount, a.story.exposure
+	r.Windows = a.story.windowCount
 	return r
+}
+
+// opened adds an opening up.
+func (a *Audit) opened(o Opening) {
+	r := &a.report
+	lasted := o.Lasted(r.Last)
+	r.Openings++
+	r.Exposure += lasted
+	r.Longest = max(r.Longest, lasted)
+	if o.AtMost {
+		r.Bounded++
+		if o.Over() {
+			a.found(o.Seq, false, "exposure", "nobody measured how long door %s stood open: at most %.3f s", o.Door, lasted.Seconds())
+		}
+	}
+	if o.Unexplained {
+		r.Unexplained++
+	}
 }
 
 // evidence is what an audit reads of a detail.
 type evidence struct {
-	Side    string `json:"side"` // of a door: "inner", or the vault's own
-	Reading *struct {
-		Admin int `json:"admin"`
-		Oper  int `json:"oper"`
-	} `json:"reading"`
+	Side     string    `json:"side"` // of a door: "inner", or the vault's own
+	Reading  *status   `json:"reading"`
 	Probe    string    `json:"probe"`
 	Exposure float64   `json:"exposure_seconds"`
+	AtMost   bool      `json:"exposure_at_most"` // nobody measured it
+	ShutBy   string    `json:"shut_by"`
 	OpenedAt time.Time `json:"opened_at"`
 	ProvenAt time.Time `json:"proven_at"`
+	Now      *status   `json:"now"`       // of a patrol
+	ShutSeen time.Time `json:"shut_seen"` // of a patrol, or the guard
+	Changed  time.Time `json:"changed"`   // of a patrol
 	vouched
 	replaced replaced
 }
@@ -417,7 +448,7 @@ type replaced struct {
 // evidenceOf reads the details of the kinds that are judged by them; nil if there is
 // nothing to read.
 func evidenceOf(e *Entry) *evidence {
-	if len(e.Detail) == 0 || e.Kind != KindDoor && e.Kind != KindWindow && e.Kind != KindLedger {
+	if len(e.Detail) == 0 || e.Kind != KindDoor && e.Kind != KindWindow && e.Kind != KindPatrol && e.Kind != KindLedger {
 		return nil
 	}
 	var d evidence

@@ -68,21 +68,19 @@ func (c *clocks) end() {
 // story judges what the entries tell: that no door was opened without a window, no
 // window goes without an end, and every opening ends with a proof of closure.
 type story struct {
-	found        finder
-	seq          int64
-	doors        map[doorName]*doorStory
-	windows      map[string]*windowStory
-	over         map[string][]string // the windows that ended, by their vault
-	told         int64               // the last entry that tells of a leap of the clock
-	dark         bool                // entries that cannot be read came before
-	begun        map[string]bool     // the vaults of which a window began since
-	before       replaced
-	none         evidence // of an entry that has none
-	receipts     int64
-	vouchers     map[string]bool
-	windowCount  int64
-	openingCount int64
-	exposure     time.Duration
+	found       finder
+	seq         int64
+	doors       map[doorName]*doorStory
+	windows     map[string]*windowStory
+	over        map[string][]string // the windows that ended, by their vault
+	told        int64               // the last entry that tells of a leap of the clock
+	dark        bool                // entries that cannot be read came before
+	begun       map[string]bool     // the vaults of which a window began since
+	before      replaced
+	none        evidence // of an entry that has none
+	receipts    int64
+	vouchers    map[string]bool
+	windowCount int64
 }
 
 type doorName struct{ vault, door string }
@@ -244,7 +242,7 @@ func (s *story) door(e *Entry, d *evidence) {
 	if !steps(e.From, t.inner || e.Version == 1, e.To) {
 		s.found(e.Seq, true, "door", "door %s cannot go from %s to %s", e.Door, e.From, e.To)
 	}
-	if d.Reading != nil && d.Reading.Admin == adminUp && e.To == "shutting" && (e.From == "shut" || e.From == "unknown") {
+	if d.Reading != nil && d.Reading.Admin == adminUp && e.To == "shutting" && (e.From == "shut" || e.From == "unknown") && t.opening == 0 {
 		s.found(e.Seq, false, "door", "door %s was found open, and airlock had not opened it", e.Door)
 	}
 	t.state = e.To
@@ -298,12 +296,10 @@ func (s *story) opening(e *Entry, t *doorStory) {
 		s.found(e.Seq, true, "door", "door %s is opened again, and after entry %d was never proven shut", e.Door, t.opening)
 	}
 	t.opening, t.window, t.intent, t.seen, t.closing = e.Seq, e.Window, e.Time, time.Time{}, time.Time{}
-	s.openingCount++
 	w := s.windows[e.Window]
 	switch {
 	case e.Version == 1 && w == nil: // it may be on the departments' side
 		t.opening = 0
-		s.openingCount--
 	case w == nil && s.dark && !s.begun[e.Vault]:
 	case w != nil && w.ended && w.vault == e.Vault:
 		t.belated = true // its window may have ended before the ledger took it; then nothing was opened
@@ -339,12 +335,10 @@ func (s *story) shut(e *Entry, t *doorStory, d *evidence) {
 	t.belated = false
 	exposure := time.Duration(d.Exposure * float64(time.Second))
 	if longest := e.Time.Sub(t.intent); exposure == 0 {
-		exposure = max(longest, 0)
-		s.found(e.Seq, false, "exposure", "nobody measured how long door %s stood open: at most %.3f s", e.Door, exposure.Seconds())
+		// Nobody measured it, which is told of the opening.
 	} else if s.told < t.opening && (exposure > longest+exposureOff || !t.seen.IsZero() && exposure < t.closing.Sub(t.seen)-exposureOff) {
 		s.found(e.Seq, true, "exposure", "door %s is said to have stood open for %.3f s, and the entries since number %d tell otherwise", e.Door, exposure.Seconds(), t.opening)
 	}
-	s.exposure += exposure
 	if w := s.windows[t.window]; w != nil && d.Exposure > 0 {
 		w.shut, w.measured = true, d.Exposure
 		s.compare(t.window)

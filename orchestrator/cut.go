@@ -1,0 +1,89 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"time"
+
+	"airlock/ledger"
+	"airlock/orchestrator/window"
+)
+
+// cutShort is a window that an earlier executor did not live to end. Its end is written once
+// the vault's door is proven shut, so that it says for how long the door may have stood open.
+type cutShort struct {
+	entry    ledger.Entry // without its detail
+	record   WindowRecord
+	openedAt time.Time // when the command to open was given; zero if none was
+	guardAt  time.Time // when the guard saw the door shut; zero if it did not, or is elsewhere
+}
+
+// cutWindow is the end of a window that was begun and has none.
+func (s *Site) cutWindow(ctx context.Context, door string, begun ledger.Entry) cutShort {
+	c := cutShort{
+		entry: ledger.Entry{
+			Kind: ledger.KindWindow, Actor: "start-up", Vault: begun.Vault, Window: begun.Window,
+			Reason: "the executor ended in the middle of this window", From: begun.To, To: resultCut,
+		},
+		record: WindowRecord{
+			ID: begun.Window, Vault: begun.Vault, Purpose: begun.To, Result: resultCut,
+			Actor: begun.Actor, Reason: begun.Reason, Error: "the executor ended in the middle of this window",
+		},
+	}
+	for e, err := range s.journal.Entries(ctx, ledger.Filter{Kind: ledger.KindDoor, Door: door, To: window.Opening.String(), AfterSeq: begun.Seq}) {
+		if err != nil {
+			break
+		}
+		if e.Window == begun.Window {
+			c.openedAt = e.Time
+			c.guardAt = s.guardShut(ctx, door, e.Time)
+			break
+		}
+	}
+	return c
+}
+
+// guardShut is when a guard on this machine first saw a door shut after that time; zero if
+// its ledger cannot tell, and then the executor's own proof is all there is.
+func (s *Site) guardShut(ctx context.Context, door string, after time.Time) time.Time {
+	r, err := ledger.OpenReader(ctx, s.policy.Guard.Ledger)
+	if errors.Is(err, fs.ErrNotExist) {
+		return time.Time{}
+	}
+	var at time.Time
+	if err == nil {
+		for e, ended := range r.Entries(ctx, ledger.Filter{Kind: ledger.KindDoor, Door: door, To: window.Shut.String(), Since: after}) {
+			if err = ended; err == nil {
+				at = e.Time
+			}
+			break
+		}
+		err = errors.Join(err, r.Close())
+	}
+	if err != nil {
+		s.options.Log.Warn("the guard's ledger does not say when it shut a door", "door", door, "error", err)
+	}
+	return at
+}
+
+// endCut writes the end of a window that was cut short, if the vault's door is shut.
+func (k *keeper) endCut() {
+	c := k.cut
+	if c == nil || k.state.Doors[window.Vault].Phase != window.Shut {
+		return
+	}
+	k.cut = nil
+	if !c.openedAt.IsZero() {
+		r := &c.record
+		r.OpenedAt, r.ShutAt, r.ShutBy, r.AtMost = c.openedAt, k.since[window.Vault], "start-up", true
+		r.ProvenAt = r.ShutAt
+		if !c.guardAt.IsZero() && c.guardAt.Before(r.ShutAt) {
+			r.ShutAt, r.ShutBy = c.guardAt, "guard"
+		}
+		r.Exposure = max(0, r.ShutAt.Sub(r.OpenedAt)).Seconds()
+		r.Proof = r.ProvenAt.Sub(r.ShutAt).Seconds()
+	}
+	c.entry.Time, c.entry.Detail = time.Now(), detail(c.record)
+	k.clerk.hand(func() { k.journal.Note(c.entry) })
+}
