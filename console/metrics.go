@@ -92,8 +92,9 @@ func systemGauges() []gauge {
 func vaultGauges() []gauge {
 	return []gauge{
 		window("airlock_window_ok", "1 if the last window was done whole.", func(w *orchestrator.WindowRecord) float64 { return truth(w.Result == "done") }),
-		window("airlock_window_end_timestamp_seconds", "When the door of the last window was proven shut.", func(w *orchestrator.WindowRecord) float64 { return seconds(w.ProvenAt) }),
-		window("airlock_window_exposure_seconds", "For how long the port counted as open in the last window.", func(w *orchestrator.WindowRecord) float64 { return w.Exposure }),
+		opening("airlock_window_end_timestamp_seconds", "When the door of the last window was proven shut.", func(w *orchestrator.WindowRecord) float64 { return seconds(w.ProvenAt) }),
+		opening("airlock_window_exposure_seconds", "For how long the port counted as open in the last window.", func(w *orchestrator.WindowRecord) float64 { return w.Exposure }),
+		opening("airlock_window_exposure_at_most", "1 if nobody measured that, so that it is the longest that it can have been.", func(w *orchestrator.WindowRecord) float64 { return truth(w.AtMost) }),
 		window("airlock_window_wire_seconds", "What the bytes of the last window need at the port's speed.", func(w *orchestrator.WindowRecord) float64 { return w.Wire }),
 		window("airlock_window_bytes", "Bytes sent in the last window.", func(w *orchestrator.WindowRecord) float64 { return float64(w.Bytes) }),
 		window("airlock_window_blobs", "Blobs sent in the last window.", func(w *orchestrator.WindowRecord) float64 { return float64(w.Blobs) }),
@@ -150,6 +151,18 @@ func window(name, help string, value func(*orchestrator.WindowRecord) float64) g
 		for vault, v := range st.Vaults {
 			if v.LastWindow != nil {
 				emit(value(v.LastWindow), vault)
+			}
+		}
+	}}
+}
+
+// opening is like window, of windows whose door was opened and is proven shut: of others
+// there is nothing to tell.
+func opening(name, help string, value func(*orchestrator.WindowRecord) float64) gauge {
+	return gauge{name, help, []string{"vault"}, func(st orchestrator.Status, emit emit) {
+		for vault, v := range st.Vaults {
+			if w := v.LastWindow; w != nil && !w.OpenedAt.IsZero() && !w.ProvenAt.IsZero() {
+				emit(value(w), vault)
 			}
 		}
 	}}

@@ -705,8 +705,8 @@ func TestRecovery(t *testing.T) {
 			t.Error("the doors are not where they belong")
 		}
 		st, err := s.Status(t.Context())
-		if w := st.Vaults["secondary"].LastWindow; err != nil || w == nil || w.Result != resultCut || w.ID != "w1" {
-			t.Errorf("the status tells of %+v: %v", w, err)
+		if err != nil {
+			t.Error(err)
 		}
 		if len(st.Alarms) != 1 || st.Alarms[0].What != "was found open" {
 			t.Errorf("alarms %+v", st.Alarms)
@@ -715,7 +715,15 @@ func TestRecovery(t *testing.T) {
 	if want := []string{"p3 down", "p1 up"}; !slices.Equal(h.moved(), want) {
 		t.Errorf("the ports moved %v, want %v", h.moved(), want)
 	}
-	h.within(func(*Site) {}) // and a second start has nothing to mend
+	h.within(func(s *Site) { // and a second start has nothing to mend
+		st, err := s.Status(t.Context())
+		w := st.Vaults["secondary"].LastWindow
+		if err != nil || w == nil || w.Result != resultCut || w.ID != "w1" {
+			t.Errorf("the status tells of %+v: %v", w, err)
+		} else if w.OpenedAt.IsZero() || w.Exposure <= 0 || !w.AtMost || w.ShutBy != "start-up" || w.ProvenAt.IsZero() {
+			t.Errorf("the opening of the window that was cut has no bound: %+v", w)
+		}
+	})
 	var cut int
 	for _, e := range h.entries(ledger.Filter{Kind: ledger.KindWindow}) {
 		if e.To == resultCut && e.Window == "w1" && e.From == copying {

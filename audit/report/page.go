@@ -9,17 +9,22 @@ import (
 	"strings"
 	"time"
 
+	"airlock/ledger/proof"
 	"airlock/orchestrator"
 )
 
 //go:embed page.html
 var page string
 
-// Sum is how long doors stood open in windows.
-func (r *Report) Sum() time.Duration { sum, _ := r.Exposure(); return sum }
+// Sum is how long doors stood open, Longest the longest opening, and AtMost whether those are
+// bounds.
+func (r *Report) Sum() time.Duration { sum, _, _ := r.Exposure(); return sum }
 
-// Longest is the longest window.
-func (r *Report) Longest() time.Duration { _, longest := r.Exposure(); return longest }
+// Longest is the longest opening.
+func (r *Report) Longest() time.Duration { _, longest, _ := r.Exposure(); return longest }
+
+// AtMost reports whether nobody measured one of the openings.
+func (r *Report) AtMost() bool { _, _, bounded := r.Exposure(); return bounded }
 
 // WriteHTML writes the page.
 func (r *Report) WriteHTML(w io.Writer) error {
@@ -62,7 +67,24 @@ func (r *Report) functions(t func(string) string) template.FuncMap {
 			return strconv.FormatInt(l.Seq, 10)
 		},
 		"lasting": func(d time.Duration) string { return lasting(t, d) },
-		"secs":    seconds,
+		"atmost": func(d time.Duration, bound bool) string {
+			if bound {
+				return "≤ " + lasting(t, d)
+			}
+			return lasting(t, d)
+		},
+		"table": func(r *Report, windows []Window) any {
+			return struct {
+				Report  *Report
+				Windows []Window
+			}{r, windows}
+		},
+		"openingEntry": func(o proof.Opening) string {
+			if o.Guard {
+				return t("guard") + " " + strconv.FormatInt(o.Seq, 10)
+			}
+			return strconv.FormatInt(o.Seq, 10)
+		},
 		"took":    func(s float64) string { return lasting(t, seconds(s)) },
 		"size":    func(n int64) string { return orchestrator.Size(n) },
 		"purpose": t,
@@ -79,9 +101,10 @@ func (r *Report) functions(t func(string) string) template.FuncMap {
 			}
 			return template.HTML(said) // escaped above
 		},
-		"rto": func(met *bool) string {
+		"rto": func(r Restore) string {
+			met := r.RTOMet
 			switch {
-			case met == nil:
+			case met == nil || r.Line.Result == "refused": // nothing was restored, so nothing was too slow
 				return "–"
 			case *met:
 				return t("met")

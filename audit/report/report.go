@@ -36,6 +36,7 @@ type Config struct {
 	Made     time.Time
 	Version  string          // of airlock
 	Open     map[string]bool // doors that rest open, which the timeline leaves out
+	Serving  bool            // an executor runs while the report is made, so that doors are looked after
 	Japanese bool
 }
 
@@ -45,10 +46,11 @@ type Report struct {
 	Entries     int64 // of the span
 	Total       int64 // of the ledger
 	Root        string
-	Heads       []proof.Head // signed at sizes that the span reached; the last few
+	Heads       []proof.Head    // signed at sizes that the span reached; the last few
+	Openings    []proof.Opening // by their beginning; all that the page says of openings is made of them
+	Watched     []Watched       // when somebody looked after the doors
 	Windows     []Window
-	Strange     []Strange // openings that nobody accounts for
-	ByHand      []Window
+	ByHand      []Window // in which a door was opened
 	Failures    []Line
 	Locks       []Line
 	Restores    []Restore
@@ -57,10 +59,13 @@ type Report struct {
 	Free        int64 // entries written while the clock was not synchronised
 	Versions    []Line
 	Alarms      []Line
-	Late        int64 // entries that could not be written when they happened
-	intervals   []interval
-	open        map[string]interval // by door: the one that has not ended
+	Late        int64           // entries that could not be written when they happened
+	begun       map[string]Line // windows that have no end yet
+	openings    proof.Openings
+	guards      []ledger.Entry // about doors
 	lastVersion string
+	watching    *Watched  // that has not ended
+	last        time.Time // of the newest entry
 }
 
 // Line is one entry as a table shows it.
@@ -68,25 +73,19 @@ type Line struct {
 	At     time.Time
 	Seq    int64
 	What   string // door, system or vault
+	Window string
 	Result string
 	Actor  string
 	Reason string
 	Guard  bool // it stands in the guard's ledger
 }
 
-// Window is one opening.
+// Window is one window: what it was for, and what became of it. Opening is nil where it
+// opened no door.
 type Window struct {
 	Line
 	orchestrator.WindowRecord
-}
-
-// Strange is an opening by somebody else.
-type Strange struct {
-	Line
-	From   time.Time     // since when it may have stood open
-	AtMost time.Duration // how long, at the most; 0 where nobody can tell
-	Ended  bool          // it was proven shut again
-	drawn  int           // which of the intervals it is
+	Opening *proof.Opening
 }
 
 // Restore is one restore, a drill among them.
@@ -95,31 +94,34 @@ type Restore struct {
 	orchestrator.Restored
 }
 
-// interval is a time during which a door stood open.
-type interval struct {
-	door     string
-	from, to time.Time
-	why      string // window, hand, strange
-}
+// longestOpening is how far before its span a report looks for openings that reach into it.
+const longestOpening = 31 * 24 * time.Hour
 
 // keptHeads is how many heads a report names.
 const keptHeads = 10
 
 // Read makes a report of a ledger, and of the guard's, which may be nil.
 func Read(ctx context.Context, c Config, from, guard Source) (*Report, error) {
-	r := &Report{Config: c, open: map[string]interval{}}
-	f := ledger.Filter{Since: c.From, Until: c.To}
+	r := &Report{Config: c, begun: map[string]Line{}}
+	if err := r.watchedBefore(ctx, from); err != nil {
+		return nil, err
+	}
+	f := ledger.Filter{Since: c.From.Add(-longestOpening), Until: c.To}
 	for e, err := range from.Entries(ctx, f) {
 		if err != nil {
 			return nil, err
 		}
+		r.openings.Take(&e)
+		if e.Time.Before(c.From) {
+			continue
+		}
+		r.watch(e)
 		if err := r.take(e); err != nil {
 			return nil, fmt.Errorf("ledger entry %d: %w", e.Seq, err)
 		}
 	}
-	for _, i := range r.open {
-		i.to = earlier(c.To, c.Made)
-		r.intervals = append(r.intervals, i)
+	if err := r.stopWatching(ctx, from); err != nil {
+		return nil, err
 	}
 	if guard != nil {
 		for e, err := range guard.Entries(ctx, f) {
@@ -129,6 +131,7 @@ func Read(ctx context.Context, c Config, from, guard Source) (*Report, error) {
 			r.takeGuards(e)
 		}
 	}
+	r.account()
 	return r, r.seal(ctx, from)
 }
 
@@ -156,7 +159,7 @@ func line(e ledger.Entry) Line {
 			about = append(about, name)
 		}
 	}
-	return Line{At: e.Time, Seq: e.Seq, What: strings.Join(about, " · "), Result: e.To, Actor: e.Actor, Reason: e.Reason}
+	return Line{At: e.Time, Seq: e.Seq, What: strings.Join(about, " · "), Window: e.Window, Result: e.To, Actor: e.Actor, Reason: e.Reason}
 }
 
 // take adds an entry to whatever it belongs to.
@@ -169,12 +172,8 @@ func (r *Report) take(e ledger.Entry) error {
 		r.Free++
 	}
 	switch e.Kind {
-	case ledger.KindDoor:
-		return r.takeDoor(e)
 	case ledger.KindWindow:
 		return r.takeWindow(e)
-	case ledger.KindPatrol:
-		return r.takePatrol(e)
 	case ledger.KindGather, ledger.KindUpkeep:
 		return r.takeFailure(e)
 	case ledger.KindRestore:
@@ -204,44 +203,12 @@ func read(e ledger.Entry, into any) error {
 	return json.Unmarshal(e.Detail, into)
 }
 
-// takeDoor follows a door from the command that opens it to the proof that it is shut, or,
-// where its exposure was measured, for as long as that says, so that all sums agree. What is not known at a start is no opening: the window that was cut has its own end.
-func (r *Report) takeDoor(e ledger.Entry) error {
-	if r.Open[e.Door] {
-		return nil
-	}
-	var d struct {
-		Exposure float64 `json:"exposure_seconds"`
-	}
-	if err := read(e, &d); err != nil {
-		return err
-	}
-	i, isOpen := r.open[e.Door]
-	switch {
-	case !isOpen && (e.To == "opening" || e.To == "open"):
-		i = interval{door: e.Door, from: e.Time, why: "window"}
-		switch {
-		case byHand(e.Actor):
-			i.why = "hand"
-		case e.Window == "":
-			i.why = "strange"
-		}
-		r.open[e.Door] = i
-	case isOpen && e.To == "shut":
-		if i.to = e.Time; d.Exposure > 0 {
-			i.to = i.from.Add(seconds(d.Exposure))
-		}
-		r.intervals = append(r.intervals, i)
-		delete(r.open, e.Door)
-	}
-	return nil
-}
-
 func byHand(actor string) bool { return strings.HasPrefix(actor, "user ") }
 
 func (r *Report) takeWindow(e ledger.Entry) error {
 	if e.From == "" {
-		return nil // it began; its end has all there is to tell
+		r.begun[e.Window] = line(e) // who had it held, and why, if its end cannot say so
+		return nil
 	}
 	w := Window{Line: line(e)}
 	if err := read(e, &w.WindowRecord); err != nil {
@@ -251,15 +218,18 @@ func (r *Report) takeWindow(e ledger.Entry) error {
 	if w.What == "" {
 		w.What = w.Vault
 	}
-	r.Windows = append(r.Windows, w)
-	if byHand(e.Actor) {
-		r.ByHand = append(r.ByHand, w)
-	}
 	if failed(e.To) {
 		l := w.Line
-		l.Reason = w.Error
+		if w.Error != "" {
+			l.Reason = w.Error
+		}
 		r.Failures = append(r.Failures, l)
 	}
+	if begun, ok := r.begun[e.Window]; ok && e.To == "cut" {
+		w.Line.Actor, w.Line.Reason = begun.Actor, begun.Reason
+	}
+	delete(r.begun, e.Window)
+	r.Windows = append(r.Windows, w)
 	return nil
 }
 
@@ -284,34 +254,6 @@ func (r *Report) takeFailure(e ledger.Entry) error {
 		l.Reason = fmt.Sprintf("%d files could not be read", g.NotRead)
 	}
 	r.Failures = append(r.Failures, l)
-	return nil
-}
-
-// takePatrol keeps openings by others. One that was found standing open has a second
-// entry when it was proven shut, with the whole time.
-func (r *Report) takePatrol(e ledger.Entry) error {
-	var d struct {
-		ShutSeen time.Time `json:"shut_seen"`
-		AtMost   float64   `json:"open_at_most_seconds"`
-	}
-	if e.To != "opened" && e.To != "shut" {
-		return nil
-	}
-	if err := read(e, &d); err != nil {
-		return err
-	}
-	s := Strange{Line: line(e), From: d.ShutSeen, AtMost: time.Duration(d.AtMost * float64(time.Second)), Ended: e.To == "shut"}
-	if s.From.IsZero() {
-		s.From = e.Time.Add(-s.AtMost)
-	}
-	if n := len(r.Strange) - 1; s.Ended && n >= 0 && r.Strange[n].What == s.What && !r.Strange[n].Ended {
-		r.Strange[n].AtMost, r.Strange[n].Ended = max(s.AtMost, r.Strange[n].AtMost), true
-		r.intervals[r.Strange[n].drawn].to = e.Time
-		return nil
-	}
-	s.drawn = len(r.intervals)
-	r.Strange = append(r.Strange, s)
-	r.intervals = append(r.intervals, interval{e.Door, s.From, e.Time, "strange"})
 	return nil
 }
 
@@ -345,43 +287,85 @@ func (r *Report) takeStart(e ledger.Entry) error {
 	return nil
 }
 
-// takeGuards keeps what the guard had to do: a door that it found without leave.
+// takeGuards keeps what the guard did, and whom it called.
 func (r *Report) takeGuards(e ledger.Entry) {
-	l := line(e)
-	l.Guard = true
-	switch {
-	case e.Kind == ledger.KindDoor && e.To == "shutting":
-		r.Strange = append(r.Strange, Strange{Line: l, From: e.Time})
-	case e.Kind == ledger.KindDoor && e.To == "shut":
-		for n := range r.Strange {
-			if s := &r.Strange[n]; s.Guard && s.What == l.What && !s.Ended {
-				s.Ended, s.AtMost = true, e.Time.Sub(s.From)
-				r.intervals = append(r.intervals, interval{e.Door, s.From, e.Time, "strange"})
-			}
-		}
-	case e.Kind == ledger.KindAlarm:
+	switch e.Kind {
+	case ledger.KindDoor:
+		r.guards = append(r.guards, e)
+	case ledger.KindAlarm:
+		l := line(e)
+		l.Guard = true
 		r.Alarms = append(r.Alarms, l)
 	}
 }
 
-// Opened are the windows in which a door was really opened.
-func (r *Report) Opened() []Window {
-	return slices.DeleteFunc(slices.Clone(r.Windows), func(w Window) bool { return w.OpenedAt.IsZero() })
+// account makes openings of what was taken, and gives each window its own.
+func (r *Report) account() {
+	elsewhere := func(o proof.Opening) bool {
+		return r.Open[o.Door] || o.Over() && o.To.Before(r.From) || !o.From.Before(r.To)
+	}
+	r.Openings = slices.DeleteFunc(proof.WithGuard(r.openings.End(), r.guards), elsewhere)
+	by := map[string]*proof.Opening{}
+	for i := range r.Openings {
+		if o := &r.Openings[i]; !o.Unexplained {
+			by[o.Window] = o
+		}
+	}
+	for i := range r.Windows {
+		w := &r.Windows[i]
+		w.Opening = by[w.Line.Window]
+		if w.Opening != nil && byHand(w.Line.Actor) {
+			r.ByHand = append(r.ByHand, *w)
+		}
+	}
 }
 
-// Exposure is the time for which doors stood open in windows, and the longest of them.
-func (r *Report) Exposure() (sum, longest time.Duration) {
-	for _, w := range r.Windows {
-		d := seconds(w.Exposure)
-		sum, longest = sum+d, max(longest, d)
+// until is up to when an opening counts here.
+func (r *Report) until() time.Time { return earlier(r.To, r.Made) }
+
+// Explained are the openings by windows, Strange those that no window accounts for.
+func (r *Report) Explained() []proof.Opening {
+	return r.openingsThat(func(o proof.Opening) bool { return !o.Unexplained })
+}
+
+// Strange are the openings that nobody accounts for.
+func (r *Report) Strange() []proof.Opening {
+	return r.openingsThat(func(o proof.Opening) bool { return o.Unexplained })
+}
+
+// Bounded are the openings of which nobody measured how long they lasted.
+func (r *Report) Bounded() []proof.Opening {
+	return r.openingsThat(func(o proof.Opening) bool { return o.AtMost && !o.Unexplained })
+}
+
+func (r *Report) openingsThat(are func(proof.Opening) bool) []proof.Opening {
+	return slices.DeleteFunc(slices.Clone(r.Openings), func(o proof.Opening) bool { return !are(o) })
+}
+
+// Lasted is for how long a door stood open, at the most where nobody measured it.
+func (r *Report) Lasted(o proof.Opening) time.Duration { return o.Lasted(r.until()) }
+
+// Exposure is the time for which doors stood open, whoever opened them, and the longest of
+// all openings. Where nobody measured one of them, they are bounds.
+func (r *Report) Exposure() (sum, longest time.Duration, bounded bool) {
+	for _, o := range r.Openings {
+		d := r.Lasted(o)
+		sum, longest, bounded = sum+d, max(longest, d), bounded || o.AtMost
 	}
-	return sum, longest
+	return sum, longest, bounded
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 func earlier(a, b time.Time) time.Time {
 	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
 		return a
 	}
 	return b

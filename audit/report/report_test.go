@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +26,8 @@ type book []ledger.Entry
 func (b book) Entries(_ context.Context, f ledger.Filter) iter.Seq2[ledger.Entry, error] {
 	return func(yield func(ledger.Entry, error) bool) {
 		for _, e := range b {
-			if !e.Time.Before(f.Since) && e.Time.Before(f.Until) && !yield(e, nil) {
+			chosen := !e.Time.Before(f.Since) && (f.Until.IsZero() || e.Time.Before(f.Until)) && (f.Kind == "" || f.Kind == e.Kind)
+			if chosen && !yield(e, nil) {
 				return
 			}
 		}
@@ -78,9 +80,12 @@ func november(zone *time.Location) (b book, guard book) {
 		}
 		if d == 18 {
 			b.write(ledger.Entry{Time: day(d, 13, 42), Kind: ledger.KindPatrol, Actor: "patrol", Reason: "found open, by no window of ours", Door: "vault-door", Vault: "secondary", To: "opened"},
-				map[string]any{"shut_seen": day(d, 13, 41), "open_at_most_seconds": 60.0})
+				map[string]any{"shut_seen": day(d, 13, 41), "open_at_most_seconds": 60.0, "now": map[string]int{"admin": 1, "oper": 1}})
 			b.write(ledger.Entry{Time: day(d, 13, 42), Kind: ledger.KindAlarm, Actor: "airlock", Reason: "was opened by somebody else", Door: "vault-door"},
 				orchestrator.Alarm{What: "was opened by somebody else", Why: "<script>alert(1)</script>"})
+			up, down := map[string]any{"reading": map[string]int{"admin": 1, "oper": 1}}, map[string]any{"reading": map[string]int{"admin": 2, "oper": 2}}
+			b.write(ledger.Entry{Time: day(d, 13, 42), Kind: ledger.KindDoor, Actor: "patrol", Reason: "after window w17", Door: "vault-door", Vault: "secondary", From: "shut", To: "shutting"}, up)
+			b.write(ledger.Entry{Time: day(d, 13, 43), Kind: ledger.KindDoor, Actor: "patrol", Reason: "after window w17", Door: "vault-door", Vault: "secondary", From: "shutting", To: "shut"}, down)
 			b.write(ledger.Entry{Time: day(d, 13, 43), Kind: ledger.KindPatrol, Actor: "patrol", Reason: "it stood open for 2m0s at most", Door: "vault-door", Vault: "secondary", To: "shut"},
 				map[string]any{"shut_seen": day(d, 13, 41), "open_at_most_seconds": 120.0})
 			b.write(ledger.Entry{Time: day(d, 13, 50), Kind: ledger.KindLock, Actor: "user 佐藤", Reason: "扉が開けられていたため調査", To: "locked"}, nil)
@@ -118,28 +123,31 @@ func readNovember(t *testing.T, japanese bool) *Report {
 
 func TestNovember(t *testing.T) {
 	r := readNovember(t, false)
-	sum, longest := r.Exposure()
+	sum, longest, bounded := r.Exposure()
+	strange := r.Strange()
 	for _, c := range []struct {
 		what      string
 		got, want any
 	}{
 		{"windows", len(r.Windows), 30},
-		{"opened", len(r.Opened()), 30},
+		{"openings by windows", len(r.Explained()), 30},
 		{"by hand", len(r.ByHand), 1},
 		{"failures", len(r.Failures), 2},
 		{"why a window failed", r.Failures[0].Reason, "vault secondary: the connection was lost after 12 blobs"},
 		{"why a gathering did", r.Failures[1].Reason, "3 files could not be read"},
-		{"strange", len(r.Strange), 2},
-		{"patrol's", r.Strange[0].AtMost, 2 * time.Minute},
-		{"patrol's is over", r.Strange[0].Ended, true},
-		{"the guard's", r.Strange[1].AtMost, 2 * time.Second},
+		{"strange", len(strange), 2},
+		{"patrol's", r.Lasted(strange[0]), 2 * time.Minute},
+		{"patrol's is over", strange[0].Over(), true},
+		{"the guard's", r.Lasted(strange[1]), 2 * time.Second},
+		{"some are bounds", bounded, true},
+		{"all are by windows' own measure", len(r.Bounded()), 0},
 		{"locks", len(r.Locks), 2},
 		{"restores", len(r.Restores), 1},
 		{"versions", len(r.Versions), 2},
 		{"clock", len(r.Clock), 1},
 		{"not synchronised", r.Free, int64(1)},
 		{"longest", longest, 41*time.Minute + 12*time.Second},
-		{"in all", sum.Round(time.Second), 49*time.Minute + 9*time.Second},
+		{"in all", sum.Round(time.Second), 51*time.Minute + 11*time.Second},
 		{"heads", len(r.Heads), 1},
 	} {
 		if c.got != c.want {
@@ -233,7 +241,7 @@ func TestEverythingIsSaidInJapanese(t *testing.T) {
 			t.Errorf("the Japanese lacks %q", text)
 		}
 	}
-	results := []string{"guard", "s", "min", "h", "met", "NOT MET", "copying", "restoring", "verifying", "listing", "healing", "done", "in part", "failed", "refused", "cut", "sound", "damaged", "locked", "released", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"}
+	results := []string{"guard", "patrol", "start-up", "s", "min", "h", "met", "NOT MET", "copying", "restoring", "verifying", "listing", "healing", "done", "in part", "failed", "refused", "cut", "sound", "damaged", "locked", "released", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"}
 	for _, text := range results {
 		used[text] = true
 	}
@@ -272,5 +280,90 @@ func TestWholeYear(t *testing.T) {
 		if err := f.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// An opening that an executor did not live to end counts with the longest that it can have
+// been, keeps who wanted it and why, and everything on the page says the same of it.
+func TestOpeningThatWasCut(t *testing.T) {
+	zone := time.UTC
+	day := time.Date(2026, 11, 30, 22, 0, 0, 0, zone)
+	door := func(b *book, at time.Time, actor, from, to string, detail any) {
+		b.write(ledger.Entry{Time: at, Kind: ledger.KindDoor, Actor: actor, Door: "vault-door", Vault: "secondary", Window: "w1", From: from, To: to}, detail)
+	}
+	var b, guard book
+	b.write(ledger.Entry{Time: day, Kind: ledger.KindStart, Actor: "user root", Reason: "airlock serve"}, nil)
+	b.write(ledger.Entry{Time: day.Add(time.Minute), Kind: ledger.KindWindow, Actor: "user root", Reason: "before the upgrade", Vault: "secondary", Window: "w1", To: "copying"}, nil)
+	opened := day.Add(time.Minute)
+	door(&b, opened, "user root", "shut", "opening", nil)
+	door(&b, opened.Add(time.Second), "user root", "opening", "open", nil)
+	door(&guard, opened.Add(76*time.Second), "guard", "open", "shutting", nil)
+	door(&guard, opened.Add(78*time.Second), "guard", "shutting", "shut", nil)
+	again := opened.Add(10 * time.Minute)
+	b.write(ledger.Entry{Time: again, Kind: ledger.KindStart, Actor: "user root", Reason: "airlock serve"}, nil)
+	door(&b, again.Add(time.Second), "start-up", "unknown", "shut", nil)
+	b.write(ledger.Entry{Time: again.Add(2 * time.Second), Kind: ledger.KindWindow, Actor: "start-up", Reason: "the executor ended in the middle of this window", Vault: "secondary", Window: "w1", From: "copying", To: "cut"},
+		orchestrator.WindowRecord{ID: "w1", Result: "cut", OpenedAt: opened, Exposure: 78, AtMost: true, ShutBy: "guard"})
+	r, err := Read(t.Context(), Config{Zone: zone, From: day, To: day.Add(time.Hour), Made: day.Add(time.Hour), Serving: true}, b, guard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, longest, bounded := r.Exposure()
+	if longest != 78*time.Second || !bounded || len(r.Explained()) != 1 || len(r.Strange()) != 0 || len(r.Bounded()) != 1 {
+		t.Errorf("longest %s (a bound: %t), openings %+v", longest, bounded, r.Openings)
+	}
+	if len(r.ByHand) != 1 || r.ByHand[0].Line.Actor != "user root" || r.ByHand[0].Line.Reason != "before the upgrade" {
+		t.Errorf("by hand: %+v", r.ByHand)
+	}
+	if row := r.Charts()[0].Rows[0]; row.Exposure != 78*time.Second || !row.AtMost {
+		t.Errorf("the picture has %s", row.Exposure)
+	}
+	var page bytes.Buffer
+	if err := r.WriteHTML(&page); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Nobody measured how long 1 opening lasted", "≤ 78.0 s", "shut by guard", "the executor ended in the middle"} {
+		if !strings.Contains(page.String(), want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+	if strings.Contains(page.String(), "Every opening in this time is accounted for") {
+		t.Error("the page calls everything accounted for")
+	}
+}
+
+// What nobody watched is drawn as unknown: before the ledger began, while only commands ran,
+// and from the last entry of an executor that was killed.
+func TestWatched(t *testing.T) {
+	at := func(h int) time.Time { return time.Date(2026, 11, 30, h, 0, 0, 0, time.UTC) }
+	start := func(h int, command string) ledger.Entry {
+		return ledger.Entry{Time: at(h), Kind: ledger.KindStart, Actor: "user root", Reason: "airlock " + command}
+	}
+	var b book
+	b.write(start(3, "gather"), nil)
+	b.write(start(6, "serve"), nil)
+	b.write(ledger.Entry{Time: at(9), Kind: ledger.KindStop, Actor: "user root", Reason: "airlock serve"}, nil)
+	b.write(start(12, "serve"), nil)
+	b.write(ledger.Entry{Time: at(13), Kind: ledger.KindGather, Actor: "schedule", System: "imaging", To: "done"}, nil)
+	b.write(start(18, "serve"), nil)
+	for _, serving := range []bool{true, false} {
+		r, err := Read(t.Context(), Config{Zone: time.UTC, From: at(0), To: at(22), Made: at(22), Serving: serving}, b, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []Watched{{at(0), at(6)}, {at(9), at(12)}, {at(13), at(18)}}
+		if !serving {
+			want[2].To = at(22)
+		}
+		if got := r.unwatched(at(0), at(22)); !slices.Equal(got, want) {
+			t.Errorf("serving %t: unwatched %v, want %v", serving, got, want)
+		}
+	}
+	r, err := Read(t.Context(), Config{Zone: time.UTC, From: at(7), To: at(8), Made: at(22)}, b, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if gaps := r.unwatched(at(7), at(8)); len(gaps) > 0 {
+		t.Errorf("an hour in which serve ran, as later entries show: %v", gaps)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"airlock/ledger/proof"
 )
 
 // The measures of a timeline, in units of its picture. Every day has a row: its hours
@@ -46,7 +48,9 @@ type Row struct {
 	Label    bool // the row is high enough, or is a Monday
 	Weekend  bool
 	Bars     []Bar
+	Unknown  []Bar         // nobody watched
 	Exposure time.Duration // of all openings of that day
+	AtMost   bool          // nobody measured one of them
 	Count    int
 	SumX     float64
 }
@@ -55,14 +59,15 @@ type Row struct {
 type Bar struct {
 	X, W     float64
 	Why      string
+	AtMost   bool // nobody measured it
 	From, To time.Time
 }
 
 // Charts are the timelines, a door each.
 func (r *Report) Charts() []Chart {
 	doors := map[string]bool{}
-	for _, i := range r.intervals {
-		doors[i.door] = true
+	for _, o := range r.Openings {
+		doors[o.Door] = true
 	}
 	var all []Chart
 	for _, door := range slices.Sorted(maps.Keys(doors)) {
@@ -80,10 +85,14 @@ func (r *Report) chart(door string) Chart {
 	longest := time.Duration(1)
 	for n := range c.Rows {
 		row := &c.Rows[n]
-		for _, i := range r.intervals {
-			if i.door == door {
-				row.add(i)
+		for _, o := range r.Openings {
+			if o.Door == door {
+				row.add(o, o.From.Add(r.Lasted(o)))
 			}
+		}
+		end := earlier(row.Day.AddDate(0, 0, 1), r.until())
+		for _, gap := range r.unwatched(later(row.Day, r.From), end) {
+			row.Unknown = append(row.Unknown, row.bar(gap.From, gap.To))
 		}
 		// Red lies on top.
 		slices.SortStableFunc(row.Bars, func(a, b Bar) int { return rank(a.Why) - rank(b.Why) })
@@ -130,10 +139,10 @@ func midnight(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, t.Location())
 }
 
-// add draws what of an interval lies in the day. It is counted where it began.
-func (row *Row) add(i interval) {
+// add draws what of an opening lies in the day. It is counted where it began.
+func (row *Row) add(o proof.Opening, until time.Time) {
 	end := row.Day.AddDate(0, 0, 1)
-	from, to := i.from.In(row.Day.Location()), i.to.In(row.Day.Location())
+	from, to := o.From.In(row.Day.Location()), until.In(row.Day.Location())
 	if !from.Before(end) || to.Before(row.Day) {
 		return
 	}
@@ -144,10 +153,28 @@ func (row *Row) add(i interval) {
 	}
 	to = earlier(to, end)
 	row.Exposure += to.Sub(from)
-	// A day of 23 or 25 hours fills the row as well.
-	scale := dayWidth / end.Sub(row.Day).Seconds()
-	x, w := from.Sub(row.Day).Seconds()*scale, max(narrowest, to.Sub(from).Seconds()*scale)
-	row.Bars = append(row.Bars, Bar{X: chartLeft + min(x, dayWidth-narrowest), W: min(w, dayWidth-min(x, dayWidth-narrowest)), Why: i.why, From: from, To: to})
+	row.AtMost = row.AtMost || o.AtMost
+	b := row.bar(from, to)
+	b.Why, b.AtMost = why(o), o.AtMost
+	b.W = max(narrowest, b.W)
+	b.X = min(b.X, chartLeft+dayWidth-b.W)
+	row.Bars = append(row.Bars, b)
+}
+
+// bar is a part of the day. A day of 23 or 25 hours fills the row as well.
+func (row *Row) bar(from, to time.Time) Bar {
+	scale := dayWidth / row.Day.AddDate(0, 0, 1).Sub(row.Day).Seconds()
+	return Bar{X: chartLeft + from.Sub(row.Day).Seconds()*scale, W: to.Sub(from).Seconds() * scale, From: from, To: to}
+}
+
+func why(o proof.Opening) string {
+	switch {
+	case o.Unexplained:
+		return "strange"
+	case byHand(o.Actor):
+		return "hand"
+	}
+	return "window"
 }
 
 // Month sums up a month, where days are too many to be told one by one.
@@ -173,7 +200,11 @@ func (r *Report) Months() []Month {
 		if w.WindowRecord.Result != "done" {
 			m.Failed++
 		}
-		m.Exposure, m.Longest, m.Bytes = m.Exposure+seconds(w.Exposure), max(m.Longest, seconds(w.Exposure)), m.Bytes+w.Bytes
+		m.Bytes += w.Bytes
+		if w.Opening != nil {
+			d := r.Lasted(*w.Opening)
+			m.Exposure, m.Longest = m.Exposure+d, max(m.Longest, d)
+		}
 	}
 	return all
 }

@@ -6,6 +6,9 @@ func japanese() map[string]string {
 	return map[string]string{
 		"Audit report": "監査報告書", "made": "作成",
 		"{n} opening is not accounted for.": "説明のつかない開放が {n} 件あります。", "{n} openings are not accounted for.": "説明のつかない開放が {n} 件あります。",
+		"Nobody measured how long {n} opening lasted; it counts with the longest that it can have been.":     "{n} 件の開放は、実際の長さを測れていません。あり得る最長の時間（≤）で計上しています。",
+		"Nobody measured how long {n} openings lasted; they count with the longest that they can have been.": "{n} 件の開放は、実際の長さを測れていません。あり得る最長の時間（≤）で計上しています。",
+		"unknown: no executor watched": "不明（実行役が動いておらず、監視していない時間）", "shut by": "閉鎖:", "drill": "復元訓練", "Seen shut": "閉鎖の確認", "Found by": "発見者", "patrol": "巡回", "start-up": "起動時の確認",
 		"Every opening in this time is accounted for.": "期間中の扉の開放は、すべて記録と一致しています。",
 		"openings by windows":                          "開扉の回数", "doors open in all": "開放時間の合計", "longest opening": "最長の開放時間", "openings by hand": "人の指示による開扉",
 		"failures": "失敗", "openings not accounted for": "説明のつかない開放",
@@ -16,7 +19,7 @@ func japanese() map[string]string {
 		"By month":            "月別", "Month": "月", "Windows": "開扉", "Not whole": "完了以外", "Open in all": "開放時間の合計", "Longest": "最長", "Sent": "送信",
 		"Openings that nobody accounts for": "説明のつかない開放",
 		"A door was found open, or shows that it was, without a window of airlock's; or the guard had to shut it.": "airlock による開扉ではないのに扉が開いていた、または開いた形跡があったもの。見張りが閉じたものを含みます。",
-		"Found": "発見", "Door": "扉", "Open since, at the earliest": "開放の始まり（最も早い場合）", "At most": "最長", "Evidence": "根拠", "Entry": "記録", "not seen shut": "閉鎖を未確認",
+		"Door": "扉", "Open since, at the earliest": "開放の始まり（最も早い場合）", "At most": "最長", "Evidence": "根拠", "Entry": "記録", "not seen shut": "閉鎖を未確認",
 		"None.": "ありません。", "Openings by hand": "人の指示による開扉", "Failures": "失敗",
 		"Time": "時刻", "What": "対象", "Result": "結果", "Why": "原因", "Lockdowns": "封鎖と解除", "Restores and drills": "復元と復元訓練",
 		"Files": "ファイル", "Size": "サイズ", "Took": "所要時間", "By": "実行者", "Reason": "理由",

@@ -251,7 +251,10 @@ func tell(out io.Writer, all found, outside int) {
 	} else {
 		line("outside", "%d heads given; entries 1 to %d are those that were there when the last that fits was signed", outside, r.Outside)
 	}
-	line("doors", "%d windows, %d openings, open for %s in all", r.Windows, r.Openings, r.Exposure.Round(time.Millisecond))
+	line("doors", "%d windows, %d openings, open for %s in all, the longest %s", r.Windows, r.Openings, r.Exposure.Round(time.Millisecond), r.Longest.Round(time.Millisecond))
+	if r.Bounded > 0 {
+		line("", "of these, %d were measured by nobody, and count with the longest that they can have been; %d are no window's", r.Bounded, r.Unexplained)
+	}
 	if r.After > 0 {
 		line("part", "%d entries came before, and are not in this file", r.After)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"airlock/audit/report"
+	"airlock/console"
 	"airlock/ledger"
 	"airlock/policies"
 
@@ -109,6 +110,8 @@ func (a *app) readReport(ctx context.Context, p policies.Policy, c report.Config
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
+	_, err = console.Connect(ctx, console.SocketPath(p.State))
+	c.Serving = err == nil
 	made, err := report.Read(ctx, c, h, guard)
 	if g != nil {
 		err = errors.Join(err, g.Close())

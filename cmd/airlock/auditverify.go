@@ -221,7 +221,10 @@ func (a *app) printAudited(found audited) {
 		a.print("  and %d more", found.More)
 	}
 	a.print("%s, root %s", a.count(int(found.Entries), "%d entry", "%d entries"), found.Root)
-	a.print("windows %d, openings %d, doors open for %s in all", found.Windows, found.Openings, found.Exposure.Round(time.Millisecond))
+	a.print("windows %d, openings %d, doors open for %s in all, the longest %s", found.Windows, found.Openings, found.Exposure.Round(time.Millisecond), found.Longest.Round(time.Millisecond))
+	if found.Bounded > 0 {
+		a.print("of these, %d were measured by nobody, and count with the longest that they can have been; %d are no window's", found.Bounded, found.Unexplained)
+	}
 	if found.After > 0 {
 		a.print("a part: %d entries came before, and are not in this file", found.After)
 	}

@@ -103,7 +103,10 @@ func (a *app) nagios(st orchestrator.Status) error {
 	var perf []string
 	for _, name := range keys(st.Vaults) {
 		if w := st.Vaults[name].LastWindow; w != nil {
-			perf = append(perf, fmt.Sprintf("'exposure_%s'=%.3fs 'bytes_%s'=%dB", name, w.Exposure, name, w.Bytes))
+			if !w.OpenedAt.IsZero() {
+				perf = append(perf, fmt.Sprintf("'exposure_%s'=%.3fs", name, w.Exposure))
+			}
+			perf = append(perf, fmt.Sprintf("'bytes_%s'=%dB", name, w.Bytes))
 		}
 	}
 	fmt.Fprintf(a.out, "AIRLOCK %s - %s | %s\n", [...]string{"OK", "WARNING", "CRITICAL"}[worst], text, strings.Join(perf, " "))
@@ -245,7 +248,15 @@ func (a *app) vaultTable(st orchestrator.Status, at func(time.Time) string) erro
 		last, result, exposure, sent := a.text("never"), "", "", ""
 		if l := v.LastWindow; l != nil {
 			last, result = at(l.OpenedAt), a.words.tell(l.Result)
-			exposure, sent = fmt.Sprintf("%.2f s", l.Exposure), orchestrator.Size(l.Bytes)
+			sent = orchestrator.Size(l.Bytes)
+			switch {
+			case l.OpenedAt.IsZero():
+				exposure = "-"
+			case l.AtMost:
+				exposure = fmt.Sprintf("≤ %.2f s", l.Exposure)
+			default:
+				exposure = fmt.Sprintf("%.2f s", l.Exposure)
+			}
 		}
 		t.row(name, last, result, exposure, sent, v.Generations, at(v.NextWindow))
 	}
