@@ -355,6 +355,14 @@ func (r *Report) Exposure() (sum, longest time.Duration, bounded bool) {
 	return sum, longest, bounded
 }
 
+// Newest is the newest signed head; nil without one.
+func (r *Report) Newest() *proof.Head {
+	if n := len(r.Heads); n > 0 && r.Heads[n-1].Note != "" {
+		return &r.Heads[n-1]
+	}
+	return nil
+}
+
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 func earlier(a, b time.Time) time.Time {

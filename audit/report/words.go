@@ -31,6 +31,7 @@ func japanese() map[string]string {
 		"All windows":                  "開扉の一覧", "Versions": "バージョン", "From": "開始", "airlock was not started in this time.": "この期間に airlock は起動していません。",
 		"The ledger behind this page": "この報告書のもとになった台帳",
 		"This page believes the ledger. That no entry was changed, removed or added is shown by airlock audit verify, which needs the site's public key and, to find a ledger made anew, a head that was kept elsewhere: in a generation of the vault, by the monitoring, or printed here in an earlier report.": "この報告書は、台帳の内容をそのまま集計したものです。記録の書き換え・削除・追加がないことは airlock audit verify で確かめます。検証には施設の公開鍵が必要です。台帳が丸ごと作り直されていないことを確かめるには、別の場所に残した台帳ヘッド（二次保管先の世代、監視システム、以前の報告書に印刷されたもの）も使います。",
+		"The newest signed head, as airlock audit verify --head takes it from this page:": "最新の署名つき台帳ヘッド（このページは airlock audit verify の --head にそのまま指定できます）",
 		"Entries in this time": "期間中の記録", "Entries in all": "台帳全体の記録", "Root": "ルートハッシュ", "Signed head of": "署名つき台帳ヘッド 件数",
 		"Opened": "開扉", "Vault": "二次保管先", "For": "目的", "Open for": "開放時間",
 		"s": "秒", "min": "分", "h": "時間", "met": "達成", "NOT MET": "未達成",

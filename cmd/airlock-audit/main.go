@@ -225,11 +225,11 @@ func readHeads(files []string, keys []note.Verifier) (heads []proof.Head, err er
 		if err != nil {
 			return nil, fmt.Errorf("--head: %w", err)
 		}
-		h, err := proof.OpenHead(text, keys...)
+		found, err := proof.FindHeads(text, keys...)
 		if err != nil {
 			return nil, fmt.Errorf("--head %s: %w", file, err)
 		}
-		heads = append(heads, h)
+		heads = append(heads, found...)
 	}
 	return heads, nil
 }
@@ -242,8 +242,12 @@ func tell(out io.Writer, all found, outside int) {
 		fmt.Fprintf(&b, "%-12s %s\n", what, fmt.Sprintf(format, args...))
 	}
 	const layout = "2006-01-02 15:04:05Z"
-	line("site", "%s, exported %s by %s", x.Header.Site, x.Header.Made.UTC().Format(layout), x.Header.By)
-	line("entries", "%d, from %s to %s", r.Entries, r.First.Format(layout), r.Last.Format(layout))
+	if x.Header.Site != "" { // else the file could not be read so far
+		line("site", "%s, exported %s by %s", x.Header.Site, x.Header.Made.UTC().Format(layout), x.Header.By)
+	}
+	if r.Entries > 0 {
+		line("entries", "%d, from %s to %s", r.Entries, r.First.Format(layout), r.Last.Format(layout))
+	}
 	line("root", "%s", r.Root)
 	line("heads", "%d signed by the key, over entries 1 to %d", r.Heads, r.Signed)
 	if outside == 0 {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -102,15 +101,11 @@ func (w *auditing) read() error {
 		if err != nil {
 			return fmt.Errorf("a head of the ledger: %w", err)
 		}
-		var answer struct{ Note string } // of /v1/ledger/head
-		if json.Unmarshal(data, &answer) == nil && answer.Note != "" {
-			data = []byte(answer.Note)
-		}
-		head, err := proof.OpenHead(data, w.keys...)
+		heads, err := proof.FindHeads(data, w.keys...)
 		if err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
-		w.heads = append(w.heads, head)
+		w.heads = append(w.heads, heads...)
 	}
 	if w.ca != "" {
 		w.roots, err = stamp.Authorities(w.ca)

@@ -72,16 +72,17 @@ func (r Report) Sound() bool { return r.Grave == 0 }
 // Audit judges a ledger, entry by entry: the form, the tree, the heads, and whether
 // what the entries tell can have happened. The zero Audit is not usable.
 type Audit struct {
-	keys    []note.Verifier
-	outside []Head // by size
-	report  Report
-	edge    Edge
-	next    int64  // the number that the next entry should have
-	gap     bool   // it did not, so that nothing above the leaves can fit
-	fits    int64  // size of the last head that fitted
-	fitted  []Head // all of the ledger's own that did, by size; no more of them than their size and root
-	clocks  clocks
-	story   story
+	keys      []note.Verifier
+	outside   []Head // by size
+	report    Report
+	edge      Edge
+	next      int64  // the number that the next entry should have
+	gap       bool   // it did not, so that nothing above the leaves can fit
+	fits      int64  // size of the last head that fitted
+	fitted    []Head // all of the ledger's own that did, by size; no more of them than their size and root
+	clocks    clocks
+	story     story
+	strangers map[string]*stranger // by their keys' beginnings
 	// openings are told one by one, for a ledger may have millions.
 	openings Openings
 }
@@ -325,7 +326,10 @@ func (a *Audit) head(signed []byte) {
 	if err == nil && len(a.keys) > 0 {
 		_, err = OpenHead(signed, a.keys...)
 	}
+	var unverified *note.UnverifiedNoteError
 	switch {
+	case errors.As(err, &unverified):
+		a.foreign(signers(unverified.Note.UnverifiedSigs), size)
 	case err != nil:
 		a.found(size, true, "signature", "%s", clip(err.Error()))
 	case h.Size != size:
@@ -337,6 +341,27 @@ func (a *Audit) head(signed []byte) {
 		a.report.Signed, a.fits = size, size
 	}
 }
+
+// stranger is a key that signed heads and is none of those given.
+type stranger struct{ heads, first int64 }
+
+// foreign counts a head that a stranger signed: of a whole ledger, all of them may be, and
+// that is one finding.
+func (a *Audit) foreign(by string, size int64) {
+	if a.strangers == nil {
+		a.strangers = map[string]*stranger{}
+	}
+	if len(a.strangers) >= mostSigners { // of a hostile export
+		by = "many others"
+	}
+	if a.strangers[by] == nil {
+		a.strangers[by] = &stranger{first: size}
+	}
+	a.strangers[by].heads++
+}
+
+// mostSigners is how many keys are told apart that are none of those given.
+const mostSigners = 16
 
 // mostFitted bounds the heads that are kept to be compared with stamped ones: as many as
 // a busy site signs in twenty years.
@@ -387,6 +412,10 @@ func (a *Audit) End() Report {
 	a.outside = nil
 	a.clocks.end()
 	a.story.end()
+	for _, by := range slices.Sorted(maps.Keys(a.strangers)) {
+		is := a.strangers[by]
+		a.found(is.first, true, "signature", "%d heads, this the first, are signed by %s, and not by the key given", is.heads, clip(by))
+	}
 	for _, o := range a.openings.End() {
 		a.opened(o)
 	}
