@@ -2,14 +2,16 @@
 // needs them: every step up to the mounted share is bounded by a context, and a
 // connection that has died is found out by echoes instead of hanging for ever.
 //
-// What the server requires of signing and encryption is done. Its dialect may be any
-// from 2.0.2 to 3.1.1; SMB 1 is not spoken.
+// What goes over the line is encrypted where the server can, and signed where it cannot:
+// with a server that gives neither, as to a guest, there is no connection. Its dialect may
+// be any from 2.0.2 to 3.1.1; SMB 1 is not spoken.
 //
 // [Files] are whole files in a folder of a share, for whoever keeps blobs there: they
 // are written under a temporary name and have their own once they are whole.
 package smbconn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +38,8 @@ type Config struct {
 	User     string // name, DOMAIN\name, DOMAIN;name or name@domain
 	Password string
 	Share    string // hidden ones too: backup$
+	// Insecure asks for neither encryption nor signing. What the server requires is done.
+	Insecure bool
 	// KeepAlive is the time between echoes; one unanswered for three times as long
 	// ends the connection. Default 15 s.
 	KeepAlive time.Duration
@@ -43,18 +47,28 @@ type Config struct {
 	// on its way has arrived and what is unfinished is removed; then the connection is
 	// closed, as the library's calls know no other way out. Default 5 s.
 	Grace time.Duration
+	// Answer is how long one call may go unanswered, on a connection that is alive otherwise,
+	// until the connection is closed: an answer that somebody changed on its way may be one
+	// that nobody awaits. Default 2 min.
+	Answer time.Duration
 }
 
-const defaultGrace = 5 * time.Second
+const (
+	defaultGrace  = 5 * time.Second
+	defaultAnswer = 2 * time.Minute
+)
 
 // Conn is one connection with one share. Calls to the share take no context: whoever
 // does not want to wait for one leaves it behind, and it ends when it is answered or
 // when the connection closes. (The library may spoil a connection on which a call's own
 // context ends in the middle of a write.)
 type Conn struct {
-	Share *smb2.Share
-	conn  net.Conn
-	stop  context.CancelFunc
+	Share     *smb2.Share
+	Encrypted bool // else it is signed, unless Config.Insecure was set
+
+	conn   net.Conn
+	stop   context.CancelFunc
+	answer time.Duration
 }
 
 // dialWithin bounds the way to a mounted share, for a server that accepts a connection
@@ -77,22 +91,37 @@ func Dial(ctx context.Context, c Config) (*Conn, error) {
 		return nil, refused(ctx, err, c.User)
 	}
 	domain, user := account(c.User)
+	login := &handshake{Conn: conn, open: c.Insecure, faults: make(chan error, 1)}
 	// The library's own balance lets a dozen listings at once run out of credits.
 	session, err := (&smb2.Dialer{
 		MaxCreditBalance: 2048,
-		Initiator:        &smb2.NTLMInitiator{User: user, Password: c.Password, Domain: domain},
-	}).DialConn(ctx, conn, address)
+		// Also of an encrypted session, whose answers the library would else take in clear.
+		Negotiator: smb2.Negotiator{RequireMessageSigning: !c.Insecure},
+		Initiator:  &smb2.NTLMInitiator{User: user, Password: c.Password, Domain: domain},
+	}).DialConn(ctx, login, address)
 	if err != nil {
-		return nil, errors.Join(refused(ctx, err, c.User), conn.Close())
+		return nil, errors.Join(refused(ctx, cmp.Or(login.fault(), err), c.User), conn.Close())
 	}
 	share, err := session.WithContext(ctx).Mount(`\\` + host + `\` + c.Share)
 	if err != nil {
-		return nil, errors.Join(refused(ctx, err, c.User), conn.Close())
+		return nil, errors.Join(refused(ctx, cmp.Or(login.fault(), err), c.User), conn.Close())
 	}
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
-	mounted := &Conn{Share: share.WithContext(life), conn: conn, stop: stop}
+	mounted := &Conn{
+		Share: share.WithContext(life), Encrypted: login.sealed,
+		conn: conn, stop: stop, answer: cmp.Or(c.Answer, defaultAnswer),
+	}
 	go mounted.keepAlive(life, session, c.KeepAlive)
 	return mounted, nil
+}
+
+// Awaited runs one call to the share, and closes the connection if it goes unanswered for
+// too long, which ends the call. times says how many requests one after the other it may
+// need.
+func Awaited[T any](c *Conn, times int, call func() (T, error)) (T, error) {
+	late := time.AfterFunc(time.Duration(times)*c.answer, func() { c.Close() }) // the call says that it is lost
+	defer late.Stop()
+	return call()
 }
 
 // keepAlive cuts the connection once an echo stays unanswered.

@@ -51,18 +51,48 @@ func (s *Session) Explain(err error) error {
 
 func (s *Session) at(name string) string { return path.Join(s.files.root, name) }
 
+// done is a call that gives nothing back.
+func (c *Conn) done(call func() error) error {
+	_, err := Awaited(c, few, func() (struct{}, error) { return struct{}{}, call() })
+	return err
+}
+
+const (
+	few  = 2 // requests that most calls need, one after the other
+	many = 5 // of a listing; and a disk may be slow to take in what it was given
+)
+
 // Stat describes a file or a folder, and follows no link.
-func (s *Session) Stat(name string) (fs.FileInfo, error) { return s.conn.Share.Lstat(s.at(name)) }
+func (s *Session) Stat(name string) (fs.FileInfo, error) {
+	return Awaited(s.conn, few, func() (fs.FileInfo, error) { return s.conn.Share.Lstat(s.at(name)) })
+}
 
 // List lists a folder.
-func (s *Session) List(dir string) ([]fs.FileInfo, error) { return s.conn.Share.ReadDir(s.at(dir)) }
+func (s *Session) List(dir string) ([]fs.FileInfo, error) {
+	return Awaited(s.conn, many, func() ([]fs.FileInfo, error) { return s.conn.Share.ReadDir(s.at(dir)) })
+}
 
 // Remove removes a file, also one that is marked as read-only.
-func (s *Session) Remove(name string) error { return s.conn.Share.Remove(s.at(name)) }
+func (s *Session) Remove(name string) error {
+	return s.conn.done(func() error { return s.conn.Share.Remove(s.at(name)) })
+}
 
 // Chtimes sets when a file was written to.
 func (s *Session) Chtimes(name string, t time.Time) error {
-	return s.conn.Share.Chtimes(s.at(name), t, t)
+	return s.conn.done(func() error { return s.conn.Share.Chtimes(s.at(name), t, t) })
+}
+
+func (s *Session) open(name string, flags int, mode fs.FileMode) (*smb2.File, error) {
+	return Awaited(s.conn, few, func() (*smb2.File, error) { return s.conn.Share.OpenFile(s.at(name), flags, mode) })
+}
+
+func (s *Session) sync(f *smb2.File) error {
+	_, err := Awaited(s.conn, many, func() (struct{}, error) { return struct{}{}, f.Sync() })
+	return err
+}
+
+func (s *Session) mkdir(dir string) error {
+	return s.conn.done(func() error { return s.conn.Share.Mkdir(s.at(dir), 0o700) })
 }
 
 // ErrNoFolder: the folder that a file shall lie in is missing.
@@ -73,7 +103,7 @@ var ErrNoFolder = errors.New("the folder is missing")
 // folder is missing; nothing of r is read then. After another error the file may be there
 // in part.
 func (s *Session) Write(name string, size int64, r io.Reader) (fs.FileInfo, error) {
-	f, err := s.conn.Share.OpenFile(s.at(name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := s.open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %w", ErrNoFolder, err)
 	}
@@ -85,16 +115,16 @@ func (s *Session) Write(name string, size int64, r io.Reader) (fs.FileInfo, erro
 		err = fmt.Errorf("got %d bytes instead of %d", n, size)
 	}
 	if err == nil {
-		err = f.Sync()
+		err = s.sync(f)
 	}
 	var info fs.FileInfo
 	if err == nil {
-		info, err = f.Stat()
+		info, err = Awaited(s.conn, few, f.Stat)
 	}
 	if err == nil && info.Size() != size {
 		err = fmt.Errorf("the server kept %d bytes of %d", info.Size(), size)
 	}
-	return info, errors.Join(err, f.Close())
+	return info, errors.Join(err, s.conn.done(f.Close))
 }
 
 // pour writes all of r, with some requests in flight. A failure can leave holes.
@@ -118,7 +148,7 @@ func (s *Session) pour(f *smb2.File, r io.Reader) (int64, error) {
 			if n == 0 {
 				return nil
 			}
-			_, err := f.WriteAt(b[:n], at)
+			_, err := Awaited(s.conn, few, func() (int, error) { return f.WriteAt(b[:n], at) })
 			if err != nil {
 				failed.Store(true)
 			}
@@ -144,7 +174,7 @@ func fill(r io.Reader, b []byte) (n int, err error) {
 
 // Replace gives a file another name, and replaces what has it.
 func (s *Session) Replace(from, to string) error {
-	return s.conn.Share.Rename(s.at(from), s.at(to))
+	return s.conn.done(func() error { return s.conn.Share.Rename(s.at(from), s.at(to)) })
 }
 
 // Publish gives a file another name if that is free, and fs.ErrExist if it is not.
@@ -163,7 +193,7 @@ func (s *Session) Publish(from, to, claim string) error {
 	if err = s.free(to); err == nil {
 		err = s.Replace(from, to)
 	}
-	err = errors.Join(err, held.Close())
+	err = errors.Join(err, s.conn.done(held.Close))
 	_ = s.Remove(claim) // a claim that stays behind holds nobody up
 	return err
 }
@@ -184,7 +214,7 @@ func (s *Session) free(name string) error {
 func (s *Session) claim(claim, name string) (*smb2.File, error) {
 	const pause = 10 * time.Millisecond
 	for {
-		held, err := s.conn.Share.OpenFile(s.at(claim), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		held, err := s.open(claim, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 		if err == nil || !errors.Is(err, fs.ErrExist) && !has(err, statusSharingViolation, statusDeletePending) {
 			return held, err
 		}
@@ -205,12 +235,12 @@ func (s *Session) claim(claim, name string) (*smb2.File, error) {
 // MakeFolder makes a folder and those above it, as far as the folder that these Files
 // are, and none above that. One that is there already is no error.
 func (s *Session) MakeFolder(dir string) error {
-	err := s.conn.Share.Mkdir(s.at(dir), 0o700)
+	err := s.mkdir(dir)
 	if errors.Is(err, fs.ErrNotExist) && dir != "." {
 		if err := s.MakeFolder(path.Dir(dir)); err != nil {
 			return err
 		}
-		err = s.conn.Share.Mkdir(s.at(dir), 0o700)
+		err = s.mkdir(dir)
 	}
 	if err == nil {
 		return s.SyncFolder(path.Dir(dir))
@@ -224,11 +254,11 @@ func (s *Session) MakeFolder(dir string) error {
 // SyncFolder has the server make the names in a folder durable. One that does not do
 // that for folders is left to its own ways.
 func (s *Session) SyncFolder(dir string) error {
-	f, err := s.conn.Share.OpenFile(s.at(dir), os.O_RDWR, 0o700)
+	f, err := s.open(dir, os.O_RDWR, 0o700)
 	if err != nil {
 		return unlessOurs(err)
 	}
-	return errors.Join(unlessOurs(f.Sync()), f.Close())
+	return errors.Join(unlessOurs(s.sync(f)), s.conn.done(f.Close))
 }
 
 // unlessOurs drops what a server says that does not sync folders.
@@ -241,22 +271,23 @@ func unlessOurs(err error) error {
 
 // Open opens a file.
 func (s *Session) Open(name string) (*File, error) {
-	f, err := s.conn.Share.OpenFile(s.at(name), os.O_RDONLY, 0o600)
+	f, err := s.open(name, os.O_RDONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
+	info, err := Awaited(s.conn, few, f.Stat)
 	if err == nil && info.IsDir() {
 		err = fmt.Errorf("%w: %s is a folder", fs.ErrInvalid, name)
 	}
 	if err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(err, s.conn.done(f.Close))
 	}
-	return &File{f, info.Size()}, nil
+	return &File{s.conn, f, info.Size()}, nil
 }
 
 // File is an open file.
 type File struct {
+	conn *Conn
 	file *smb2.File
 	size int64
 }
@@ -265,7 +296,7 @@ type File struct {
 func (f *File) Size() int64 { return f.size }
 
 // Close gives it back.
-func (f *File) Close() error { return f.file.Close() }
+func (f *File) Close() error { return f.conn.done(f.file.Close) }
 
 // ReadAt implements io.ReaderAt, with several requests in flight.
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
@@ -275,7 +306,7 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	for i := range counts {
 		reading.Go(func() (err error) {
 			part := p[i*piece : min((i+1)*piece, len(p))]
-			counts[i], err = f.file.ReadAt(part, off+int64(i*piece))
+			counts[i], err = Awaited(f.conn, few, func() (int, error) { return f.file.ReadAt(part, off+int64(i*piece)) })
 			if err == io.EOF { // the library often ends a file without saying so
 				err = nil
 			}

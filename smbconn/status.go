@@ -104,6 +104,10 @@ func refused(ctx context.Context, err error, user string) error {
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case errors.Is(err, ErrOld):
+		return err
+	case errors.Is(err, ErrOpen):
+		return fmt.Errorf("%w: the server lets user %s in as a guest, whose session has no key; give airlock an account of its own there (Samba: map to guest = Never), or, on a line that nobody else reaches, write insecure: true beside the URL", ErrOpen, user)
 	case errors.Is(err, fs.ErrPermission), status != nil && unwelcome(status.Code):
 		return fmt.Errorf("%w: user %s: %w", ErrAuth, user, err)
 	case status != nil && status.Code == statusBadNetworkName:

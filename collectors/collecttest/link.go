@@ -15,6 +15,7 @@ type Link struct {
 
 	mu     sync.Mutex
 	frozen chan struct{} // closed by Thaw; nil while data flows
+	spoil  func([]byte)
 	conns  map[net.Conn]struct{}
 	done   bool
 }
@@ -70,6 +71,14 @@ func (l *Link) Cut() {
 	clear(l.conns)
 }
 
+// Spoil has f change what the server sends from now on, piece by piece as it comes. nil
+// leaves it as it is.
+func (l *Link) Spoil(f func([]byte)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.spoil = f
+}
+
 func (l *Link) serve(running *sync.WaitGroup) {
 	for {
 		client, err := l.listener.Accept()
@@ -81,8 +90,8 @@ func (l *Link) serve(running *sync.WaitGroup) {
 			client.Close()
 			continue
 		}
-		running.Go(func() { l.carry(client, server) })
-		running.Go(func() { l.carry(server, client) })
+		running.Go(func() { l.carry(client, server, true) })
+		running.Go(func() { l.carry(server, client, false) })
 	}
 }
 
@@ -98,7 +107,7 @@ func (l *Link) keep(conns ...net.Conn) bool {
 	return !l.done
 }
 
-func (l *Link) carry(to, from net.Conn) {
+func (l *Link) carry(to, from net.Conn, ofServer bool) {
 	defer to.Close()
 	defer from.Close()
 	b := make([]byte, 64<<10)
@@ -106,6 +115,9 @@ func (l *Link) carry(to, from net.Conn) {
 		n, err := from.Read(b)
 		l.mu.Lock()
 		frozen := l.frozen
+		if l.spoil != nil && ofServer {
+			l.spoil(b[:n])
+		}
 		l.mu.Unlock()
 		if frozen != nil {
 			<-frozen

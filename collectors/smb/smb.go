@@ -11,12 +11,14 @@
 package smb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	smb2 "github.com/cloudsoda/go-smb2"
 
@@ -66,7 +68,15 @@ func Dial(ctx context.Context, c Config) (collectors.Source, error) {
 	return s, nil
 }
 
+// How long a request may go unanswered: a server may have to fetch a tiered file from a tape
+// first. A listing of many files takes many requests.
+const (
+	answerWithin     = 5 * time.Minute
+	opening, listing = 2, 4
+)
+
 func dial(ctx context.Context, c Config) (*smbconn.Conn, error) {
+	c.Conn.Answer = cmp.Or(c.Conn.Answer, answerWithin)
 	conn, err := smbconn.Dial(ctx, c.Conn)
 	if err != nil {
 		return nil, fmt.Errorf(`share \\%s\%s: %w`, c.Conn.Address, c.Conn.Share, told(err))
@@ -100,7 +110,9 @@ func (s *source) ReadDir(ctx context.Context, dir string) ([]fs.FileInfo, error)
 	if err != nil {
 		return nil, collectors.PathError("list", dir, err)
 	}
-	entries, err := collectors.Call(ctx, func() ([]fs.FileInfo, error) { return s.lists.Share.ReadDir(path) }, nil)
+	entries, err := collectors.Call(ctx, func() ([]fs.FileInfo, error) {
+		return smbconn.Awaited(s.lists, listing, func() ([]fs.FileInfo, error) { return s.lists.Share.ReadDir(path) })
+	}, nil)
 	if err != nil {
 		return nil, collectors.PathError("list", dir, s.explain(ctx, err))
 	}
@@ -115,7 +127,9 @@ func (s *source) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
 	if err != nil {
 		return nil, collectors.PathError("stat", name, err)
 	}
-	info, err := collectors.Call(ctx, func() (fs.FileInfo, error) { return s.stat(path) }, nil)
+	info, err := collectors.Call(ctx, func() (fs.FileInfo, error) {
+		return smbconn.Awaited(s.lists, opening, func() (fs.FileInfo, error) { return s.stat(path) })
+	}, nil)
 	if err != nil {
 		return nil, collectors.PathError("stat", name, s.explain(ctx, err))
 	}
@@ -136,7 +150,17 @@ func (s *source) stat(path string) (fs.FileInfo, error) {
 
 type opened struct {
 	*smb2.File
+	conn *smbconn.Conn
 	info fs.FileInfo
+}
+
+func (f opened) ReadAt(p []byte, off int64) (int, error) {
+	return smbconn.Awaited(f.conn, 1, func() (int, error) { return f.File.ReadAt(p, off) })
+}
+
+func (f opened) Close() error {
+	_, err := smbconn.Awaited(f.conn, 1, func() (struct{}, error) { return struct{}{}, f.File.Close() })
+	return err
 }
 
 func (s *source) Open(ctx context.Context, name string) (collectors.File, error) {
@@ -145,12 +169,14 @@ func (s *source) Open(ctx context.Context, name string) (collectors.File, error)
 		return nil, collectors.PathError("open", name, err)
 	}
 	f, err := collectors.Call(ctx,
-		func() (opened, error) { return s.open(path) },
+		func() (opened, error) {
+			return smbconn.Awaited(s.reads, opening, func() (opened, error) { return s.open(path) })
+		},
 		func(f opened) { f.Close() })
 	if err != nil {
 		return nil, collectors.PathError("open", name, s.explain(ctx, err))
 	}
-	return collectors.NewFile(ctx, name, f.File, f.info, s.lost), nil
+	return collectors.NewFile(ctx, name, f, f.info, s.lost), nil
 }
 
 func (s *source) open(path string) (opened, error) {
@@ -165,7 +191,7 @@ func (s *source) open(path string) (opened, error) {
 	if err != nil {
 		return opened{}, errors.Join(err, f.Close())
 	}
-	return opened{f, plain{info}}, nil // the server opened it, so it is no link
+	return opened{f, s.reads, plain{info}}, nil // the server opened it, so it is no link
 }
 
 // Close cuts the connections: the server closes what was open.
