@@ -72,6 +72,7 @@ type Gathered struct {
 	Changed   []string    `json:"changed,omitempty"` // written to while they were read
 	Snapshots int         `json:"snapshots"`         // kept, after retention
 	Late      bool        `json:"late,omitempty"`
+	Insecure  bool        `json:"insecure,omitempty"` // the source's line was neither encrypted nor signed
 }
 
 // FileError says why one file was not read or not restored.
@@ -157,7 +158,7 @@ func (s *Site) systems(names []string) ([]string, error) {
 
 // gather gathers one system and writes what became of it to the ledger.
 func (s *Site) gather(ctx context.Context, name string, by Caller, watch Watch) Gathered {
-	g := Gathered{System: name, Start: time.Now(), Late: by.late(time.Now())}
+	g := Gathered{System: name, Start: time.Now(), Late: by.late(time.Now()), Insecure: s.policy.Systems[name].Source.Insecure}
 	tell := func(p Progress) {
 		p.Task = "gather " + name
 		s.mu.Lock()

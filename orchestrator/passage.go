@@ -70,6 +70,7 @@ type WindowRecord struct {
 	Retention *vault.RetentionReport `json:"retention,omitempty"`
 	Amiss     []string               `json:"amiss,omitempty"` // what was found wrong in the repository before
 	Late      bool                   `json:"late,omitempty"`
+	Insecure  bool                   `json:"insecure,omitempty"` // the vault's line was neither encrypted nor signed
 
 	marks marks
 }
@@ -221,6 +222,7 @@ func (s *Site) passage(name, purpose string, by Caller, watch Watch) (*passage, 
 		record: WindowRecord{
 			ID:    now.UTC().Format("20060102T150405.000Z") + "-" + name,
 			Vault: name, Purpose: purpose, Late: by.late(now), Actor: by.Actor, Reason: by.Reason,
+			Insecure: s.policy.Vaults[name].Insecure,
 		},
 	}, nil
 }

@@ -29,8 +29,11 @@ type Status struct {
 	Vaults   map[string]VaultStatus  `json:"vaults"`
 	Ledger   LedgerStatus            `json:"ledger"`
 	Guard    *GuardStatus            `json:"guard,omitempty"` // none where there is nothing to guard
-	Running  []Progress              `json:"running"`         // what is being done
-	Alarms   []Alarm                 `json:"alarms"`          // of this run of the executor, oldest first
+	// Insecure are the places, by their keys in the policy file, whose lines are neither
+	// encrypted nor signed, because it says so.
+	Insecure []string   `json:"insecure,omitempty"`
+	Running  []Progress `json:"running"` // what is being done
+	Alarms   []Alarm    `json:"alarms"`  // of this run of the executor, oldest first
 }
 
 // DoorStatus is one door.
@@ -179,6 +182,7 @@ func observe(ctx context.Context, p policies.Policy, r *ledger.Reader) (Status, 
 	st := Status{
 		Site: p.Site, Time: now, Doors: map[string]DoorStatus{},
 		Systems: map[string]SystemStatus{}, Vaults: map[string]VaultStatus{}, Running: []Progress{}, Alarms: []Alarm{},
+		Insecure: p.Insecure(),
 	}
 	st.Lockdown, _ = lease.Locked(p.State) // one that cannot be read says so itself
 	for name, system := range p.Systems {

@@ -109,7 +109,7 @@ func (r *reader) addressAt(at string, address *string, defaultPort int) {
 // access checks that what the scheme needs is given, and nothing that it has no use for.
 func (r *reader) access(at, scheme string, a *Access) {
 	a.KnownHosts = r.absolute(at+".known_hosts", a.KnownHosts)
-	useless := map[string][]string{"smb": {"key", "known_hosts"}, "file": {"password", "key", "known_hosts"}}
+	useless := map[string][]string{"smb": {"key", "known_hosts"}, "sftp": {"insecure"}, "file": {"password", "key", "known_hosts", "insecure"}}
 	for _, k := range useless[scheme] {
 		if r.given(join(at, k)) {
 			r.add(r.keySpot(join(at, k)), fmt.Sprintf("%s has no use for %s://", k, scheme), "leave it out, or use another kind of URL")

@@ -120,6 +120,7 @@ type Repository struct {
 	URL        URL    `yaml:"url" jsonschema:"required" example:"file:///mnt/nas/airlock"` // file, sftp, smb
 	Passphrase Secret `yaml:"passphrase" jsonschema:"required" example:"{file: /etc/airlock/secrets/repository}"`
 	Access     `yaml:",inline"`
+	Insecure   bool `yaml:"insecure" example:"true"` // only for smb: neither encryption nor signing is asked for
 }
 
 // Access is how a server is entered. What is given depends on the URL's scheme: sftp
@@ -200,6 +201,7 @@ type Port struct {
 type Vault struct {
 	URL       URL `yaml:"url" jsonschema:"required" example:"sftp://airlock@10.77.0.13/srv/vault"` // file, sftp, smb
 	Access    `yaml:",inline"`
+	Insecure  bool   `yaml:"insecure" example:"true"` // only for smb: neither encryption nor signing is asked for
 	Door      string `yaml:"door" jsonschema:"required" example:"vault-door"`
 	InnerDoor string `yaml:"inner_door" example:"departments-door"` // shut and proven shut before the door opens
 	Window    Window `yaml:"window" jsonschema:"required" example:"{schedule: \"30 2 * * *\", max_open: 45m}"`
@@ -273,8 +275,9 @@ type System struct {
 
 // Source is where a system's backups are read.
 type Source struct {
-	URL    URL `yaml:"url" jsonschema:"required" example:"smb://svc-backup@10.77.0.11/backup$/accounting"` // smb, sftp, file
-	Access `yaml:",inline"`
+	URL      URL `yaml:"url" jsonschema:"required" example:"smb://svc-backup@10.77.0.11/backup$/accounting"` // smb, sftp, file
+	Access   `yaml:",inline"`
+	Insecure bool `yaml:"insecure" example:"true"` // only for smb: neither encryption nor signing is asked for
 }
 
 // Limits protect the department's server.

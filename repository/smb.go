@@ -28,6 +28,7 @@ type SMBPlace struct {
 	Password string
 	Share    string
 	Path     string // below the share; "" is the share itself
+	Insecure bool   // neither encryption nor signing is asked for
 }
 
 func (p *SMBPlace) config() smbconn.Config {
@@ -35,7 +36,7 @@ func (p *SMBPlace) config() smbconn.Config {
 	if port == 0 {
 		port = 445
 	}
-	return smbconn.Config{Address: net.JoinHostPort(p.Host, strconv.Itoa(port)), User: p.User, Password: p.Password, Share: p.Share}
+	return smbconn.Config{Address: net.JoinHostPort(p.Host, strconv.Itoa(port)), User: p.User, Password: p.Password, Share: p.Share, Insecure: p.Insecure}
 }
 
 func (p *SMBPlace) String() string {

@@ -69,7 +69,7 @@ func (a *app) printFindings(p policies.Policy, found []finding) error {
 		if found == nil {
 			found = []finding{}
 		}
-		if err := a.printJSON(map[string]any{"file": a.file, "mistakes": policies.Mistakes{}, "idle": p.Idle(), "reached": found}); err != nil {
+		if err := a.printJSON(map[string]any{"file": a.file, "mistakes": policies.Mistakes{}, "idle": p.Idle(), "insecure": p.Insecure(), "reached": found}); err != nil {
 			return err
 		}
 	} else {
@@ -78,6 +78,7 @@ func (a *app) printFindings(p policies.Policy, found []finding) error {
 		for _, key := range p.Idle() {
 			a.print("note: %s changes nothing: the vault's host gives receipts, and keeps by the keep of its own policy file; leave it out here", key)
 		}
+		a.warnInsecure(p.Insecure())
 		var t table
 		for _, f := range found {
 			mark := "ok"

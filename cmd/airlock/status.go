@@ -141,6 +141,7 @@ func (a *app) printStatus(st orchestrator.Status) error {
 		return err
 	}
 	a.printGuard(st.Guard)
+	a.warnInsecure(st.Insecure)
 	for _, p := range st.Running {
 		a.print("running: %s", strings.TrimSuffix(a.words.tell(p.Task)+": "+a.words.amount(p, 0), ": "))
 	}
@@ -164,6 +165,13 @@ func (a *app) printStatus(st orchestrator.Status) error {
 		a.print("ledger: %d entries not durable yet: %s", st.Ledger.Pending, plain(st.Ledger.Error))
 	}
 	return nil
+}
+
+// warnInsecure names the places whose lines the policy file leaves unprotected.
+func (a *app) warnInsecure(places []string) {
+	for _, key := range places {
+		a.print("warning: %s has insecure: true: its line is neither encrypted nor signed, and what somebody changes on the way is not found", key)
+	}
 }
 
 func (a *app) printGuard(g *orchestrator.GuardStatus) {

@@ -127,7 +127,7 @@ func openCLI(ctx context.Context, s policies.Switch, recorded cli.Sessions) (swi
 func openSource(ctx context.Context, s policies.Source) (collectors.Source, error) {
 	switch u := s.URL; u.Scheme {
 	case "smb":
-		conn, err := smbConfig(u, s.Access)
+		conn, err := smbConfig(u, s.Access, s.Insecure)
 		if err != nil {
 			return nil, err
 		}
@@ -153,7 +153,7 @@ func openVault(ctx context.Context, v policies.Vault) (vault.Store, error) {
 		}
 		return vaultsftp.Dial(ctx, vaultsftp.Config{Conn: conn, Path: u.Path})
 	case "smb":
-		conn, err := smbConfig(u, v.Access)
+		conn, err := smbConfig(u, v.Access, v.Insecure)
 		if err != nil {
 			return nil, err
 		}
@@ -179,6 +179,7 @@ func repositoryConfig(p policies.Policy) (repository.Config, error) {
 	case "smb":
 		c.Place.SMB = &repository.SMBPlace{
 			Host: u.Host, Port: u.Port, User: account(u), Password: r.text(p.Repository.Password), Share: u.Share, Path: u.Path,
+			Insecure: p.Repository.Insecure,
 		}
 	default:
 		return c, fmt.Errorf("no driver keeps a repository at %s", u)
@@ -195,9 +196,9 @@ func sshConfig(u policies.URL, a policies.Access) (sshconn.Config, error) {
 	return c, r.err
 }
 
-func smbConfig(u policies.URL, a policies.Access) (smbconn.Config, error) {
+func smbConfig(u policies.URL, a policies.Access, insecure bool) (smbconn.Config, error) {
 	var r reader
-	c := smbconn.Config{Address: u.Address(), User: account(u), Password: r.text(a.Password), Share: u.Share}
+	c := smbconn.Config{Address: u.Address(), User: account(u), Password: r.text(a.Password), Share: u.Share, Insecure: insecure}
 	return c, r.err
 }
 

@@ -4,7 +4,7 @@ package main
 
 // japanese are this program's own formats and texts.
 func japanese() []phrase {
-	return []phrase{
+	return append(japaneseLines(), []phrase{
 		// Numbers of things.
 		{"%d file", "{1} ファイル"}, {"%d files", "{1} ファイル"},
 		{"%d blob", "{1} ブロブ"}, {"%d blobs", "{1} ブロブ"},
@@ -229,7 +229,7 @@ func japanese() []phrase {
 		{"reach every source, switch and repository, and look every port up", "取得元・スイッチ・一次保管先への接続とポートの照合も行う"},
 		{"how many days", "日数"},
 		{"print one line and exit with Nagios' codes: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN", "1 行で出力し、Nagios の終了コードを返す"},
-	}
+	}...)
 }
 
 // japaneseHeard are texts that the executor or another room has rendered, in the order
