@@ -28,7 +28,7 @@ func (d Dial) Within(limit time.Duration) Dial {
 // A file that was open is opened again by its name, and read on only if size and
 // time of last change are still what they were; otherwise that file fails, and no
 // other. After the last try has failed, and at once after an ErrAuth (servers lock
-// accounts for trying again), every later call fails with the same error.
+// accounts for trying again) or an ErrNotEntered, every later call fails with the same error.
 type Redial struct {
 	Tries    int           // after each loss; default 8. A call is repeated as often at the most
 	Pause    time.Duration // before the second try, doubled for each later one; default 1 s
@@ -138,7 +138,7 @@ func (s *redialled) try() (Source, error) {
 		switch {
 		case err == nil:
 			return src, nil
-		case errors.Is(err, ErrAuth):
+		case errors.Is(err, ErrAuth), errors.Is(err, ErrNotEntered):
 			return nil, err
 		case n == s.conf.Tries:
 			return nil, fmt.Errorf("%w: %d tries to reach it again failed, the last: %w", ErrGone, n, err)

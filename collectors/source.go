@@ -53,6 +53,9 @@ var (
 	ErrGone = errors.New("the source is gone")
 	// ErrNotReady: the readiness marker did not appear in time.
 	ErrNotReady = errors.New("the source is not ready")
-	// ErrAuth: the server did not accept the credentials, or showed another host key.
+	// ErrAuth: the server did not accept the credentials.
 	ErrAuth = errors.New("the source did not accept the credentials")
+	// ErrNotEntered: they were not even shown to it, for something is not as it must be, here
+	// or there: a key that is none, another host key, a line that nothing protects.
+	ErrNotEntered = errors.New("the source was not entered")
 )

@@ -382,7 +382,7 @@ func (d *door) set(ctx context.Context, open bool) error {
 	}
 	err = port.Set(ctx, admin)
 	// Only these say that nothing will come of it.
-	never := errors.Is(err, switchctl.ErrRefused) || errors.Is(err, switchctl.ErrMoved) || errors.Is(err, switchctl.ErrAuth)
+	never := errors.Is(err, switchctl.ErrRefused) || errors.Is(err, switchctl.ErrMoved) || errors.Is(err, switchctl.ErrAuth) || errors.Is(err, switchctl.ErrNotEntered)
 	if open && !never {
 		d.loose = time.Now()
 		d.single = d.single && err == nil

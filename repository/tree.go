@@ -44,7 +44,7 @@ func (t *tree) failed(err error) error {
 	switch {
 	case t.ctx.Err() != nil:
 		t.lost(context.Cause(t.ctx))
-	case errors.Is(err, collectors.ErrGone), errors.Is(err, collectors.ErrAuth):
+	case errors.Is(err, collectors.ErrGone), errors.Is(err, collectors.ErrAuth), errors.Is(err, collectors.ErrNotEntered):
 		t.lost(err)
 	}
 	return sourceError{err}

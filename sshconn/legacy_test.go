@@ -22,12 +22,17 @@ import (
 func TestLegacySSHD(t *testing.T) {
 	c := oldSSHD(t, "KexAlgorithms diffie-hellman-group14-sha1", "Ciphers aes128-cbc", "MACs hmac-sha1-96",
 		"HostKeyAlgorithms ssh-rsa")
+	// Where Legacy cannot be named, nobody is told to.
+	if _, err := Dial(t.Context(), c); !errors.Is(err, ErrNoLogin) || strings.Contains(err.Error(), "legacy:") {
+		t.Errorf("%v", err)
+	}
+	c.MayLegacy = true
 	all := []string{"diffie-hellman-group14-sha1", "ssh-rsa", "aes128-cbc", "hmac-sha1-96"}
 	for len(c.Legacy) < len(all) {
 		_, err := Dial(t.Context(), c)
 		_, rest, found := strings.Cut(fmt.Sprint(err), "write legacy: [")
 		name, _, _ := strings.Cut(rest, "]")
-		if !errors.Is(err, ErrAuth) || !found || !slices.Contains(all, name) || slices.Contains(c.Legacy, name) {
+		if !errors.Is(err, ErrNoLogin) || !found || !slices.Contains(all, name) || slices.Contains(c.Legacy, name) {
 			t.Fatalf("with %q: %v", c.Legacy, err)
 		}
 		c.Legacy = append(c.Legacy, name)
@@ -52,7 +57,7 @@ func TestLegacyUserKey(t *testing.T) {
 	_, host := newKey(t, "ed25519")
 	key, user := newKey(t, "rsa")
 	s := serve(t, &ssh.ServerConfig{PublicKeyAuthAlgorithms: []string{"ssh-rsa"}, PublicKeyCallback: accept(user.PublicKey())}, host)
-	c := Config{Address: s.address, User: "svc", Key: pemOf(t, key, ""), KnownHosts: knownHosts(t, s.address, host.PublicKey())}
+	c := Config{Address: s.address, User: "svc", Key: pemOf(t, key, ""), KnownHosts: knownHosts(t, s.address, host.PublicKey()), MayLegacy: true}
 	if _, err := Dial(t.Context(), c); !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "legacy: [ssh-rsa]") {
 		t.Errorf("%v", err)
 	}
@@ -79,10 +84,10 @@ func TestLegacyServers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := serve(t, &ssh.ServerConfig{Config: test.server, PasswordCallback: acceptPassword}, test.host)
-			c := Config{Address: s.address, User: "svc", Password: password, KnownHosts: knownHosts(t, s.address, test.host.PublicKey())}
+			c := Config{Address: s.address, User: "svc", Password: password, KnownHosts: knownHosts(t, s.address, test.host.PublicKey()), MayLegacy: true}
 			for i := range test.legacy {
 				c.Legacy = test.legacy[:i]
-				if _, err := Dial(t.Context(), c); !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "legacy: ["+test.legacy[i]+"]") {
+				if _, err := Dial(t.Context(), c); !errors.Is(err, ErrNoLogin) || !strings.Contains(err.Error(), "legacy: ["+test.legacy[i]+"]") {
 					t.Errorf("with %q: %v", c.Legacy, err)
 				}
 			}
@@ -102,15 +107,15 @@ func TestLegacyIsNoWayAround(t *testing.T) {
 	_, pinned := newKey(t, "ed25519")
 	_, stranger := newKey(t, "rsa")
 	s := serve(t, &ssh.ServerConfig{PasswordCallback: acceptPassword}, stranger)
-	c := Config{Address: s.address, User: "svc", Password: password, KnownHosts: knownHosts(t, s.address, pinned.PublicKey())}
+	c := Config{Address: s.address, User: "svc", Password: password, KnownHosts: knownHosts(t, s.address, pinned.PublicKey()), MayLegacy: true}
 	for _, legacy := range [][]string{nil, LegacyAlgorithms()} {
 		c.Legacy = legacy
-		if _, err := Dial(t.Context(), c); !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "somebody stands between") {
+		if _, err := Dial(t.Context(), c); !errors.Is(err, ErrNoLogin) || !strings.Contains(err.Error(), "somebody stands between") {
 			t.Errorf("with %q: %v", legacy, err)
 		}
 	}
 	c.Legacy = []string{"arcfour"}
-	if _, err := Dial(t.Context(), c); !errors.Is(err, ErrAuth) || !strings.Contains(err.Error(), "ssh-rsa") {
+	if _, err := Dial(t.Context(), c); !errors.Is(err, ErrNoLogin) || !strings.Contains(err.Error(), "ssh-rsa") {
 		t.Errorf("%v", err)
 	}
 }

@@ -8,10 +8,14 @@
 package sshconn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -20,9 +24,14 @@ import (
 	"golang.org/x/crypto/ssh/knownhosts"
 )
 
-// ErrAuth wraps every failure that another try with the same configuration cannot
-// mend: the credentials were refused, or the server showed a key that is not pinned.
-var ErrAuth = errors.New("ssh: not trusted")
+// Errors that another try with the same configuration cannot mend.
+var (
+	// ErrAuth: the server refused the credentials. Servers lock accounts for trying again.
+	ErrAuth = errors.New("ssh: not trusted")
+	// ErrNoLogin: the credentials were not even sent. They are no credentials, or the server
+	// is not known, or not the one that is, or speaks what is not trusted.
+	ErrNoLogin = errors.New("ssh: no login was tried")
+)
 
 // Config says whom to reach and by what right. Either Key or Password is given.
 type Config struct {
@@ -30,12 +39,33 @@ type Config struct {
 	User       string
 	Password   string // also answers keyboard-interactive questions
 	Key        []byte // an OpenSSH private key, without passphrase
+	KeyFile    string // what errors call the key
 	KnownHosts string // file in OpenSSH's known_hosts form
 	// Legacy are old algorithms that are spoken nevertheless: some of LegacyAlgorithms.
 	Legacy []string
+	// MayLegacy: whoever configures this can name Legacy, so errors advise it.
+	MayLegacy bool
 	// KeepAlive is the time between probes; one that stays unanswered for three times
 	// as long closes the connection. Default 15 s.
 	KeepAlive time.Duration
+}
+
+// Sound says what can be seen to be wrong without a connection: with the key, with
+// known_hosts. An error is an ErrNoLogin.
+func (c Config) Sound() error {
+	_, err := c.client()
+	if err != nil {
+		return err
+	}
+	check, err := knownhosts.New(c.KnownHosts)
+	if err != nil {
+		return err
+	}
+	var unknown *knownhosts.KeyError
+	if err := check(c.Address, &net.TCPAddr{}, noKey{}); errors.As(err, &unknown) && len(unknown.Want) == 0 {
+		return c.explain(context.Background(), err)
+	}
+	return nil
 }
 
 // Dial connects, checks the pinned host key and logs in. ctx bounds that and
@@ -70,23 +100,19 @@ func (c Config) client() (*ssh.ClientConfig, error) {
 	conf := &ssh.ClientConfig{User: c.User, Config: c.algorithms()}
 	for _, name := range c.Legacy {
 		if !slices.Contains(LegacyAlgorithms(), name) {
-			return nil, fmt.Errorf("%w: legacy algorithm %q is not known; there are %s", ErrAuth, name, strings.Join(LegacyAlgorithms(), ", "))
+			return nil, fmt.Errorf("%w: legacy algorithm %q is not known; there are %s", ErrNoLogin, name, strings.Join(LegacyAlgorithms(), ", "))
 		}
 	}
 	if len(c.Key) == 0 && c.Password == "" {
-		return nil, fmt.Errorf("%w: neither key nor password is given for %s", ErrAuth, c.Address)
+		return nil, fmt.Errorf("%w: neither key nor password is given for %s", ErrNoLogin, c.Address)
 	}
 	if len(c.Key) > 0 {
-		signer, err := ssh.ParsePrivateKey(c.Key)
-		var locked *ssh.PassphraseMissingError
-		switch {
-		case errors.As(err, &locked):
-			return nil, fmt.Errorf("%w: the private key for %s has a passphrase; take it off with ssh-keygen -p, and let file permissions guard the key", ErrAuth, c.Address)
-		case err != nil:
-			return nil, fmt.Errorf("%w: the private key for %s: %w", ErrAuth, c.Address, err)
+		signer, err := parseKey(c.Key, cmp.Or(c.KeyFile, "FILE"))
+		if err == nil {
+			signer, err = c.modern(signer)
 		}
-		if signer, err = c.modern(signer); err != nil {
-			return nil, fmt.Errorf("%w: the private key for %s: %w", ErrAuth, c.Address, err)
+		if err != nil {
+			return nil, fmt.Errorf("%w: the private key for %s (%s): %w", ErrNoLogin, c.Address, cmp.Or(c.KeyFile, "no file"), err)
 		}
 		conf.Auth = append(conf.Auth, ssh.PublicKeys(signer))
 	}
@@ -101,8 +127,11 @@ func (c Config) client() (*ssh.ClientConfig, error) {
 			}))
 	}
 	check, err := knownhosts.New(c.KnownHosts)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: the known_hosts file %s does not exist; %s", ErrNoLogin, c.KnownHosts, c.getKey())
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: known_hosts for %s: %w", ErrAuth, c.Address, err)
+		return nil, fmt.Errorf("%w: known_hosts for %s: %w", ErrNoLogin, c.Address, err)
 	}
 	conf.HostKeyCallback = check
 	conf.HostKeyAlgorithms = c.pinned(check)
@@ -146,21 +175,61 @@ func (c Config) explain(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("ssh to %s: %w", c.Address, context.Cause(ctx))
 	case errors.As(err, &key) && len(key.Want) == 0:
-		return fmt.Errorf("%w: %s is not in %s; compare its key by hand and add it", ErrAuth, c.Address, c.KnownHosts)
+		return fmt.Errorf("%w: %s is not in %s%s; %s", ErrNoLogin, c.Address, c.KnownHosts, marked(c.KnownHosts), c.getKey())
 	case errors.As(err, &key):
-		return fmt.Errorf("%w: %s shows another host key than %s pins; it was reinstalled, or somebody stands between", ErrAuth, c.Address, key.Want[0].String())
+		return fmt.Errorf("%w: %s shows another host key than %s pins; it was reinstalled, or somebody stands between", ErrNoLogin, c.Address, key.Want[0].String())
 	case errors.As(err, &kind) && len(wanted(c.Legacy, kind.RequestedAlgorithms)) > 0 && c.cures(kind):
-		return fmt.Errorf("%w: %s knows only old ways for its %s (%s); newer firmware cures it; where there is none, and the way there is safe, write legacy: [%s]",
-			ErrAuth, c.Address, kind.What, strings.Join(kind.RequestedAlgorithms, ", "), strings.Join(wanted(c.Legacy, kind.RequestedAlgorithms), ", "))
+		return fmt.Errorf("%w: %s knows only old ways for its %s (%s); %s",
+			ErrNoLogin, c.Address, kind.What, strings.Join(kind.RequestedAlgorithms, ", "), c.wayOut(kind.What, wanted(c.Legacy, kind.RequestedAlgorithms)))
 	case err != nil && strings.Contains(err.Error(), "no common public key signature algorithm"):
-		return fmt.Errorf("%w: %s takes RSA keys only with SHA-1; use an ed25519 or ecdsa key; where it knows none, write legacy: [ssh-rsa]", ErrAuth, c.Address)
+		return fmt.Errorf("%w: %s takes RSA keys only with SHA-1; use an ed25519 or ecdsa key; %s", ErrAuth, c.Address, c.wayOut("", []string{ssh.KeyAlgoRSA}))
 	case errors.As(err, &kind) && kind.What == "host key":
 		return fmt.Errorf("%w: %s has no host key of a kind that %s pins: it shows %s; it was reinstalled, or somebody stands between",
-			ErrAuth, c.Address, c.KnownHosts, strings.Join(kind.RequestedAlgorithms, ", "))
+			ErrNoLogin, c.Address, c.KnownHosts, strings.Join(kind.RequestedAlgorithms, ", "))
 	case errors.As(err, &auth), isAuthFailure(err):
 		return fmt.Errorf("%w: %s did not accept user %s: %w", ErrAuth, c.Address, c.User, err)
+	case errors.As(err, &kind):
+		return fmt.Errorf("%w: %s: %w", ErrNoLogin, c.Address, err)
 	}
 	return fmt.Errorf("ssh to %s: %w", c.Address, err)
+}
+
+// getKey says how the server's key is got into known_hosts.
+func (c Config) getKey() string {
+	host, port, err := net.SplitHostPort(c.Address)
+	if err != nil {
+		host, port = c.Address, "22"
+	}
+	return fmt.Sprintf("get its key with: ssh-keyscan -p %s %s >> %s; compare its key by hand with the server's own (ssh-keygen -lf) before it is trusted", port, host, c.KnownHosts)
+}
+
+// marked says that a file begins with what no text of OpenSSH's does, "" if it does not.
+func marked(file string) string {
+	f, err := os.Open(file)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	var first [3]byte
+	n, _ := io.ReadFull(f, first[:]) // a shorter file has no mark
+	switch text := string(first[:n]); {
+	case text == "\xef\xbb\xbf":
+		return ", which begins with a byte order mark: its first line counts for nothing"
+	case strings.HasPrefix(text, "\xff\xfe"), strings.HasPrefix(text, "\xfe\xff"):
+		return ", which is UTF-16: write it anew as plain text"
+	}
+	return ""
+}
+
+// wayOut is what to do about a server that knows old algorithms alone.
+func (c Config) wayOut(what string, old []string) string {
+	if c.MayLegacy {
+		return fmt.Sprintf("newer firmware cures it; where there is none, and the way there is safe, write legacy: [%s]", strings.Join(old, ", "))
+	}
+	if what == "host key" {
+		return "give the server an ed25519 or ecdsa host key, or newer firmware; where it can have neither, reach its files by SMB"
+	}
+	return "newer firmware cures it; where there is none, reach its files by SMB"
 }
 
 // isAuthFailure knows the client side's refusal, for which x/crypto/ssh has no type.

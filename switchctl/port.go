@@ -139,5 +139,6 @@ var (
 	ErrMoved       = errors.New("the port's row changed its identity")
 	ErrRefused     = errors.New("the switch refused")
 	ErrAuth        = errors.New("the switch did not accept the credentials")
+	ErrNotEntered  = errors.New("the switch was not entered") // the credentials were not even shown to it
 	ErrTimeout     = errors.New("the switch did not answer in time")
 )

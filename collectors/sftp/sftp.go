@@ -36,8 +36,8 @@ type source struct {
 }
 
 // Dial connects, logs in and looks for the root: fs.ErrNotExist if it is not there,
-// collectors.ErrAuth if server and client do not trust each other, collectors.ErrGone
-// if the server cannot be reached. ctx bounds that and nothing later.
+// collectors.ErrAuth if the server does not accept the user, collectors.ErrNotEntered if
+// it is not let in itself, collectors.ErrGone if it cannot be reached. ctx bounds that and nothing later.
 func Dial(ctx context.Context, c Config) (collectors.Source, error) {
 	conn, err := sshconn.Dial(ctx, c.SSH)
 	switch {
@@ -45,6 +45,8 @@ func Dial(ctx context.Context, c Config) (collectors.Source, error) {
 		return nil, fmt.Errorf("sftp on %s: %w", c.SSH.Address, context.Cause(ctx))
 	case errors.Is(err, sshconn.ErrAuth):
 		return nil, fmt.Errorf("%w: %w", collectors.ErrAuth, err)
+	case errors.Is(err, sshconn.ErrNoLogin):
+		return nil, fmt.Errorf("%w: %w", collectors.ErrNotEntered, err)
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", collectors.ErrGone, err)
 	}

@@ -58,7 +58,7 @@ func TestDialRefused(t *testing.T) {
 		"missing root":     {func(c *sftp.Config) { c.Root += "/missing" }, fs.ErrNotExist},
 		"root is a file":   {func(c *sftp.Config) { c.Root += "/file" }, fs.ErrInvalid},
 		"wrong key":        {func(c *sftp.Config) { c.SSH.Key = other.Key }, collectors.ErrAuth},
-		"unknown host key": {func(c *sftp.Config) { c.SSH.KnownHosts = other.KnownHosts }, collectors.ErrAuth},
+		"unknown host key": {func(c *sftp.Config) { c.SSH.KnownHosts = other.KnownHosts }, collectors.ErrNotEntered},
 		"nobody listens":   {func(c *sftp.Config) { c.SSH.Address = "127.0.0.1:1" }, collectors.ErrGone},
 	} {
 		c := config(server, dir)
@@ -70,5 +70,30 @@ func TestDialRefused(t *testing.T) {
 		if err == nil {
 			src.Close()
 		}
+	}
+}
+
+// What somebody changes between the server and airlock is found.
+func TestChangedBytesAreFound(t *testing.T) {
+	dir := collecttest.Dir(t)
+	server := collecttest.StartSSH(t)
+	if err := os.WriteFile(filepath.Join(dir, "file"), make([]byte, 1<<20), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c := config(server, dir)
+	c.SSH.Address = server.Link.Address
+	src, err := sftp.Dial(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	f, err := src.Open(t.Context(), "file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	server.Link.Spoil(func(b []byte) { b[len(b)/2] ^= 4 })
+	if n, err := f.ReadAt(make([]byte, 1<<20), 0); !errors.Is(err, collectors.ErrGone) {
+		t.Errorf("read %d bytes, %v, want %v", n, err, collectors.ErrGone)
 	}
 }

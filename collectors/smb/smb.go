@@ -89,6 +89,8 @@ func told(err error) error {
 	switch {
 	case errors.Is(err, smbconn.ErrAuth):
 		return fmt.Errorf("%w: %w", collectors.ErrAuth, err)
+	case errors.Is(err, smbconn.ErrOpen):
+		return fmt.Errorf("%w: %w", collectors.ErrNotEntered, err)
 	case errors.Is(err, smbconn.ErrGone):
 		return fmt.Errorf("%w: %w", collectors.ErrGone, err)
 	}

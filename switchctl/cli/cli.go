@@ -37,6 +37,7 @@ type Config struct {
 	User        string
 	Password    string   // this or Key; it answers keyboard-interactive questions too
 	Key         []byte   // an OpenSSH private key, without passphrase
+	KeyFile     string   // what errors call the key
 	KnownHosts  string   // file that pins the switch's host key; there is no way without
 	Legacy      []string // SSH algorithms of old switches that are spoken nevertheless: see sshconn
 	Enable      string   // the password of the platform's enable command, where it asks for one
@@ -70,13 +71,16 @@ func Dial(ctx context.Context, c Config) (switchctl.Switch, error) {
 }
 
 func (c Config) ssh(loginSuffix string) sshconn.Config {
-	return sshconn.Config{Address: c.Address, User: c.User + loginSuffix, Password: c.Password, Key: c.Key, KnownHosts: c.KnownHosts, Legacy: c.Legacy}
+	return sshconn.Config{Address: c.Address, User: c.User + loginSuffix, Password: c.Password, Key: c.Key, KnownHosts: c.KnownHosts, Legacy: c.Legacy, MayLegacy: true, KeyFile: c.KeyFile}
 }
 
-// trust makes switchctl.ErrAuth of what no second try can mend.
+// trust names what no second try can mend.
 func trust(err error) error {
 	if errors.Is(err, sshconn.ErrAuth) {
 		return fmt.Errorf("%w: %w", switchctl.ErrAuth, err)
+	}
+	if errors.Is(err, sshconn.ErrNoLogin) {
+		return fmt.Errorf("%w: %w", switchctl.ErrNotEntered, err)
 	}
 	return err
 }
