@@ -231,7 +231,7 @@ func (s *Site) inTurn(ctx context.Context, f func() error) error {
 // snapshot makes the snapshot and applies retention.
 func (s *Site) snapshot(ctx context.Context, g *Gathered, by Caller, tell Watch) error {
 	system := s.policy.Systems[g.System]
-	repo, err := s.Repository(ctx)
+	repo, err := s.openable(ctx)
 	if err != nil {
 		return err
 	}

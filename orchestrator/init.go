@@ -51,6 +51,9 @@ func Init(ctx context.Context, p policies.Policy, parts Parts, o Options) (made 
 	if err != nil {
 		return made, err
 	}
+	if err := typeable(ctx, p, conf); err != nil {
+		return made, err
+	}
 	switch err := repository.Create(ctx, conf); {
 	case err == nil:
 		made.Repository = true
@@ -81,6 +84,23 @@ func Init(ctx context.Context, p policies.Policy, parts Parts, o Options) (made 
 	}
 	made.ReleaseKey, err = releaseKey(p.State) // last, since it is told but once
 	return made, err
+}
+
+// typeable refuses a new repository whose passphrase nobody could type from paper. One that
+// exists is opened by the bytes that it has.
+func typeable(ctx context.Context, p policies.Policy, conf repository.Config) error {
+	fault := policies.Oddity(conf.Passphrase)
+	if fault == "" {
+		return nil
+	}
+	r, err := repository.Open(ctx, conf)
+	switch {
+	case errors.Is(err, repository.ErrNoRepository):
+		return fmt.Errorf("the passphrase for the new repository, %s: %s; whoever types it from the recovery kit would not get in; nothing was made", p.Repository.Passphrase, fault)
+	case err != nil:
+		return err
+	}
+	return r.Close(ctx)
 }
 
 // siteKey gives the public half of the site's Ed25519 key, and makes the key if there

@@ -265,7 +265,7 @@ func (s *Site) load(ctx context.Context, r *WindowRecord, tell Watch) (*cargo, e
 		return nil, err
 	}
 	tell(Progress{Stage: "working out what the vault lacks"})
-	repo, err := s.Repository(ctx)
+	repo, err := s.openable(ctx)
 	if err != nil {
 		return nil, err
 	}

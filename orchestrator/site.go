@@ -95,8 +95,9 @@ type Site struct {
 
 	unlocking sync.Mutex // held while a lockdown ends, or is looked for
 
-	opening chan struct{} // has room for one: who is in it uses repo
-	repo    *repository.Repository
+	opening     chan struct{} // has room for one: who is in it uses repo and passphrases
+	repo        *repository.Repository
+	passphrases *passphrases
 
 	mu        sync.Mutex // never held while anything is waited for: an alarm takes it (S2)
 	closing   bool
@@ -152,6 +153,7 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 		policy: p, parts: parts, options: o, lock: lock, life: life, end: end,
 		clerk: newClerk(), ways: map[string]*way{}, gathering: map[string]Progress{}, windows: map[string]bool{}, errands: map[string]bool{}, turns: map[string]chan struct{}{}, distrusted: map[string]bool{},
 		begun: time.Now(), slots: make(chan struct{}, max(2, runtime.NumCPU())), opening: make(chan struct{}, 1),
+		passphrases: newPassphrases(),
 	}
 	s.build()
 	for _, k := range s.keepers { // S2, S5: the doors do not wait for the ledger
@@ -457,6 +459,8 @@ func (s *Site) Repository(ctx context.Context) (*repository.Repository, error) {
 		return nil, err
 	}
 	// The repository outlives the order that needed it first.
-	s.repo, err = repository.Open(context.WithoutCancel(ctx), conf)
+	if s.repo, err = repository.Open(context.WithoutCancel(ctx), conf); err == nil {
+		s.passphrases.sum = s.passphrases.of(conf.Passphrase)
+	}
 	return s.repo, err
 }

@@ -180,6 +180,18 @@ func (c Config) kopia(st blob.Storage) kopia {
 	}
 }
 
+// Opens tells by nil whether a passphrase opens the repository, by ErrPassphrase that it
+// does not. It asks the storage, and no cache.
+func (r *Repository) Opens(ctx context.Context, passphrase string) error {
+	other := r.kopia
+	other.passphrase = passphrase
+	rep, err := other.open(ctx, uncached)
+	if err != nil {
+		return err
+	}
+	return rep.Close(ctx)
+}
+
 func (c Config) cacheDir() string { return filepath.Join(c.StateDir, "cache") }
 
 // Close ends all use of the repository.

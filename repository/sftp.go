@@ -30,6 +30,7 @@ type SFTPPlace struct {
 	User       string
 	Path       string // absolute on the server
 	Key        []byte // an OpenSSH private key, without passphrase
+	KeyFile    string // what errors call the key
 	Password   string
 	KnownHosts string // file in OpenSSH's known_hosts form
 }
@@ -47,7 +48,7 @@ func (p *SFTPPlace) address() string {
 // the folder where none is, and takes any of a server's host keys for the pinned one.
 func (p *SFTPPlace) open(ctx context.Context, create bool) (blob.Storage, error) {
 	files := &sftpFiles{root: p.Path, config: sshconn.Config{
-		Address: p.address(), User: p.User, Password: p.Password, Key: p.Key, KnownHosts: p.KnownHosts,
+		Address: p.address(), User: p.User, Password: p.Password, Key: p.Key, KeyFile: p.KeyFile, KnownHosts: p.KnownHosts,
 	}}
 	err := files.do(ctx, func(c *sftp.Client) error {
 		if create {

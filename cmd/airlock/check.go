@@ -65,11 +65,12 @@ func (a *app) printFindings(p policies.Policy, found []finding) error {
 			failed++
 		}
 	}
+	warnings := secretWarnings(p)
 	if a.json {
 		if found == nil {
 			found = []finding{}
 		}
-		if err := a.printJSON(map[string]any{"file": a.file, "mistakes": policies.Mistakes{}, "idle": p.Idle(), "insecure": p.Insecure(), "reached": found}); err != nil {
+		if err := a.printJSON(map[string]any{"file": a.file, "mistakes": policies.Mistakes{}, "idle": p.Idle(), "insecure": p.Insecure(), "warnings": warnings, "reached": found}); err != nil {
 			return err
 		}
 	} else {
@@ -79,6 +80,9 @@ func (a *app) printFindings(p policies.Policy, found []finding) error {
 			a.print("note: %s changes nothing: the vault's host gives receipts, and keeps by the keep of its own policy file; leave it out here", key)
 		}
 		a.warnInsecure(p.Insecure())
+		for _, w := range warnings {
+			a.print("warning: %s: %s", w.Place, plain(w.Text))
+		}
 		var t table
 		for _, f := range found {
 			mark := "ok"

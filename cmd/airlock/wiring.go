@@ -9,6 +9,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"airlock/collectors"
@@ -115,7 +116,7 @@ func openCLI(ctx context.Context, s policies.Switch, recorded cli.Sessions) (swi
 	var r reader
 	c := cli.Config{
 		Address: s.Address, Platform: s.CLI.Platform, User: s.CLI.User,
-		Password: r.text(s.CLI.Password), Key: []byte(r.text(s.CLI.Key)), KnownHosts: s.CLI.KnownHosts,
+		Password: r.text(s.CLI.Password), Key: []byte(r.raw(s.CLI.Key)), KeyFile: keyFile(s.CLI.Key), KnownHosts: s.CLI.KnownHosts,
 		Enable: r.text(s.CLI.Enable), PlatformDir: s.CLI.PlatformDir, Timeout: time.Duration(s.CLI.Timeout), Legacy: s.CLI.Legacy, Sessions: recorded,
 	}
 	if r.err != nil {
@@ -166,7 +167,7 @@ func openVault(ctx context.Context, v policies.Vault) (vault.Store, error) {
 
 func repositoryConfig(p policies.Policy) (repository.Config, error) {
 	var r reader
-	c := repository.Config{Passphrase: r.text(p.Repository.Passphrase), StateDir: p.State}
+	c := repository.Config{Passphrase: r.raw(p.Repository.Passphrase), StateDir: p.State}
 	u := p.Repository.URL
 	switch u.Scheme {
 	case "file":
@@ -174,7 +175,8 @@ func repositoryConfig(p policies.Policy) (repository.Config, error) {
 	case "sftp":
 		c.Place.SFTP = &repository.SFTPPlace{
 			Host: u.Host, Port: u.Port, User: u.User, Path: u.Path,
-			Key: []byte(r.text(p.Repository.Key)), Password: r.text(p.Repository.Password), KnownHosts: p.Repository.KnownHosts,
+			Key: []byte(r.raw(p.Repository.Key)), KeyFile: keyFile(p.Repository.Key),
+			Password: r.text(p.Repository.Password), KnownHosts: p.Repository.KnownHosts,
 		}
 	case "smb":
 		c.Place.SMB = &repository.SMBPlace{
@@ -191,7 +193,7 @@ func sshConfig(u policies.URL, a policies.Access) (sshconn.Config, error) {
 	var r reader
 	c := sshconn.Config{
 		Address: u.Address(), User: u.User,
-		Password: r.text(a.Password), Key: []byte(r.text(a.Key)), KnownHosts: a.KnownHosts,
+		Password: r.text(a.Password), Key: []byte(r.raw(a.Key)), KeyFile: keyFile(a.Key), KnownHosts: a.KnownHosts,
 	}
 	return c, r.err
 }
@@ -213,13 +215,32 @@ func account(u policies.URL) string {
 // reader reads several secrets, and keeps what went wrong.
 type reader struct{ err error }
 
-func (r *reader) text(s policies.Secret) string {
+// raw reads a secret byte for byte; "" where none is named.
+func (r *reader) raw(s policies.Secret) string {
 	if s == (policies.Secret{}) {
 		return ""
 	}
 	text, err := s.Read()
 	r.err = errors.Join(r.err, err)
 	return text
+}
+
+// text reads a password. No server's ends in an end of a line; and what an editor made of
+// the file is refused here, since the server would only say that the password is wrong.
+func (r *reader) text(s policies.Secret) string {
+	text := strings.TrimRight(r.raw(s), "\r\n")
+	if fault := policies.Spoilt(text); text != "" && fault != "" {
+		r.err = errors.Join(r.err, fmt.Errorf("read secret: %s: %s", s, fault))
+	}
+	return text
+}
+
+// keyFile is what errors call a key.
+func keyFile(s policies.Secret) string {
+	if s.File != "" {
+		return s.File
+	}
+	return s.Env
 }
 
 func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -4,5 +4,14 @@ package main
 func japaneseLines() []phrase {
 	return []phrase{
 		{"warning: %s has insecure: true: its line is neither encrypted nor signed, and what somebody changes on the way is not found", "警告: {1} に insecure: true があります。この接続は暗号化も署名もされず、途中で書き換えられても気づけません"},
+		{"warning: %s: %s", "警告: {1}: {2}"},
+
+		// Keys.
+		{"On the vault's host write this line as public_key of the client %s in vault.yaml; then pin its keys here: airlock vault keys (there) prints them.", "この行を、二次保管先のホストの vault.yaml で、クライアント {1} の public_key に書いてください。そのあと、ホスト側で airlock vault keys が表示する鍵を、こちらに登録します。"},
+		{"On %s append this line to .ssh/authorized_keys of the user %s, best behind the word restrict and a space.", "この行を、{1} の利用者 {2} の .ssh/authorized_keys に追加してください。行頭に restrict と空白を置くのが安全です。"},
+		{"Then see what is still missing: airlock check", "足りないものがないか確かめてください: airlock check"},
+		{"Make the key by which airlock enters a vault or a source over SFTP", "SFTP で二次保管先や取得元に入るための鍵を作る"},
+		{"Make a key pair where the policy file names the key, and print its public half", "設定ファイルが指す場所に鍵ペアを作り、公開側を表示する"},
+		{"Make an Ed25519 key pair where the policy file names the key of that vault, system's source or repository, and print its public half. A file that is there already is never replaced.", "その二次保管先・取得元・一次保管先の鍵として設定ファイルが指す場所に、Ed25519 の鍵ペアを作り、公開側を表示します。すでにあるファイルは決して置き換えません。"},
 	}
 }
