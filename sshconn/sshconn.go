@@ -131,7 +131,7 @@ func (c Config) client() (*ssh.ClientConfig, error) {
 		return nil, fmt.Errorf("%w: the known_hosts file %s does not exist; %s", ErrNoLogin, c.KnownHosts, c.getKey())
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: known_hosts for %s: %w", ErrNoLogin, c.Address, err)
+		return nil, fmt.Errorf("%w: known_hosts for %s: %w; one line that cannot be read makes the whole file useless: mend it or take it out", ErrNoLogin, c.Address, err)
 	}
 	conf.HostKeyCallback = check
 	conf.HostKeyAlgorithms = c.pinned(check)
@@ -175,7 +175,7 @@ func (c Config) explain(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("ssh to %s: %w", c.Address, context.Cause(ctx))
 	case errors.As(err, &key) && len(key.Want) == 0:
-		return fmt.Errorf("%w: %s is not in %s%s; %s", ErrNoLogin, c.Address, c.KnownHosts, marked(c.KnownHosts), c.getKey())
+		return c.stranger()
 	case errors.As(err, &key):
 		return fmt.Errorf("%w: %s shows another host key than %s pins; it was reinstalled, or somebody stands between", ErrNoLogin, c.Address, key.Want[0].String())
 	case errors.As(err, &kind) && len(wanted(c.Legacy, kind.RequestedAlgorithms)) > 0 && c.cures(kind):
