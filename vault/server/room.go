@@ -1,14 +1,12 @@
 package server
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 	"time"
-)
 
-// errFull says that nothing more may come, because of the disk, the floor or the quota.
-var errFull = errors.New("the vault is full")
+	"airlock/vault"
+)
 
 // room is what may still come. It counts what lies there and what is on its way.
 type room struct {
@@ -25,7 +23,7 @@ type room struct {
 // recount is how soon files are counted again: prune, another process, removes some.
 const recount = time.Second
 
-// take takes room for n more bytes, or says errFull.
+// take takes room for n more bytes, or says [vault.FullError].
 func (r *room) take(n int64) error {
 	d, err := r.disk()
 	if err != nil {
@@ -40,15 +38,17 @@ func (r *room) take(n int64) error {
 	}
 	switch {
 	case r.quota > 0 && n > r.quota-r.landed-r.coming:
-		return fmt.Errorf("%w: its quota of %d bytes", errFull, r.quota)
+		return &vault.FullError{Why: fmt.Sprintf("its quota of %s is used up, raise quota in its host's policy file or prune there", megabytes(r.quota))}
 	case n > d.free-r.floor:
-		return fmt.Errorf("%w: %d bytes are free on its disk, of which %d stay free", errFull, d.free, r.floor)
+		return &vault.FullError{Why: fmt.Sprintf("%s are free on its disk, of which %s stay free (floor)", megabytes(d.free), megabytes(r.floor))}
 	case d.files > 0 && d.left < 1000+d.files/1000:
-		return fmt.Errorf("%w: its disk has no more inodes", errFull)
+		return &vault.FullError{Why: "its disk has no more inodes"}
 	}
 	r.coming += n
 	return nil
 }
+
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
 
 // count counts what lies there, unless that was done just now. A file that is being
 // named meanwhile may count twice until the next time.

@@ -1,11 +1,13 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,10 +70,10 @@ func TestRoomIsCounted(t *testing.T) {
 			t.Errorf("counted %d times below the quota", counts)
 		}
 		for range 100 {
-			wants(50, errFull)
+			wants(50, syscall.ENOSPC)
 		}
 		lies = 10
-		wants(50, errFull)
+		wants(50, syscall.ENOSPC)
 		if counts != 1 {
 			t.Errorf("counted %d times at once", counts)
 		}
@@ -155,5 +157,21 @@ func TestFoldedNames(t *testing.T) {
 	}
 	if err := h.folder.tellsApart(); !errors.Is(err, errFolds) || !strings.Contains(fmt.Sprint(err), w.conf.Folder) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A used-up quota is told to the site as what it is, in one sentence, and by the name of no
+// disk: that one may be half empty.
+func TestQuotaIsToldAsSuch(t *testing.T) {
+	w := newWorld(t)
+	w.conf.Quota = 1 << 20
+	w.serve(usual())
+	err := w.store().Put(t.Context(), "p/blob.f", 3<<20, bytes.NewReader(vaulttest.Random(1, 3<<20)))
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("3 MB in a quota of 1: %v", err)
+	}
+	text := err.Error()
+	if !strings.Contains(text, "the vault is full: its quota of 1.0 MB is used up") || strings.Contains(text, "disk") || strings.Count(text, "full") != 1 {
+		t.Errorf("told as %q", text)
 	}
 }

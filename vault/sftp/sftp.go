@@ -371,11 +371,15 @@ func (s *Store) openFolder(c *sftp.Client, folder string) *sftp.File {
 	return nil
 }
 
-// explain says that the disk is full where the server only says "failure".
+// explain says by what measure the vault is full where the server says that it is, and
+// that the disk is where the server only says "failure".
 func (s *Store) explain(c *sftp.Client, err error, size int64) error {
 	var status *sftp.StatusError
 	if !errors.As(err, &status) || status.FxCode() != sftp.ErrSSHFxFailure {
 		return err
+	}
+	if full := vault.ReadFull(status.Error()); full != nil {
+		return full
 	}
 	disk, unknown := c.StatVFS(s.root)
 	if unknown != nil {
