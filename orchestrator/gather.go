@@ -50,6 +50,9 @@ type Caller struct {
 	// What a person says to retention, for one window.
 	Brake      int  `json:"brake,omitempty"`       // so many generations may go at once
 	ClockRight bool `json:"clock_right,omitempty"` // the clock is right, whatever it did
+	// And to a window.
+	Replaced bool `json:"replaced,omitempty"`  // the vault is another one than before, and that is right
+	RoomMade bool `json:"room_made,omitempty"` // the vault has room, whatever its last receipt says
 }
 
 // late reports whether a scheduled run comes later than a schedule's own slack.

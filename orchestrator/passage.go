@@ -174,6 +174,7 @@ func (s *Site) Window(ctx context.Context, name string, by Caller, watch Watch) 
 			return p.end(Passage{}, errors.Join(fmt.Errorf("%w: %w", ErrRefused, err), cargo.memory.Close()))
 		}
 	}
+	p.need = cargo.plan.Bytes
 	plan := map[string]any{"blobs": len(cargo.plan.Lacking), "bytes": cargo.plan.Bytes, "held": cargo.plan.Held}
 	if t := cargo.tending; t != nil {
 		plan["drop"], plan["remove"] = t.retirement.Drop, t.retirement.Files
@@ -193,6 +194,7 @@ type passage struct {
 	by     Caller
 	watch  Watch
 	record WindowRecord
+	need   int64 // bytes that are to be sent, as far as is known
 }
 
 // inside is what a window is for: it is done while the door is open, and writes into
@@ -399,6 +401,9 @@ func (c *cargo) deliver(ctx context.Context, store vault.Store, r *WindowRecord)
 			r.ReceiptNote, r.ReceiptKey = receipt.Note, c.key
 		}
 	}
+	if _, full := errors.AsType[*vault.FullError](err); full {
+		err = fmt.Errorf("%w; the window needs %s", err, Size(c.plan.Bytes))
+	}
 	if c.tending != nil && report.Generation > 0 {
 		err = errors.Join(err, c.tending.run(ctx, store, looking, c, r, err == nil))
 	}
@@ -439,6 +444,9 @@ func (p *passage) hold(ctx context.Context, plan any, work inside) (WindowRecord
 	}
 	defer leave()
 	if err := s.trust(ctx); err != nil { // S1: what this ledger takes in would prove nothing
+		return p.end(Passage{}, fmt.Errorf("%w: %w", ErrRefused, err))
+	}
+	if err := p.ready(ctx); err != nil {
 		return p.end(Passage{}, fmt.Errorf("%w: %w", ErrRefused, err))
 	}
 	begun := ledger.Entry{

@@ -57,6 +57,9 @@ type Parts struct {
 	Recordings func() ([]Recording, error) // what a program that was killed left unfinished; may be nil
 	Source     func(context.Context, policies.Source) (collectors.Source, error)
 	Vault      func(context.Context, policies.Vault) (vault.Store, error)
+	// Ready says what Vault would fail for, as far as it is known without a connection: it
+	// reads local files, and reaches nothing. It may be nil.
+	Ready      func(context.Context, policies.Vault) error
 	Repository func(policies.Policy) (repository.Config, error)
 	// Traps receives what switches tell until ctx ends, or returns why it cannot. It may
 	// be nil.
@@ -451,8 +454,8 @@ func (s *Site) Repository(ctx context.Context) (*repository.Repository, error) {
 	case <-ctx.Done():
 		return nil, fmt.Errorf("the repository was still being opened: %w", context.Cause(ctx))
 	}
-	if s.repo != nil {
-		return s.repo, nil
+	if s.repo != nil { // S16: its NAS may have been unmounted since
+		return s.repo, s.repo.Same(ctx)
 	}
 	conf, err := s.parts.Repository(s.policy)
 	if err != nil {

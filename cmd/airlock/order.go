@@ -190,6 +190,7 @@ func (a *app) windowCommand() *cobra.Command {
 	c.Flags().StringVar(&by.Reason, "reason", "by hand", "why, for the ledger")
 	c.Flags().IntVar(&by.Brake, "brake", 0, "drop up to so many generations this once")
 	c.Flags().BoolVar(&by.ClockRight, "clock-is-right", false, "the clock was looked at, and is right")
+	c.Flags().BoolVar(&by.RoomMade, "room-was-made", false, "the vault has room again, whatever its last receipt says")
 	return c
 }
 

@@ -78,6 +78,7 @@ func TestScripts(t *testing.T) {
 type site struct {
 	core   *snmpswitch.Switch
 	silent atomic.Bool   // the switch answers nothing
+	moves  atomic.Int64  // of the two doors' ports, by commands
 	logins chan struct{} // one for each client that waits for the hung vault
 }
 
@@ -88,9 +89,9 @@ func setUp(e *testscript.Env) error {
 	core, err := snmpswitch.New(snmpswitch.Config{
 		User: "airlock", AuthPassword: "authentication", PrivacyPassword: "privacy-privacy",
 		Ports: []snmpswitch.Port{
-			{Index: 1, Name: "p1", Alias: "部門ネットワーク", Description: "port 1", Up: true},
+			{Index: 1, Name: "p1", Alias: "部門ネットワーク", Description: "port 1", Up: true, OnAdmin: s.moved},
 			{Index: 2, Name: "p2", Alias: "spare", Description: "port 2"},
-			{Index: 3, Name: "p3", Alias: "vault", Description: "port 3"},
+			{Index: 3, Name: "p3", Alias: "vault", Description: "port 3", OnAdmin: s.moved},
 			{Index: 4, Name: "p4", Alias: "vault", Description: "port 4"},
 		},
 	})
@@ -232,6 +233,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"edit":    edit,
 		"polls":   polls,
 
+		"moved":     moved,
 		"vaulthost": vaultHost,
 		"spoil":     spoil,
 		"cut":       cut,
@@ -332,6 +334,16 @@ func isUp(ts *testscript.TestScript, name string) bool {
 func port(ts *testscript.TestScript, neg bool, args []string) {
 	if isUp(ts, args[0]) != (args[1] == "up") || neg {
 		ts.Fatalf("port %s is not %s", args[0], args[1])
+	}
+}
+
+func (s *site) moved(bool) { s.moves.Add(1) }
+
+// moved none | some: whether a door's port was ever moved since this was asked last.
+func moved(ts *testscript.TestScript, neg bool, args []string) {
+	moves := ts.Value(siteKey{}).(*site).moves.Swap(0)
+	if neg || len(args) != 1 || (args[0] == "none") != (moves == 0) {
+		ts.Fatalf("ports were moved %d times, and not %q", moves, args)
 	}
 }
 

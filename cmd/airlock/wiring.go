@@ -48,7 +48,7 @@ func parts(p policies.Policy) orchestrator.Parts {
 			}
 			return all, err
 		},
-		Source: openSource, Vault: openVault, Repository: repositoryConfig, Traps: receiveTraps,
+		Source: openSource, Vault: openVault, Ready: vaultReady, Repository: repositoryConfig, Traps: receiveTraps,
 	}
 }
 

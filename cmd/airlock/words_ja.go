@@ -235,7 +235,7 @@ func japanese() []phrase {
 // japaneseHeard are texts that the executor or another room has rendered, in the order
 // in which they are tried.
 func japaneseHeard() []phrase {
-	return append(japaneseFindings(), []phrase{
+	return append(append(japaneseFindings(), japaneseShutDoors()...), []phrase{
 		// Tasks and stages.
 		{"gather %s", "収集 {1}"},
 		{"window %s", "開扉 {1}"},

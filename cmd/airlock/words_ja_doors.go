@@ -1,0 +1,22 @@
+package main
+
+// japaneseShutDoors is what is known with the doors shut, and refuses a window.
+func japaneseShutDoors() []phrase {
+	return []phrase{
+		{"the state folder %s has %s free, and a window may need %s for the ledger and its memory: free some space there", "状態フォルダー {1} の空きは {2} です。開扉では台帳と記憶に {3} を使うことがあるため、空きを作ってください"},
+		{"what a window of vault %s needs could not be looked at, a disk hangs: %s", "二次保管先 {1} の開扉に要るものを確かめられません。ディスクが応答していません: {2}"},
+		{"vault %s has no room: the window needs %s, and the vault had %s free at its last receipt, of %s; raise its quota or prune there, then: airlock window %s --room-was-made", "二次保管先 {1} に空きがありません。必要な容量は {2}、最後の受領証（{4}）での空きは {3} です。上限（quota）を増やすか prune を実行してから: airlock window {5} --room-was-made"},
+		{"vault %s has no room: the window needs %s, and the vault had %s free at its last receipt, of %s; it may have pruned since, so the window is held", "二次保管先 {1} の空きが足りないおそれがあります。必要な容量は {2}、最後の受領証（{4}）での空きは {3} です。その後に prune で空いた可能性があるため、開扉は行います"},
+		{"%s; the window needs %s", "{1}。この開扉に必要な容量は {2} です"},
+		{"%s: what would be sent could not be restored; put the right passphrase back (%s)", "{1}: 送っても復元できません。正しいパスフレーズに戻してください（{2}）"},
+		{"vault %s: %s lay on the mount %s (%s), which is not mounted now; mount it, or, if it is right as it is now: airlock window %s --replaced --reason TEXT", "二次保管先 {1}: {2} はこれまでマウント {3}（{4}）の上にありましたが、いまはマウントされていません。マウントするか、いまの状態が正しいなら: airlock window {5} --replaced --reason 理由"},
+		{"the vault's folder %s: %s; mount its disk, or make the folder above it", "二次保管先のフォルダー {1}: {2}。ディスクをマウントするか、その上のフォルダーを作ってください"},
+		{"the vault's folder %s cannot be written to: %s", "二次保管先のフォルダー {1} に書き込めません: {2}"},
+		{"%s is the same place as %s, at %s: a vault needs one of its own", "{1} は{2}（{3}）と同じ場所です。二次保管先には専用の場所が必要です"},
+		{"%s lies in %s, at %s: a vault needs a place of its own", "{1} は{2}（{3}）の中にあります。二次保管先には専用の場所が必要です"},
+		{"%s lies around %s, at %s: a vault needs a place of its own", "{1} の中に{2}（{3}）があります。二次保管先には専用の場所が必要です"},
+		{"a window finds what it needs here; the vault stands behind its door, which a check does not open", "開扉に要るものは、このサーバーにそろっています。二次保管先は扉の向こうにあり、点検では扉を開けません"},
+		{"the repository", "一次保管先"},
+		{"the vault has room again, whatever its last receipt says", "最後の受領証にかかわらず、二次保管先には空きがある"},
+	}
+}
