@@ -33,7 +33,7 @@ func (l Lookup) Match(rows []Row) (Row, error) {
 	case 0:
 		return Row{}, fmt.Errorf("look up port %s: %w: %s", l, ErrNoMatch, l.whyNone(rows))
 	case 1:
-		if why := notPhysical(matching[0]); why != "" {
+		if why := notPhysical(matching[0], rows); why != "" {
 			return Row{}, fmt.Errorf("look up port %s: %w: %s %s; name the physical port itself", l, ErrNotPhysical, matching[0].brief(), why)
 		}
 		return matching[0], nil

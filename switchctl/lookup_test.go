@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unicode"
 
 	"pgregory.net/rapid"
 )
@@ -115,12 +116,69 @@ func TestNotPhysical(t *testing.T) {
 		{6, "mgmt0", "", false}, {6, "mgmt", "", false}, {6, "MgmtEth0/RSP0/CPU0/0", "", false}, {6, "oob", "", false},
 		{6, "MEth0/0/1", "", false}, {6, "fxp0", "", false}, {6, "CPU", "", false}, {6, "Console1", "", false},
 		{6, "ge-0/0/0.0", "", false}, {6, "eth0.100", "", false}, {6, "gretap0", "", false},
+
+		// free text in ifDescr, in which a slash, a dot and a maker's word say nothing
+		{6, "1/7", "Example Works EW-2400-24T/SE V2.05.003 Port 7", true}, {6, "7", "EW-2400/B1.2 Port 7", true},
+		{6, "1:7", "Unit 1 Port 7: 10G - Level", true}, {6, "7", "Ethernet Interface", true}, {6, "", "Ethernet Interface", true},
+		{6, "", "RMON:10/100.5 Port 7 on unit 1", true}, {6, "", "Example, Hospital Series, GigabitEthernet0/0/7", true},
+		{6, "7", "Switch 2 Port 7", true}, {6, "", "Stack 2 Port 7", true}, {6, "7", "VLAN 10 for the imaging systems", true},
+		{6, "7", "LAG 1/2.0 to the core", true}, {6, "7", "Trunk", true}, {6, "7", "Port 7 (VLAN 12)", true},
+		{6, "", "Port 7 on EW-2400 (VLAN 12)", true}, {6, "port1.0.7", "vlan10", true}, {6, "port1.0.7", "bond0", true},
+		{6, "port 7: Gigabit Copper", "", true}, {6, "ge.1.7", "", true}, {6, "gei-1/2/1/7", "gei-1/2/1/7 WLAN-9", true},
+		// and what is no port whatever its ifType says
+		{6, "1/7.100", "Example Works EW-2400-24T/SE V2.05.003", false}, {6, "", "Example, Hospital Series, Vlanif10", false},
+		{6, "", "Example, Hospital Series, GigabitEthernet0/0/7.20", false}, {6, "TenGigabitEthernet 1/7.20", "", false},
+		{6, "swp7.20", "", false}, {6, "enp3s0.20", "", false}, {6, "Gi0/7.SI.20", "", false}, {6, "Gi0/7--Uncontrolled", "", false},
+		{6, "0/5/1", "CPU Interface for Unit: 5 Slot: 0 Port: 1", false}, {6, "10", "VLAN 10", false}, {6, "10", "vlan10", false},
+		{6, "", "vlan10 MGMT", false}, {6, "", "Management Port 192.0.2.7   on unit 1", false}, {6, "0/7", "Dynamic Aggregate Number 7 ref 40000007 size 2", false},
+		{6, "L3VLAN 10", "", false}, {6, "10", "802.1Q Encapsulation Tag 0010", false}, {6, "sa1", "", false}, {6, "Trunk7", "", false},
+		{6, "BD7", "BDI7", false}, {6, "Bl0/4", "Bluetooth0/4", false}, {6, "Ap1/0/1", "AppGigabitEthernet1/0/1", false},
+		{6, "lag.0.1", "", false}, {6, "host.0.1", "", false}, {6, "re0:mgmt-0", "", false}, {6, "Stacking Port 1/A", "", false},
 	} {
 		r := Row{Index: 1, Name: c.name, Description: c.description, Type: c.ifType}
 		if _, err := (Lookup{Index: 1}).Match([]Row{r}); (err == nil) != c.ok || !c.ok && !errors.Is(err, ErrNotPhysical) {
 			t.Errorf("type %d name %q description %q: %v, want accepted %v", c.ifType, c.name, c.description, err, c.ok)
 		}
 	}
+}
+
+// TestSubInterfaceByItsParent: a name with a dot is a part of the port before the dot
+// where the table has that port, and a port of its own where it has not (S7).
+func TestSubInterfaceByItsParent(t *testing.T) {
+	for _, name := range []string{"lan1", "P1", "te-1/0/1"} {
+		for _, test := range []struct {
+			parent Row
+			ok     bool
+		}{{Row{Index: 1, Name: name, Type: 6}, false}, {Row{Index: 1, Description: name, Type: 6}, false}, {Row{Index: 1, Name: name + ".2", Type: 6}, true}} {
+			if name == "te-1/0/1" && test.ok {
+				continue // has a unit's form
+			}
+			rows := []Row{test.parent, {Index: 2, Name: name + ".1", Type: 6}}
+			if _, err := (Lookup{Index: 2}).Match(rows); (err == nil) != test.ok || !test.ok && !errors.Is(err, ErrNotPhysical) {
+				t.Errorf("%s.1 beside %+v: %v, want accepted %v", name, test.parent, err, test.ok)
+			}
+		}
+	}
+}
+
+// FuzzTextNeverDecides: where ifName is a name, neither text of several words in ifDescr
+// nor anything in ifAlias changes what is refused (S7).
+func FuzzTextNeverDecides(f *testing.F) {
+	for _, name := range []string{"Gi1/0/7", "port1.0.7", "Po1", "vlan10", "ge-0/0/7.0", "P1.7", "mgmt0"} {
+		f.Add(name, "Maker X-24/SE R1.10 Port 7", "VLAN 10, LAG1")
+		f.Add(name, "Link Aggregate 1", "loopback")
+	}
+	f.Fuzz(func(t *testing.T, name, description, alias string) {
+		bare := Row{Index: 7, Name: Normalise([]byte(name)), Type: 6}
+		told := bare
+		told.Description, told.Alias = Normalise([]byte(description)), Normalise([]byte(alias))
+		if !strings.ContainsFunc(bare.Name, unicode.IsLetter) || len(strings.Fields(told.Description)) < 2 {
+			t.Skip("another kind of row")
+		}
+		if without, with := notPhysical(bare, []Row{bare}), notPhysical(told, []Row{told}); without != with {
+			t.Errorf("%+v: %q, with its texts %q", told, without, with)
+		}
+	})
 }
 
 func TestNormalise(t *testing.T) {
