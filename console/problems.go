@@ -31,7 +31,7 @@ func (p Problem) String() string {
 
 // Problems lists what is wrong, worst first. Critical are a lockdown, a door that is not
 // where it belongs, a guard that is not heard of any more or that finds a door overdue, a ledger
-// that cannot be written or trusted, an RPO that is not met, and a window that failed, since the
+// that cannot be written or trusted, a gathering that is held, an RPO that is not met, and a window that failed, since the
 // next one may come too late; an inner door that keeps gatherings out is a warning, and
 // so are a guard that never was and a SIEM that takes no entries.
 func Problems(st orchestrator.Status) []Problem {
@@ -80,10 +80,13 @@ func Problems(st orchestrator.Status) []Problem {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(st.Systems)) {
+		if h := st.Systems[name].Held; h != nil {
+			add(Critical, "system %s: its gatherings are held since %s: %s; look at its source; if it is right so: airlock accept %s --reason TEXT", name, h.Since.Format("2006-01-02 15:04"), h.Why, name)
+		}
 		switch s := st.Systems[name]; {
 		case !s.RPOMet:
 			add(Critical, "system %s: its RPO is not met (%s)", name, lastSuccess(s))
-		case s.LastError != "":
+		case s.LastError != "" && s.Held == nil:
 			add(Warning, "system %s: last gathering %s: %s", name, s.LastResult, s.LastError)
 		}
 	}

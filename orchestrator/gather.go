@@ -22,7 +22,8 @@ const (
 	resultInPart  = "in part"
 	resultFailed  = "failed"
 	resultRefused = "refused"
-	resultCut     = "cut" // the executor ended in the middle
+	resultCut     = "cut"  // the executor ended in the middle
+	resultHeld    = "held" // a gathering that a person has to look at
 )
 
 // Progress is how far something has come. It is told often; Text, where it is set, is
@@ -61,9 +62,11 @@ func (c Caller) late(now time.Time) bool { return !c.Due.IsZero() && now.Sub(c.D
 // Gathered is what became of one system.
 type Gathered struct {
 	System    string      `json:"system"`
-	Result    string      `json:"result"` // done, in part, failed
+	Result    string      `json:"result"` // done, in part, held, failed
 	Error     string      `json:"error,omitempty"`
+	Held      string      `json:"held,omitempty"` // why
 	Snapshot  string      `json:"snapshot,omitempty"`
+	Accepted  string      `json:"accepted,omitempty"` // the ID that the snapshot had until a person accepted it
 	Start     time.Time   `json:"start"`
 	End       time.Time   `json:"end"`
 	Files     int64       `json:"files"`
@@ -131,6 +134,8 @@ func judge(all []Gathered) error {
 	var failed, inPart []string
 	for _, g := range all {
 		switch g.Result {
+		case resultHeld:
+			inPart = append(inPart, g.System+": held: "+toAccept(g.System, g.Held))
 		case resultFailed:
 			failed = append(failed, g.System+": "+g.Error)
 		case resultInPart:
@@ -190,6 +195,9 @@ func (s *Site) gather(ctx context.Context, name string, by Caller, watch Watch) 
 	case err != nil:
 		g.Result, g.Error = resultFailed, err.Error()
 		s.alarm(Alarm{At: g.End, System: name, What: "was not gathered", Why: g.Error})
+	case g.Held != "":
+		g.Result = resultHeld
+		s.alarm(Alarm{At: g.End, System: name, What: "its gathering is held", Why: toAccept(name, g.Held)})
 	case g.NotRead > 0:
 		g.Result = resultInPart
 	default:
@@ -251,14 +259,25 @@ func (s *Site) snapshot(ctx context.Context, g *Gathered, by Caller, tell Watch)
 		Gate:   &quiet.gate,
 		Ready:  collectors.Marker{Name: system.Ready.Marker, Wait: time.Duration(system.Ready.Wait)},
 	}
+	var place collectors.Place
 	src, err := stack.Open(ctx, s.gate.Dial(func(ctx context.Context) (collectors.Source, error) {
-		return s.parts.Source(ctx, system.Source)
+		src, err := s.parts.Source(ctx, system.Source)
+		if err != nil {
+			return nil, err
+		}
+		if place, err = s.inPlace(g.System, src); err != nil {
+			return nil, errors.Join(err, src.Close())
+		}
+		return src, nil
 	}))
 	if err != nil {
 		return err
 	}
 	result, err := repo.Snapshot(ctx, repository.Job{
 		System: g.System, Source: src, Parallel: system.Limits.Concurrency, RehashPercent: rehashPercent,
+		Judge: func(now repository.Extent, last *repository.Extent) string {
+			return implausible(system.Expect, now, last)
+		},
 		Progress: func(p repository.Progress) {
 			tell(Progress{Stage: "reading", Files: p.Files, TotalFiles: p.TotalFiles, Bytes: p.Bytes, TotalBytes: p.TotalBytes, Failed: p.Failed})
 		},
@@ -268,7 +287,13 @@ func (s *Site) snapshot(ctx context.Context, g *Gathered, by Caller, tell Watch)
 	}
 	g.Snapshot, g.Files, g.Bytes, g.NewBytes, g.Unchanged = result.ID, result.Files, result.Bytes, result.NewBytes, result.Unchanged
 	g.Failed, g.NotRead, g.Changed = fileErrors(result.Failed), result.ErrorCount, result.Changed
-	return s.retain(ctx, repo, g, system.Keep)
+	if g.Held = result.Held; g.Held == "" { // S17: what is held pushes nothing out
+		if err := errors.Join(s.rememberPlace(g.System, place), s.retain(ctx, repo, g.System, system.Keep)); err != nil {
+			return err
+		}
+	}
+	g.Snapshots, err = s.count(ctx, repo, g.System)
+	return err
 }
 
 // rehashPercent of the files that look unchanged are read again all the same, so that
@@ -276,27 +301,21 @@ func (s *Site) snapshot(ctx context.Context, g *Gathered, by Caller, tell Watch)
 const rehashPercent = 2
 
 // retain removes the snapshots that the policy no longer keeps.
-func (s *Site) retain(ctx context.Context, repo *repository.Repository, g *Gathered, keep policies.Keep) error {
-	removed, err := repo.Expire(ctx, g.System, repository.Keep{
+func (s *Site) retain(ctx context.Context, repo *repository.Repository, system string, keep policies.Keep) error {
+	removed, err := repo.Expire(ctx, system, repository.Keep{
 		Last: keep.Last, Hourly: keep.Hourly, Daily: keep.Daily, Weekly: keep.Weekly, Monthly: keep.Monthly, Annual: keep.Annual,
 		Zone: s.policy.Timezone.Location,
 	})
 	if err != nil {
-		return fmt.Errorf("retention of %s: %w", g.System, err)
+		return fmt.Errorf("retention of %s: %w", system, err)
 	}
 	if len(removed) > 0 {
 		s.journal.Note(ledger.Entry{
-			Time: time.Now(), Kind: ledger.KindUpkeep, Actor: "policy", Reason: "retention", System: g.System,
+			Time: time.Now(), Kind: ledger.KindUpkeep, Actor: "policy", Reason: "retention", System: system,
 			Detail: detail(map[string]any{"removed": removed}),
 		})
 	}
-	kept, err := repo.Snapshots(ctx, g.System)
-	for _, one := range kept {
-		if !one.Incomplete {
-			g.Snapshots++
-		}
-	}
-	return err
+	return nil
 }
 
 // quietness holds a gathering back during its system's quiet hours.
@@ -372,6 +391,8 @@ func (g Gathered) String() string {
 	switch g.Result {
 	case resultFailed:
 		return fmt.Sprintf("%s: failed: %s", g.System, g.Error)
+	case resultHeld:
+		return fmt.Sprintf("%s: held: %s", g.System, toAccept(g.System, g.Held))
 	case resultInPart:
 		names := make([]string, 0, 3)
 		for _, f := range g.Failed[:min(3, len(g.Failed))] {

@@ -7,8 +7,8 @@ import (
 
 // Order is something that a person, or a program on their behalf, wants done now.
 type Order struct {
-	Verb    string   `json:"verb"`              // gather, window, shut, lockdown, release, restore, heal, verify, snapshots, status
-	Names   []string `json:"names,omitempty"`   // gather, snapshots: systems; shut: doors; none: all
+	Verb    string   `json:"verb"`              // gather, accept, window, shut, lockdown, release, restore, heal, verify, snapshots, status
+	Names   []string `json:"names,omitempty"`   // gather, accept, snapshots: systems; shut: doors; none: all
 	Vault   string   `json:"vault,omitempty"`   // window, verify, snapshots
 	Restore *Restore `json:"restore,omitempty"` // restore
 	Heal    *Heal    `json:"heal,omitempty"`    // heal
@@ -34,6 +34,7 @@ func (o Order) MovesDoors() bool {
 // Outcome is what came of an order: the field of its verb, also where it failed.
 type Outcome struct {
 	Gathered  []Gathered     `json:"gathered,omitempty"`
+	Accepted  *Accepted      `json:"accepted,omitempty"`
 	Window    *WindowRecord  `json:"window,omitempty"`
 	Windows   []WindowRecord `json:"windows,omitempty"` // snapshots of a vault
 	Restored  *Restored      `json:"restored,omitempty"`
@@ -57,6 +58,13 @@ func (s *Site) Do(ctx context.Context, o Order, watch Watch) (Outcome, error) {
 	switch o.Verb {
 	case "gather":
 		out.Gathered, err = s.Gather(ctx, o.Names, o.Caller, watch)
+	case "accept":
+		if len(o.Names) != 1 {
+			return out, fmt.Errorf("accept: one system is needed")
+		}
+		var a Accepted
+		a, err = s.Accept(ctx, o.Names[0], o.Caller)
+		out.Accepted = &a
 	case "window":
 		var r WindowRecord
 		r, err = s.Window(ctx, o.Vault, o.Caller, watch)

@@ -26,6 +26,7 @@ type Snapshot struct {
 	Bytes      int64     `json:"bytes"`
 	NotRead    int       `json:"not_read"`             // files that it lacks, for they could not be read
 	Incomplete bool      `json:"incomplete,omitempty"` // its run was cut short
+	Held       string    `json:"held,omitempty"`       // why a person has to look at it first
 }
 
 // Restore says what is restored, from where, and to where.
@@ -33,7 +34,7 @@ type Restore struct {
 	System   string    `json:"system"`
 	To       string    `json:"to"`                 // absolute folder, empty or not there yet
 	Snapshot string    `json:"snapshot,omitempty"` // an ID; otherwise
-	At       time.Time `json:"at,omitzero"`        // the newest that began no later; otherwise the newest
+	At       time.Time `json:"at,omitzero"`        // the newest that began no later; otherwise the newest; none that is held
 	From     string    `json:"from,omitempty"`     // a vault; otherwise the repository
 
 	// Of a vault: a generation's number, or the beginning of its hash; otherwise the newest
@@ -120,7 +121,7 @@ func snapshots(ctx context.Context, v *repository.View, system string) ([]Snapsh
 	all, err := v.Snapshots(ctx, system)
 	list := make([]Snapshot, len(all))
 	for i, m := range all {
-		list[i] = Snapshot{m.ID, m.System, m.Start, m.End, m.Files, m.Bytes, m.Failed, m.Incomplete}
+		list[i] = Snapshot{m.ID, m.System, m.Start, m.End, m.Files, m.Bytes, m.Failed, m.Incomplete, m.Held}
 	}
 	return list, err
 }
@@ -263,7 +264,7 @@ func choose(all []Snapshot, r Restore) (Snapshot, error) {
 		return all[i], nil
 	}
 	whole := slices.DeleteFunc(slices.Clone(all), func(s Snapshot) bool {
-		return s.Incomplete || !r.At.IsZero() && s.Start.After(r.At)
+		return s.Incomplete || s.Held != "" || !r.At.IsZero() && s.Start.After(r.At)
 	})
 	switch {
 	case len(whole) > 0:

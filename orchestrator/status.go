@@ -63,6 +63,7 @@ type SystemStatus struct {
 	RPOMet      bool       `json:"rpo_met"` // true where the policy names no RPO
 	Snapshots   int        `json:"snapshots"`
 	NextRun     time.Time  `json:"next_run"`
+	Held        *Held      `json:"held,omitempty"` // a gathering that a person has to look at
 }
 
 // VaultStatus is one vault.
@@ -218,8 +219,14 @@ func (s *SystemStatus) recall(ctx context.Context, r *ledger.Reader, name string
 		return fmt.Errorf("ledger entry %d: %w", last.Seq, err)
 	}
 	s.LastResult, s.LastError, s.Snapshots = g.Result, g.Error, g.Snapshots
-	if g.Result == resultInPart {
+	if s.Held, err = heldSince(ctx, r, name, now.Location()); err != nil {
+		return err
+	}
+	switch g.Result {
+	case resultInPart:
 		s.LastError = fmt.Sprintf("%d files could not be read", g.NotRead)
+	case resultHeld:
+		s.LastError = "held: " + g.Held
 	}
 	done := last
 	if g.Result != resultDone {
@@ -237,6 +244,39 @@ func (s *SystemStatus) recall(ctx context.Context, r *ledger.Reader, name string
 	s.LastSuccess = &at
 	s.RPOMet = system.RPO == 0 || now.Sub(at) <= time.Duration(system.RPO)
 	return nil
+}
+
+// heldSince is what a person has to look at of a system: gatherings that were held since
+// the last that was not; nil for none.
+func heldSince(ctx context.Context, r *ledger.Reader, name string, zone *time.Location) (*Held, error) {
+	last, ok, err := r.Last(ctx, ledger.Filter{Kind: ledger.KindGather, System: name, To: resultHeld})
+	if err != nil || !ok {
+		return nil, err
+	}
+	var good int64
+	for _, to := range []string{resultDone, resultInPart} {
+		e, _, err := r.Last(ctx, ledger.Filter{Kind: ledger.KindGather, System: name, To: to})
+		if err != nil {
+			return nil, err
+		}
+		good = max(good, e.Seq)
+	}
+	if good > last.Seq {
+		return nil, nil
+	}
+	first := last
+	for e, err := range r.Entries(ctx, ledger.Filter{Kind: ledger.KindGather, System: name, To: resultHeld, AfterSeq: good}) {
+		if err != nil {
+			return nil, err
+		}
+		first = e
+		break
+	}
+	var g Gathered
+	if err := json.Unmarshal(last.Detail, &g); err != nil {
+		return nil, fmt.Errorf("ledger entry %d: %w", last.Seq, err)
+	}
+	return &Held{Since: first.Time.In(zone), Snapshot: g.Snapshot, Why: g.Held}, nil
 }
 
 func (v *VaultStatus) recall(ctx context.Context, r *ledger.Reader, name string) error {

@@ -571,6 +571,7 @@ func (p *Port) valid() error {
 func (r *reader) checkSystem(at string, s *System) {
 	r.access(at+".source", s.Source.URL.Scheme, &s.Source.Access)
 	r.keep(at+".keep", &s.Keep)
+	r.checkGathering(at, s)
 	if !r.given(at + ".limits.concurrency") {
 		s.Limits.Concurrency = 4
 	}

@@ -269,6 +269,7 @@ type System struct {
 	Ready    Ready    `yaml:"ready" example:"{marker: DONE, wait: 2h}"`
 	Include  []string `yaml:"include" example:"[\"**/*.dump\"]"` // globs, ** spans folders; none is everything
 	Exclude  []string `yaml:"exclude" example:"[\"*.tmp\"]"`     // globs
+	Expect   Expect   `yaml:"expect" example:"{min_files: 100, shrink: 50%}"`
 
 	zone *time.Location // the site's, for QuietHours
 }

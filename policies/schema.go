@@ -17,7 +17,7 @@ import (
 
 // declarations holds the types with the comments that become descriptions.
 //
-//go:embed policy.go schedule.go secret.go url.go values.go vaulthost.go
+//go:embed gathering.go policy.go schedule.go secret.go url.go values.go vaulthost.go
 var declarations embed.FS
 
 // Schema is the JSON Schema (draft 2020-12) of the policy file, for editors: made from
@@ -62,6 +62,8 @@ func leafSchema(t reflect.Type) *jsonschema.Schema {
 		return text(durationForm.String(), "45m", "26h", "1h30m", "7d")
 	case reflect.TypeFor[Size]():
 		return text(sizeForm.String(), "50GB", "8TB")
+	case reflect.TypeFor[Percent]():
+		return text(percentForm.String(), "50%")
 	case reflect.TypeFor[Rate]():
 		return text(rateForm.String(), "40MB/s", "300Mbit/s")
 	case reflect.TypeFor[ClockRange]():

@@ -26,9 +26,15 @@ type Job struct {
 	// RehashPercent of the files that look unchanged are read again nevertheless,
 	// because size and modification time are all there is to tell by. Default 0.
 	RehashPercent float64
+	// Judge, if set, is told how much was read and how much the last good snapshot has
+	// (nil if there is none), and says why the new one is to be held; "" takes it.
+	Judge func(now Extent, last *Extent) string
 	// Progress, if set, is called now and then, never twice at a time.
 	Progress func(Progress)
 }
+
+// Extent is how much a snapshot has.
+type Extent struct{ Files, Bytes int64 }
 
 // Progress is how far a snapshot, a restore or a verification has come.
 type Progress struct {
@@ -47,6 +53,8 @@ type Result struct {
 	Bytes      int64 // of these files
 	NewBytes   int64 // written to the storage, compressed and encrypted
 	Unchanged  int64 // files that were not read again
+	// Held is why the snapshot is kept and not taken for good; "" for one that is.
+	Held string
 	// Failed names the files and folders that could not be read; ErrorCount counts
 	// them, beyond the first 10,000 too.
 	Failed     []FileError
@@ -143,6 +151,7 @@ type gathering struct {
 	why      error            // why it had to stop, the first reason
 	broken   bool             // it is the repository that failed: saving is pointless
 	uploader *upload.Uploader // nil before it runs
+	last     *Extent          // of the last good snapshot; set before the uploader runs
 	progress Progress
 	reported time.Time
 	result   Result
@@ -157,7 +166,7 @@ func newGathering(ctx context.Context, job Job) *gathering {
 
 func (g *gathering) upload(ctx context.Context, w repo.RepositoryWriter, root fs.Directory, checkpointEvery time.Duration) error {
 	source := sourceInfo(g.job.System)
-	prior, err := snapshot.FindPreviousManifests(ctx, w, source, nil)
+	prior, err := previous(ctx, w, source)
 	if err != nil {
 		return err
 	}
@@ -200,6 +209,8 @@ func (g *gathering) save(ctx context.Context, w repo.RepositoryWriter, man *snap
 		return fmt.Errorf("kopia failed on %d files", man.RootEntry.DirSummary.FatalErrorCount)
 	case why != nil:
 		man.IncompleteReason = upload.IncompleteReasonCanceled
+	default:
+		g.judge(man)
 	}
 	id, err := snapshot.SaveSnapshot(ctx, w, man)
 	if err != nil {
@@ -218,10 +229,22 @@ func (g *gathering) save(ctx context.Context, w repo.RepositoryWriter, man *snap
 // beforehand would mean to list it twice.
 func (g *gathering) expect(prior []*snapshot.Manifest) {
 	for _, m := range prior {
-		if m.IncompleteReason == "" && m.RootEntry != nil && m.RootEntry.DirSummary != nil {
-			g.progress.TotalFiles = m.RootEntry.DirSummary.TotalFileCount
-			g.progress.TotalBytes = m.RootEntry.DirSummary.TotalFileSize
+		if s := describe(m); s.good() {
+			g.last = &Extent{s.Files, s.Bytes}
+			g.progress.TotalFiles, g.progress.TotalBytes = s.Files, s.Bytes
 		}
+	}
+}
+
+// judge marks a snapshot that is to be held.
+func (g *gathering) judge(man *snapshot.Manifest) {
+	if g.job.Judge == nil {
+		return
+	}
+	s := describe(man)
+	if g.result.Held = g.job.Judge(Extent{s.Files, s.Bytes}, g.last); g.result.Held != "" {
+		man.Description = "held: " + g.result.Held
+		man.Tags = map[string]string{heldTag: g.result.Held}
 	}
 }
 

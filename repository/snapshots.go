@@ -28,7 +28,12 @@ type Snapshot struct {
 	Failed int
 	// Incomplete: the run that made it was cut short. It serves the next run.
 	Incomplete bool
+	// Held is why it is not taken for good; "" for one that is.
+	Held string
 }
+
+// good tells whether later snapshots are compared with it.
+func (s Snapshot) good() bool { return !s.Incomplete && s.Held == "" }
 
 // Keep says how many snapshots of a system to keep, counted as kopia counts them: the
 // newest Last; and of each of the newest Hourly hours, Daily days, Weekly ISO weeks,
@@ -58,6 +63,7 @@ func describe(m *snapshot.Manifest) Snapshot {
 		Start:      m.StartTime.ToTime(),
 		End:        m.EndTime.ToTime(),
 		Incomplete: m.IncompleteReason != "",
+		Held:       m.Tags[heldTag],
 	}
 	if m.RootEntry != nil && m.RootEntry.DirSummary != nil {
 		sum := m.RootEntry.DirSummary
@@ -138,30 +144,54 @@ func (r *Repository) Expire(ctx context.Context, system string, keep Keep) (remo
 	return removed, nil
 }
 
-// expired gives what is not to be kept of one system's snapshots, oldest first.
+// expired gives what is not to be kept of one system's snapshots, oldest first. Those that
+// are held take no place of a good one: they are counted by themselves (S17).
 func (k Keep) expired(mans []*snapshot.Manifest) []manifest.ID {
-	p := policy.RetentionPolicy{
-		KeepLatest: new(policy.OptionalInt(k.Last)), KeepHourly: new(policy.OptionalInt(k.Hourly)),
-		KeepDaily: new(policy.OptionalInt(k.Daily)), KeepWeekly: new(policy.OptionalInt(k.Weekly)),
-		KeepMonthly: new(policy.OptionalInt(k.Monthly)), KeepAnnual: new(policy.OptionalInt(k.Annual)),
-	}
-	local := make([]*snapshot.Manifest, len(mans))
-	whole := -1
-	for i, m := range mans {
-		local[i] = m.Clone()
-		local[i].StartTime = k.wallClock(m.StartTime)
-		if s := describe(m); !s.Incomplete && s.Failed == 0 {
-			whole = i
-		}
-	}
-	p.ComputeRetentionReasons(local)
+	kept := k.reasons(mans)
 	var ids []manifest.ID
-	for i, m := range local {
-		if len(m.RetentionReasons) == 0 && len(m.Pins) == 0 && i != whole {
+	for _, m := range mans {
+		if len(kept[m.ID]) == 0 {
 			ids = append(ids, m.ID)
 		}
 	}
 	return ids
+}
+
+// reasons are the rules by which each of one system's snapshots, oldest first, is kept.
+func (k Keep) reasons(mans []*snapshot.Manifest) map[manifest.ID][]string {
+	kept := map[manifest.ID][]string{}
+	counted := map[bool][]*snapshot.Manifest{} // by whether they are held
+	var whole manifest.ID
+	for _, m := range mans {
+		s := describe(m)
+		local := m.Clone()
+		local.StartTime = k.wallClock(m.StartTime)
+		counted[s.Held != ""] = append(counted[s.Held != ""], local)
+		if s.good() && s.Failed == 0 {
+			whole = m.ID
+		}
+	}
+	for _, some := range counted {
+		k.policy().ComputeRetentionReasons(some)
+		for _, m := range some {
+			kept[m.ID] = m.RetentionReasons
+			for _, pin := range m.Pins {
+				kept[m.ID] = append(kept[m.ID], "pin "+pin)
+			}
+		}
+	}
+	if whole != "" {
+		kept[whole] = append(kept[whole], "newest whole")
+	}
+	return kept
+}
+
+func (k Keep) policy() *policy.RetentionPolicy {
+	return &policy.RetentionPolicy{
+		KeepLatest: new(policy.OptionalInt(k.Last)), KeepHourly: new(policy.OptionalInt(k.Hourly)),
+		KeepDaily: new(policy.OptionalInt(k.Daily)), KeepWeekly: new(policy.OptionalInt(k.Weekly)),
+		KeepMonthly: new(policy.OptionalInt(k.Monthly)), KeepAnnual: new(policy.OptionalInt(k.Annual)),
+	}
 }
 
 // wallClock moves t so that UTC, in which kopia counts days, shows the zone's time.

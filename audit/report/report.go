@@ -234,7 +234,7 @@ func (r *Report) takeWindow(e ledger.Entry) error {
 }
 
 func failed(result string) bool {
-	return slices.Contains([]string{"failed", "cut", "refused", "in part", "damaged"}, result)
+	return slices.Contains([]string{"failed", "cut", "refused", "in part", "damaged", "held"}, result)
 }
 
 // takeFailure keeps what went wrong of gatherings and upkeep.
@@ -250,6 +250,8 @@ func (r *Report) takeFailure(e ledger.Entry) error {
 	switch {
 	case g.Error != "":
 		l.Reason = g.Error
+	case g.Held != "":
+		l.Reason = g.Held
 	case g.NotRead > 0:
 		l.Reason = fmt.Sprintf("%d files could not be read", g.NotRead)
 	}

@@ -37,7 +37,7 @@ func japanese() map[string]string {
 		"s": "秒", "min": "分", "h": "時間", "met": "達成", "NOT MET": "未達成",
 		"copying": "複製", "restoring": "復元", "verifying": "検証", "listing": "一覧", "healing": "修復",
 		"read back": "読み直し", "amiss": "異常", "generations dropped": "消した世代",
-		"done": "完了", "in part": "一部完了", "failed": "失敗", "refused": "拒否", "cut": "中断", "sound": "異常なし", "damaged": "破損あり",
+		"done": "完了", "in part": "一部完了", "failed": "失敗", "refused": "拒否", "cut": "中断", "held": "保留", "sound": "異常なし", "damaged": "破損あり",
 		"guard": "見張り", "locked": "封鎖", "released": "解除",
 		"Mon": "月", "Tue": "火", "Wed": "水", "Thu": "木", "Fri": "金", "Sat": "土", "Sun": "日",
 	}

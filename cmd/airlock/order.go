@@ -296,6 +296,8 @@ func (a *app) printSnapshots(all []orchestrator.Snapshot, zone *time.Location) e
 		switch {
 		case s.Incomplete:
 			remark = a.text("incomplete: its run was cut short")
+		case s.Held != "":
+			remark = a.text("HELD: %s", a.words.tell(s.Held))
 		case s.NotRead > 0:
 			remark = a.text("not read: %s", a.count(s.NotRead, "%d file", "%d files"))
 		}

@@ -47,7 +47,7 @@ func (a *app) progress() (watch orchestrator.Watch, end func()) {
 
 // ended reports whether p is the last of its task.
 func ended(p orchestrator.Progress) bool {
-	return slices.Contains([]string{"done", "in part", "failed", "refused"}, p.Stage)
+	return slices.Contains([]string{"done", "in part", "held", "failed", "refused"}, p.Stage)
 }
 
 // task is what is known of something that is being done.

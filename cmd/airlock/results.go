@@ -24,6 +24,8 @@ func (a *app) printGathered(all []orchestrator.Gathered) {
 			a.print("%s: in part: %s, %s; not read: %s", g.System, a.count(int(g.Files), "%d file", "%d files"),
 				orchestrator.Size(g.Bytes), a.count(int(g.NotRead), "%d file", "%d files"))
 			a.printFailed(g.Failed, g.NotRead)
+		case "held":
+			a.print("%s: HELD: %s, %s: %s", g.System, a.count(int(g.Files), "%d file", "%d files"), orchestrator.Size(g.Bytes), a.words.tell(g.Held))
 		default:
 			a.print("%s: %s", g.System, a.words.tell(g.Result)) // why, the error says
 		}

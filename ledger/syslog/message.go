@@ -44,7 +44,7 @@ func severity(e ledger.Entry) uint8 {
 		return warning
 	case ledger.KindGather, ledger.KindWindow, ledger.KindRestore, ledger.KindVerify, ledger.KindHeal, ledger.KindUpkeep:
 		switch e.To {
-		case "failed", "cut", "damaged":
+		case "failed", "cut", "damaged", "held":
 			return failure
 		case "in part", "refused":
 			return warning

@@ -1,0 +1,36 @@
+package main
+
+// japaneseGathering are this program's own texts about what is gathered and restored.
+func japaneseGathering() []phrase {
+	return []phrase{
+		{"held", "保留"},
+		{"HELD: %s", "保留: {1}"},
+		{"%s: HELD: %s, %s: %s", "{1}: 保留: {2}、{3}: {4}"},
+		{"%s: accepted: %s, %s, as of %s", "{1}: 正しいものとして受け入れました: {2}、{3}（{4} 時点）"},
+		{"%s: accepted: its source lies where it was found last", "{1}: 受け入れました: 取得元は、最後に見つかった場所にあるものとします"},
+		{"Say that a system's held gathering is right", "保留中の収集を、正しいものとして受け入れる"},
+		{"Say that a system's held gathering is right, or that its source lies on another disk than before. The snapshot then counts like any other, and later gatherings are compared with it.", "保留中の収集が正しいこと、または取得元のディスクが以前と替わったことを認めます。そのスナップショットは以後ほかと同じに数えられ、次からの収集はこれと比べられます。"},
+	}
+}
+
+// japaneseGatheringHeard are texts of the executor about what is gathered and restored.
+func japaneseGatheringHeard() []phrase {
+	return []phrase{
+		{"%s: held: %s; look at its source; if it is right so: airlock accept %s --reason TEXT", "{1}: 保留: {2}。取得元を確認し、正しければ受け入れてください: airlock accept {3} --reason 理由"},
+		{"held: %s", "保留: {1}"},
+		{"system %s: its gatherings are held since %s: %s; look at its source; if it is right so: airlock accept %s --reason TEXT", "部門システム {1}: {2} から収集が保留: {3}。取得元を確認し、正しければ受け入れてください: airlock accept {4} --reason 理由"},
+		{"system %s its gathering is held: %s; look at its source; if it is right so: airlock accept %s --reason TEXT", "部門システム {1}: 収集を保留: {2}。取得元を確認し、正しければ受け入れてください: airlock accept {3} --reason 理由"},
+		{"it has %s files, and expect.min_files is %s", "ファイルが {1} 個しかありません（expect.min_files は {2}）"},
+		{"it has %s, and expect.min_bytes is %s", "{1} しかありません（expect.min_bytes は {2}）"},
+		{"there is not one file in the source, and there were %s", "取得元にファイルがひとつもありません（前回は {1} 個）"},
+		{"there is not one file in the source", "取得元にファイルがひとつもありません"},
+		{"all of its files are empty, and there were %s", "すべてのファイルが空です（前回は {1}）"},
+		{"it has %s files, and the last good one had %s", "ファイルが {1} 個に減っています（前回は {2} 個）"},
+		{"it has %s, and the last good one had %s", "{1} に減っています（前回は {2}）"},
+		{"the source is not where it was: %s; if it is right so: airlock accept %s --reason TEXT", "取得元の場所が以前と違います: {1}。正しければ: airlock accept {2} --reason 理由"},
+		{"it lay on what is mounted at %s, and lies on %s now: is it mounted?", "以前は {1} のマウント上にありましたが、今は {2} にあります。マウントされていますか"},
+		{"it lay on %s, and lies on what is mounted at %s now", "以前は {1} にありましたが、今は {2} のマウント上にあります"},
+		{"another disk or share is mounted at %s than before: it was %s, and is %s", "{1} に以前と別のディスクか共有がマウントされています（以前 {2}、現在 {3}）"},
+		{"accept a snapshot of %s: nothing of it is held", "{1} に保留中の収集はありません"},
+	}
+}

@@ -1,0 +1,47 @@
+package policies
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Expect is what a gathering has to bring. One that brings less is held: its snapshot is
+// kept, and counts for nothing until a person accepts it.
+type Expect struct {
+	MinFiles int  `yaml:"min_files" jsonschema:"minimum=0,maximum=1000000000" example:"100"` // files at the least
+	MinBytes Size `yaml:"min_bytes" example:"500MB"`                                         // bytes at the least
+	// The part of files or of bytes that may be gone since the last good gathering. Default
+	// 50%; 100% lets even an empty source pass. Fewer than 5 files, or 64 KiB, never count.
+	Shrink Percent `yaml:"shrink" example:"50%"`
+}
+
+// Percent is a part of a hundred: "50%".
+type Percent int
+
+var percentForm = regexp.MustCompile(`^(100|[1-9]?[0-9])%$`)
+
+// UnmarshalText reads a whole number from 0 to 100 and a percent sign.
+func (p *Percent) UnmarshalText(text []byte) error {
+	s := string(text)
+	if !percentForm.MatchString(s) {
+		return &refusal{fmt.Sprintf("%q is not a part of a hundred", s), "write a whole number from 0 to 100 with a percent sign, such as 50%"}
+	}
+	n, err := strconv.Atoi(strings.TrimSuffix(s, "%"))
+	*p = Percent(n)
+	return err
+}
+
+// String writes the part as the policy file does.
+func (p Percent) String() string { return strconv.Itoa(int(p)) + "%" }
+
+// MarshalText is String.
+func (p Percent) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// checkGathering fills in how a system's source is read and what it has to bring.
+func (r *reader) checkGathering(at string, s *System) {
+	if !r.given(at + ".expect.shrink") {
+		s.Expect.Shrink = 50
+	}
+}
