@@ -21,7 +21,7 @@ func vaultReady(_ context.Context, v policies.Vault) error {
 		}
 		return conn.Ready()
 	case "smb":
-		_, err := smbConfig(u, v.Access)
+		_, err := smbConfig(u, v.Access, v.Insecure)
 		return err
 	case "file":
 		return nil
