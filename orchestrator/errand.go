@@ -192,7 +192,12 @@ func (s *Site) newestTrusted(ctx context.Context, store vault.Store, tell Watch)
 // untrusted adds what helps against ErrUntrusted.
 func (s *Site) untrusted(err error) error {
 	if errors.Is(err, vault.ErrUntrusted) {
-		return fmt.Errorf("%w; if this machine took the place of another, write the public key of its recovery kit into %s", err, filepath.Join(s.policy.State, "keys", formerKey))
+		return formerHint(err, s.policy.State)
 	}
 	return err
+}
+
+// formerHint says what to do where another machine's generations are this site's own.
+func formerHint(err error, state string) error {
+	return fmt.Errorf("%w; if this machine took the place of another, write the public key of its recovery kit into %s", err, filepath.Join(state, "keys", formerKey))
 }

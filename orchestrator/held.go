@@ -104,7 +104,7 @@ func compare(ctx context.Context, state string, r *ledger.Reader, head string) e
 	if _, former := proof.OpenHead([]byte(head), keys[1:]...); former == nil {
 		return nil
 	}
-	return fmt.Errorf("%w: %w; if this machine took the place of another, write the public key of its recovery kit into %s", ErrForeignHead, err, filepath.Join(state, "keys", formerKey))
+	return formerHint(fmt.Errorf("%w: %w", ErrForeignHead, err), state)
 }
 
 // doubted is a reason not to trust the ledger.

@@ -72,7 +72,8 @@ type WindowRecord struct {
 	Late      bool                   `json:"late,omitempty"`
 	Insecure  bool                   `json:"insecure,omitempty"` // the vault's line was neither encrypted nor signed
 
-	marks marks
+	marks   marks
+	strange []string // generations that somebody else has made with the site's key
 }
 
 // Course is when what came to pass, in seconds since the command to open the door was
@@ -283,7 +284,10 @@ func (s *Site) load(ctx context.Context, r *WindowRecord, tell Watch) (*cargo, e
 		Site: s.policy.Site, Vault: r.Vault, Window: r.ID, Now: time.Now(), Memory: memory,
 		Ledger: s.head(ctx), Met: func(g *vault.Generation) error { return s.meet(ctx, r.Vault, g) },
 	}
-	if in.SiteKey, in.HostKey, err = s.sealingKeys(r.Vault); err != nil {
+	if in.SiteKey, in.HostKey, err = s.sealingKeys(r.Vault); err == nil {
+		in.Trust, in.Past, err = s.own(ctx, r.Vault)
+	}
+	if err != nil {
 		return nil, errors.Join(err, memory.Close())
 	}
 	plan, amiss, err := s.plan(ctx, repo, inventory, in, tell)
@@ -385,6 +389,9 @@ func (c *cargo) deliver(ctx context.Context, store vault.Store, r *WindowRecord)
 	})
 	r.Blobs, r.Bytes, r.Held, r.Generation = report.Blobs, report.Bytes, report.Held, report.Generation
 	r.Lacks, r.Conflicts, r.Relisted = report.Damaged, report.Conflicts, report.Relisted
+	if r.strange = report.Strange; errors.Is(err, vault.ErrOthers) {
+		err = formerHint(err, c.state)
+	}
 	r.Lacking, r.Resent = len(report.Damaged), report.Resent
 	r.marks.sent, r.marks.sealed = report.Sent, report.Sealed
 	if report.Generation > 0 {
@@ -624,6 +631,7 @@ func (p *passage) end(passed Passage, err error) (WindowRecord, error) {
 	if r.Receipt != nil && len(r.Receipt.Alarms) > 0 {
 		p.site.alarm(Alarm{At: time.Now(), Vault: r.Vault, What: "the vault's host raises an alarm", Why: strings.Join(r.Receipt.Alarms, "; ")})
 	}
+	p.site.warnOfStrangers(r)
 	p.site.journal.Note(ledger.Entry{
 		Time: time.Now(), Kind: ledger.KindWindow, Actor: p.by.Actor, Reason: p.by.Reason,
 		Vault: r.Vault, Window: r.ID, From: r.Purpose, To: r.Result, Detail: detail(r.inLedger()),

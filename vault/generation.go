@@ -152,7 +152,7 @@ func Decode(file []byte) (*Generation, error) {
 
 // check wants a generation sorted.
 func (g *Generation) check() error {
-	if g.Number < 1 {
+	if g.Number < 1 || g.Number > lastNumber {
 		return fmt.Errorf("generation number %d", g.Number)
 	}
 	if g.Time.Location() != time.UTC || !g.Time.Equal(g.Time.Truncate(time.Millisecond)) {

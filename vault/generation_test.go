@@ -3,6 +3,7 @@ package vault
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"path"
 	"strings"
 	"testing"
@@ -105,6 +106,34 @@ func TestDecodeRefuses(t *testing.T) {
 		if g, err := Decode([]byte(forged)); err == nil {
 			t.Errorf("%s: taken, as %+v", what, g)
 		}
+		if g, err := scanned([]byte(forged)); err == nil {
+			t.Errorf("%s: taken piece by piece, as %+v", what, g)
+		}
+	}
+}
+
+// scanned is a generation as Scan has it.
+func scanned(file []byte) (*Generation, error) {
+	var blobs []Entry
+	g, sum, err := Scan(bytes.NewReader(file), func(e Entry) error { blobs = append(blobs, e); return nil })
+	if err != nil {
+		return nil, err
+	}
+	if sum != sha256.Sum256(file) {
+		return nil, errors.New("another hash")
+	}
+	g.Blobs = blobs
+	return g, nil
+}
+
+func TestScan(t *testing.T) {
+	empty := &Generation{Number: 1, Time: time.Unix(1, 0).UTC()}
+	for _, g := range []*Generation{sampleGeneration(), empty} {
+		file := encode(t, g)
+		again, err := scanned(file)
+		if err != nil || !bytes.Equal(encode(t, again), file) {
+			t.Errorf("%+v, %v", again, err)
+		}
 	}
 }
 
@@ -117,8 +146,15 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"airlock_generation":1,"number":1,"site":"","vault":"","window":"","time":"2026-01-01T00:00:00Z","previous":"` + Sum{}.String() + `","blobs":[` + "\n]}\n"))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		g, err := Decode(file)
+		piecewise, refused := scanned(file)
+		if (refused == nil) != (err == nil) {
+			t.Fatalf("whole: %v; piece by piece: %v", err, refused)
+		}
 		if err != nil {
 			return
+		}
+		if other, err := piecewise.Encode(); err != nil || !bytes.Equal(other, file) {
+			t.Errorf("read piece by piece, it is another: %v", err)
 		}
 		again, err := g.Encode()
 		if err != nil || !bytes.Equal(again, file) {

@@ -84,11 +84,15 @@ func GenerationPath(number int64) string {
 	return fmt.Sprintf("%s/%08d"+manifestSuffix, generationsDir, number)
 }
 
+// lastNumber is the last that a generation may have: one a second for 30,000 years. What
+// bears a later one is no generation, so that no file can bring the numbers to their end.
+const lastNumber = 1_000_000_000_000
+
 // generationOfFile is the number in a file's base name; 0 for any other file.
 func generationOfFile(base string) int64 {
 	digits, ok := strings.CutSuffix(base, manifestSuffix)
 	number, err := strconv.ParseInt(digits, 10, 64)
-	if !ok || err != nil || number < 1 || path.Base(GenerationPath(number)) != base {
+	if !ok || err != nil || number < 1 || number > lastNumber || path.Base(GenerationPath(number)) != base {
 		return 0
 	}
 	return number

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 	"sync"
 
@@ -50,19 +49,17 @@ func (s *sending) ask(ctx context.Context) (shards []byte, surprise string, err 
 		shards, err = s.peek(ctx, ShardsName, 0, 4096)
 		return err
 	})
-	asking.Go(func() error {
-		begin, err := s.peek(ctx, GenerationPath(number), 0, 1)
-		if len(begin) > 0 {
+	asking.Go(func() error { // what cannot be read is there, and the listing tells
+		if begin, failed := s.peek(ctx, GenerationPath(number), 0, 1); len(begin) > 0 || failed != nil {
 			next = fmt.Sprintf("it has a generation %d, which is not remembered", number)
 		}
-		return err
+		return context.Cause(ctx)
 	})
 	asking.Go(func() error {
-		begin, err := s.peek(ctx, SignaturePath(number), 0, 1)
-		if len(begin) > 0 {
+		if begin, failed := s.peek(ctx, SignaturePath(number), 0, 1); len(begin) > 0 || failed != nil {
 			signed = fmt.Sprintf("it has a signature of generation %d, which is not remembered", number)
 		}
-		return err
+		return context.Cause(ctx)
 	})
 	if s.known.last != nil {
 		asking.Go(func() error {
@@ -155,13 +152,13 @@ func unlessMissing(err error) error {
 // there with its size, and the memory or the vault's own last generation tells its
 // hash; of any other file the bytes will be read back when they are to be sent.
 func (s *sending) relist(ctx context.Context) error {
-	last, file, err := s.latest(ctx)
-	if err != nil {
-		return err
-	}
 	found, err := listBlobs(ctx, s.store, s.plan.in.Workers)
 	if err != nil {
 		return fmt.Errorf("list the vault: %w", err)
+	}
+	last, file, err := s.latest(ctx, len(found))
+	if err != nil {
+		return err
 	}
 	claims := map[string]Entry{}
 	for _, e := range s.work.held {
@@ -207,80 +204,6 @@ func (s *sending) verifyClaims(ctx context.Context, claims map[string]Entry, fou
 		}
 	}
 	return held, nil
-}
-
-// latest is the generation that the next one follows: the vault's last, unless the
-// memory knows of a later one. The numbers never go back. What others have put in the
-// place of generations is a conflict, and its numbers are passed over.
-func (s *sending) latest(ctx context.Context) (*Generation, []byte, error) {
-	numbers, err := s.numbers(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	for tried, number := range numbers {
-		if s.known.last != nil && number < s.known.last.Number {
-			s.report.Relisted += fmt.Sprintf("; its last generation is %d", number)
-			break
-		}
-		g, file, why, err := s.follows(ctx, number)
-		if err != nil || g != nil {
-			return g, file, err
-		}
-		if tried == maxStrange {
-			return nil, nil, fmt.Errorf("%s and %d after it cannot be followed; look at them on the vault's host, and move them out of the way: %w", GenerationPath(number), tried, why)
-		}
-		s.conflict("%s is not followed: %v", GenerationPath(number), why)
-	}
-	return s.known.last, s.known.file, nil
-}
-
-// maxStrange bounds the manifests that are read to find one of ours.
-const maxStrange = 16
-
-// numbers are those of the manifests in the vault, the last one first. Those that are
-// taken by a manifest or a signature are noted.
-func (s *sending) numbers(ctx context.Context) (manifests []int64, err error) {
-	files, err := s.store.List(ctx, generationsDir)
-	if err != nil {
-		return nil, fmt.Errorf("list the generations: %w", err)
-	}
-	s.taken = map[int64]bool{}
-	for _, f := range files {
-		name := path.Join(generationsDir, f.Name())
-		number := GenerationOf(name)
-		if number > 0 && !f.IsDir() {
-			manifests = append(manifests, number)
-		}
-		s.taken[max(number, SignedOf(name))] = true
-	}
-	slices.Sort(manifests)
-	slices.Reverse(manifests)
-	return manifests, nil
-}
-
-// follows reads a generation that the next one may follow, or says why it does not.
-func (s *sending) follows(ctx context.Context, number int64) (g *Generation, file []byte, why, err error) {
-	if file, err = readGeneration(ctx, s.store, number); err != nil {
-		return nil, nil, nil, err
-	}
-	remembered := s.known.last != nil && number == s.known.last.Number
-	if remembered && !bytes.Equal(file, s.known.file) {
-		s.conflict("%s is not as airlock put it there", GenerationPath(number))
-	}
-	g, why = Decode(file)
-	if why != nil && remembered {
-		return s.known.last, s.known.file, nil, nil
-	}
-	if why != nil {
-		return nil, nil, why, nil
-	}
-	if why = belongs(g, s.plan.in); why != nil && s.known.last == nil {
-		return nil, nil, nil, why
-	}
-	if why != nil {
-		return nil, nil, why, nil
-	}
-	return g, file, nil, nil
 }
 
 // next is the number and the predecessor of the generation to come.

@@ -29,6 +29,11 @@ type PlanInput struct {
 	Workers int
 	// SiteKey signs the generation; nil leaves it unsigned, and no reader trusts it.
 	SiteKey note.Signer
+	// Trust are the public keys by which the site's generations may be signed. What stands in
+	// the vault and is signed by none of them counts for nothing.
+	Trust []note.Verifier
+	// Past is what the site knows of its own windows; nil if nothing.
+	Past *Past
 	// HostKey is that of the vault's host, whose receipt is asked for; nil for a vault
 	// that gives none.
 	HostKey note.Verifier

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -24,11 +25,11 @@ func Generations(ctx context.Context, store Store) ([]GenerationInfo, error) {
 	}
 	var infos []GenerationInfo
 	for _, f := range files {
-		if n := generationOfFile(f.Name()); n > 0 && !f.IsDir() {
+		if n := generationOfFile(f.Name()); n > 0 && f.Mode().IsRegular() {
 			infos = append(infos, GenerationInfo{n, f.Size(), f.ModTime()})
 		}
 	}
-	slices.SortFunc(infos, func(a, b GenerationInfo) int { return int(a.Number - b.Number) })
+	slices.SortFunc(infos, func(a, b GenerationInfo) int { return cmp.Compare(a.Number, b.Number) })
 	return infos, nil
 }
 

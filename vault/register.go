@@ -38,8 +38,7 @@ type Register struct {
 type standing struct {
 	Number int64     `json:"number"`
 	Time   time.Time `json:"time"` // of its plan, by the site's clock
-	// Doubtful is a generation that the site has not signed. It counts for no rule and is
-	// never dropped, and what it lists stays.
+	// Doubtful was a generation that the site had not signed, in registers of older airlocks.
 	Doubtful bool `json:"doubtful,omitempty"`
 }
 
@@ -82,6 +81,9 @@ func (r *Register) decode(text []byte) bool {
 	}
 	r.standing, r.dropping, r.spans = map[int64]standing{}, map[int64]bool{}, make(map[string]span, head.Files)
 	for _, s := range head.Standing {
+		if s.Doubtful || s.Number > lastNumber { // its list is in the spans
+			return false
+		}
 		r.standing[s.Number] = s
 	}
 	for _, n := range head.Dropping {
@@ -127,10 +129,8 @@ func (r *Register) Knows(number int64) bool {
 }
 
 // Enter enters a generation that stands in the vault.
-func (r *Register) Enter(g *Generation) { r.enter(g, false) }
-
-func (r *Register) enter(g *Generation, doubtful bool) {
-	r.standing[g.Number] = standing{g.Number, g.Time, doubtful}
+func (r *Register) Enter(g *Generation) {
+	r.standing[g.Number] = standing{Number: g.Number, Time: g.Time}
 	for _, e := range g.Blobs {
 		at := e.At()
 		s, known := r.spans[at]

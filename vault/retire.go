@@ -58,6 +58,7 @@ type Retirement struct {
 	register *Register
 	files    []span
 	begun    map[int64]bool // the removals that an earlier window may have made
+	past     *Past
 }
 
 // RetentionReport is what went from a vault in one window.
@@ -70,6 +71,8 @@ type RetentionReport struct {
 	Learned int     `json:"learned,omitempty"` // generations that were not in the register
 	Seconds float64 `json:"seconds"`
 	Held    string  `json:"held,omitempty"`
+	// Strange are generations that somebody else has made with the site's key.
+	Strange []string `json:"strange,omitempty"`
 }
 
 // Retire works out what goes once the plan's generation stands. It marks in the
@@ -80,14 +83,10 @@ func (p *Plan) Retire(r *Register, rules Retention) *Retirement {
 			r.orphan(e)
 		}
 	}
-	rt := &Retirement{rules: rules, register: r, Held: rules.Trouble, begun: maps.Clone(r.dropping)}
+	rt := &Retirement{rules: rules, register: r, Held: rules.Trouble, begun: maps.Clone(r.dropping), past: p.in.Past}
 	arrivals := []Arrival{{p.sealed.Number, p.in.Now}}
 	var stay []int64
 	for n, s := range r.standing {
-		if s.Doubtful {
-			stay = append(stay, n)
-			continue
-		}
 		arrivals = append(arrivals, Arrival{n, s.Time})
 		if ahead := s.Time.Sub(p.in.Now); ahead > clockStep && rt.Held == "" {
 			rt.Held = fmt.Sprintf("by the clock it is %s, and generation %d is of %s", p.in.Now.Format(time.RFC3339), n, s.Time.Format(time.RFC3339))
@@ -132,7 +131,8 @@ func (p *Plan) Retire(r *Register, rules Retention) *Retirement {
 // are the generations that this window has put, whole and read back. What the budget
 // does not suffice for is left to the next window, and so is everything if the vault
 // holds a generation that the register does not know: it is learned now. One that is
-// gone, and that nobody dropped, holds all up.
+// gone, and that nobody dropped, holds all up, and so does one that bears the site's
+// signature and is of no window of its. What the site has not signed is passed over.
 //
 // After the door is shut, whatever Run returned, save the register.
 func (rt *Retirement) Run(ctx context.Context, store Store, fresh ...*Generation) (report RetentionReport, err error) {
@@ -161,54 +161,66 @@ func (rt *Retirement) Run(ctx context.Context, store Store, fresh ...*Generation
 	return report, nil
 }
 
-// compare holds the register against what stands in the vault.
+// compare holds the register against what stands in the vault. What the site has not signed
+// is nothing there.
 func (rt *Retirement) compare(ctx context.Context, store Store, fresh []*Generation, report *RetentionReport) error {
-	infos, err := Generations(ctx, store)
+	there, err := listShelf(ctx, store)
 	if err != nil {
 		return err
 	}
-	stands := map[int64]bool{}
-	for _, i := range infos {
-		stands[i.Number] = true
-	}
 	for n := range rt.register.standing {
+		_, stands := there.manifests[n]
 		switch {
-		case stands[n]:
+		case stands:
+			delete(there.manifests, n)
 		case rt.begun[n]: // a cut came between its removal and the register
 			rt.gone(n)
-		case report.Held == "":
-			report.Held = fmt.Sprintf("generation %d is gone from the vault, and airlock did not drop it; if its disk was replaced, remove %s", n, rt.register.file)
+		default:
+			report.hold(fmt.Sprintf("generation %d is gone from the vault, and airlock did not drop it; if its disk was replaced, remove %s", n, rt.register.file))
 		}
 	}
 	for _, g := range fresh {
-		delete(stands, g.Number)
+		delete(there.manifests, g.Number)
 	}
-	for _, n := range sortedKeys(stands) {
-		if rt.register.Knows(n) {
-			continue
-		}
-		if err := rt.learn(ctx, store, n, report); err != nil {
+	found, err := there.seals(ctx, store, 0, rt.rules.Trust)
+	if err != nil {
+		return err
+	}
+	if found.unseen > 0 {
+		report.hold(fmt.Sprintf("of the files that lie in the place of generations, %d could not be looked at in time; look at them in the vault's folder generations, and move away what is not airlock's", found.unseen))
+	}
+	for _, one := range slices.Backward(found.seals) {
+		if err := rt.learn(ctx, store, one, report); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// learn enters a generation that stands in the vault.
-func (rt *Retirement) learn(ctx context.Context, store Store, number int64, report *RetentionReport) error {
-	g, err := Load(ctx, store, number)
+// hold keeps the first reason.
+func (r *RetentionReport) hold(why string) {
+	if r.Held == "" {
+		r.Held = why
+	}
+}
+
+// learn enters a generation that stands in the vault and that a window of the site made.
+func (rt *Retirement) learn(ctx context.Context, store Store, one seal, report *RetentionReport) error {
+	g, _, err := loadSealed(ctx, store, one)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if err != nil { // what it lists is not known
-		report.Held = fmt.Sprintf("generation %d cannot be read, so what it lists is not known: %v", number, err)
+		report.hold(fmt.Sprintf("generation %d cannot be read, so what it lists is not known: %v", one.number, err))
 		return nil
 	}
-	_, err = LoadSigned(ctx, store, number, rt.rules.Trust...)
-	if err != nil && !errors.Is(err, ErrUntrusted) {
-		return err
+	if !rt.past.explains(g, one.sum) {
+		why := StrangeGeneration(one.number)
+		report.Strange = append(report.Strange, why)
+		report.hold(why + "; find out who, and when nobody can any more, remove it and its signature from the vault's folder generations")
+		return nil
 	}
-	rt.register.enter(g, err != nil)
+	rt.register.Enter(g)
 	report.Learned++
 	return nil
 }

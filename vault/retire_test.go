@@ -20,7 +20,6 @@ import (
 	"airlock/vault"
 	"airlock/vault/vaulttest"
 
-	"golang.org/x/mod/sumdb/note"
 	"pgregory.net/rapid"
 )
 
@@ -31,19 +30,11 @@ type plain struct {
 	now   time.Time
 	rules vault.Retention
 	seed  int
-
-	signer note.Signer
 }
 
 func newPlain(t testing.TB, keep vault.Keep) *plain {
 	p := &plain{world: newWorld(t), far: newMapStore(), now: time.Date(2026, 1, 1, 17, 30, 0, 0, time.UTC)}
-	private, public, err := note.GenerateKey(nil, "lab")
-	must(t, err)
-	p.signer, err = note.NewSigner(private)
-	must(t, err)
-	verifier, err := note.NewVerifier(public)
-	must(t, err)
-	p.rules = vault.Retention{Keep: keep, Zone: time.UTC, Brake: 3, Budget: time.Hour, Trust: []note.Verifier{verifier}}
+	p.rules = vault.Retention{Keep: keep, Zone: time.UTC, Brake: 3, Budget: time.Hour, Trust: p.trust}
 	return p
 }
 
@@ -73,7 +64,7 @@ func (p *plain) night(t testing.TB, cut func(string) error) (rt *vault.Retiremen
 func (p *plain) hold(t testing.TB, cut func(string) error) (rt *vault.Retirement, report vault.RetentionReport, err error) {
 	t.Helper()
 	in := p.input()
-	in.Now, in.SiteKey = p.now, p.signer
+	in.Now = p.now
 	plan, err := vault.NewPlan(in)
 	must(t, err)
 	register, err := vault.OpenRegister(p.state)
@@ -246,7 +237,10 @@ func TestRetireHeld(t *testing.T) {
 		"one is gone": {func(p *plain) { p.rules.Brake = 9; delete(p.far.files, vault.GenerationPath(3)) }, "generation 3 is gone"},
 		"one cannot be read": {func(p *plain) {
 			p.rules.Brake = 9
-			must(t, p.far.Put(context.Background(), vault.GenerationPath(77), 1, strings.NewReader("x")))
+			signature, err := vault.SignGeneration(77, sha256.Sum256([]byte("y")), p.signer)
+			must(t, err)
+			vaulttest.Put(t, p.far, vault.GenerationPath(77), []byte("x"))
+			vaulttest.Put(t, p.far, vault.SignaturePath(77), signature)
 		}, "generation 77 cannot be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -284,29 +278,79 @@ func TestRetireBudget(t *testing.T) {
 	}
 }
 
-// What nobody has signed counts for no rule, is never dropped, and keeps what it lists.
-func TestRetireDoubtful(t *testing.T) {
+// What the site has not signed is nothing to retention: it is neither learned nor dropped,
+// keeps nothing, and holds nothing up, whatever number it bears.
+func TestRetireUnsigned(t *testing.T) {
 	p := newPlain(t, vault.Keep{Last: 2})
 	for range 2 {
 		_, _, err := p.night(t, nil)
 		must(t, err)
 	}
-	p.rules.Keep = vault.Keep{Last: 1}
-	delete(p.far.files, vault.SignaturePath(1))
+	unsigned := []int64{3, 77, 1 << 62, 1<<63 - 1}
+	for _, n := range unsigned {
+		vaulttest.Put(t, p.far, vault.GenerationPath(n), p.far.get(vault.GenerationPath(1)))
+	}
+	vaulttest.Put(t, p.far, vault.SignaturePath(77), p.far.get(vault.SignaturePath(1)))
 	must(t, os.Remove(filepath.Join(p.state, "register")))
-	for range 4 {
+	for i := range 4 {
 		_, report, err := p.night(t, nil)
 		must(t, err)
-		if report.Held != "" {
-			t.Error(report.Held)
+		if report.Held != "" || i == 0 && report.Learned != 1 || i > 0 && report.Learned != 0 {
+			t.Errorf("night %d: %+v", i, report)
 		}
 	}
-	if got, want := p.far.standing(), []int64{1, 6}; !slices.Equal(got, want) {
+	for _, n := range unsigned {
+		delete(p.far.files, vault.GenerationPath(n))
+	}
+	if got, want := p.far.standing(), []int64{6, 7}; !slices.Equal(got, want) {
 		t.Errorf("generations %d stand, want %d", got, want)
 	}
 	if err := p.far.whole(); err != nil {
 		t.Error(err)
 	}
+	_, report, err := p.night(t, nil)
+	if err != nil || report.Held != "" || len(report.Dropped) != 1 {
+		t.Errorf("once a person has removed them: %+v, %v", report, err)
+	}
+}
+
+// S17: a generation that somebody else has made with the site's key is told, and nothing is
+// dropped while it stands.
+func TestRetireStrange(t *testing.T) {
+	p := newPlain(t, vault.Keep{Last: 2})
+	p.past = &vault.Past{Made: map[vault.Sum]bool{}, Begun: map[string]int64{}}
+	night := func() vault.RetentionReport {
+		_, report, err := p.night(t, nil)
+		must(t, err)
+		p.past.Made[sha256.Sum256(p.far.get(vault.GenerationPath(p.memory.Last().Number)))] = true
+		return report
+	}
+	for range 3 {
+		night()
+	}
+	strange := &vault.Generation{Number: 900, Site: "lab", Vault: "secondary", Window: "strange", Time: p.now}
+	p.plant(t, strange)
+	for range 2 {
+		report := night()
+		if len(report.Strange) != 1 || !strings.Contains(report.Held, "generation 900") || len(report.Dropped)+report.Blobs > 0 {
+			t.Errorf("%+v", report)
+		}
+	}
+	delete(p.far.files, vault.GenerationPath(900))
+	if report := night(); report.Held != "" || len(report.Strange) > 0 || len(report.Dropped) == 0 {
+		t.Errorf("after a person removed it: %+v", report)
+	}
+}
+
+// plant puts a generation that bears the site's signature, by no window of the site.
+func (p *plain) plant(t *testing.T, g *vault.Generation) {
+	t.Helper()
+	file, err := g.Encode()
+	must(t, err)
+	signature, err := vault.SignGeneration(g.Number, sha256.Sum256(file), p.signer)
+	must(t, err)
+	vaulttest.Put(t, p.far, vault.GenerationPath(g.Number), file)
+	vaulttest.Put(t, p.far, vault.SignaturePath(g.Number), signature)
 }
 
 // What landed in a window that was cut, and is in no generation, goes too.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"strings"
 
@@ -23,7 +22,7 @@ func SignaturePath(number int64) string {
 const (
 	manifestSuffix  = ".json"
 	signatureSuffix = ".sig"
-	maxSignature    = 64 << 10 // bytes; a hundred signatures
+	maxSignature    = 4 << 10 // bytes; some ten signatures
 )
 
 // ErrUntrusted says that a generation or a receipt does not have the signature that it
@@ -46,59 +45,11 @@ func SignGeneration(number int64, sum Sum, site note.Signer) ([]byte, error) {
 // CheckSignature wants the signature to be by one of the site's keys, of this number and
 // this hash, and says ErrUntrusted otherwise.
 func CheckSignature(signature []byte, number int64, sum Sum, site ...note.Verifier) error {
-	n, err := note.Open(signature, note.VerifierList(site...))
-	if err != nil {
-		return fmt.Errorf("%w: generation %d: %w", ErrUntrusted, number, err)
+	signed, err := OpenSignature(signature, number, site...)
+	if err == nil && signed != sum {
+		err = fmt.Errorf("%w: the signature of generation %d is of something else", ErrUntrusted, number)
 	}
-	if n.Text != sealText(number, sum) {
-		return fmt.Errorf("%w: the signature of generation %d is of something else", ErrUntrusted, number)
-	}
-	return nil
-}
-
-// LoadSigned is Load, and wants the generation signed by the site. One that is not, or
-// by another key, is ErrUntrusted.
-func LoadSigned(ctx context.Context, store Store, number int64, site ...note.Verifier) (*Generation, error) {
-	g, err := Load(ctx, store, number)
-	if err != nil {
-		return nil, err
-	}
-	sum, err := g.Hash()
-	if err != nil {
-		return nil, err
-	}
-	signature, err := readSmall(ctx, store, SignaturePath(g.Number))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: generation %d has no signature: its window was cut just then, or it is not airlock's", ErrUntrusted, g.Number)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return g, CheckSignature(signature, g.Number, sum, site...)
-}
-
-// Newest loads the newest generation that the site has signed. fs.ErrNotExist if there
-// is none; passed names the newer ones that were passed over, and why.
-func Newest(ctx context.Context, store Store, site ...note.Verifier) (g *Generation, passed []string, err error) {
-	infos, err := Generations(ctx, store)
-	if err != nil {
-		return nil, nil, err
-	}
-	var refused []error
-	for i := len(infos) - 1; i >= 0; i-- {
-		g, err := LoadSigned(ctx, store, infos[i].Number, site...)
-		if err == nil {
-			return g, passed, nil
-		}
-		if ctx.Err() != nil {
-			return nil, passed, err
-		}
-		passed, refused = append(passed, err.Error()), append(refused, err)
-	}
-	if len(passed) > 0 {
-		return nil, passed, fmt.Errorf("the vault has no generation that can be trusted: %w", errors.Join(refused...))
-	}
-	return nil, nil, fmt.Errorf("the vault has no generation yet: no window has ended: %w", fs.ErrNotExist)
+	return err
 }
 
 // readSmall reads a signature or a receipt whole.

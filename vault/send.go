@@ -37,6 +37,9 @@ type Report struct {
 	// another blob under a name that never changes, a manifest that cannot be read.
 	// It stays untouched and the generation is complete without it; a person must look.
 	Conflicts []string
+	// Strange are generations in the vault, a sentence each, that bear the site's signature
+	// and that no window of the site made: somebody else has its key. Each is a conflict too.
+	Strange []string
 	// Relisted says why the vault had to be listed with the door open; "" if it
 	// was as remembered.
 	Relisted string
@@ -340,21 +343,28 @@ func (s *sending) landed(e Entry, sent bool) error {
 // host vouch for it.
 func (s *sending) seal(ctx context.Context) error {
 	g, file := s.plan.sealed, s.plan.file
-	if s.deviated {
-		number, previous := s.next()
-		g = s.plan.generation(number, previous, slices.Concat(s.work.kept, s.landings), s.report.Damaged)
-		var err error
-		if file, err = g.Encode(); err != nil {
-			return err
+	for try := 0; ; try++ {
+		if s.deviated {
+			number, previous := s.next()
+			g = s.plan.generation(number, previous, slices.Concat(s.work.kept, s.landings), s.report.Damaged)
+			var err error
+			if file, err = g.Encode(); err != nil {
+				return err
+			}
 		}
+		err := s.putBoth(ctx, g.Number, file)
+		if errors.Is(err, fs.ErrExist) && try < passesOver {
+			err = s.passOver(ctx, g.Number)
+			if err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("generation %d: %w", g.Number, err)
+		}
+		break
 	}
 	sum := Sum(sha256.Sum256(file))
-	putting, both := errgroup.WithContext(ctx)
-	putting.Go(func() error { return s.putNew(both, GenerationPath(g.Number), file) })
-	putting.Go(func() error { return s.putSignature(both, g.Number, sum) })
-	if err := putting.Wait(); err != nil {
-		return fmt.Errorf("generation %d: %w", g.Number, err)
-	}
 	s.report.Generation, s.report.Hash, s.report.Sealed = g.Number, sum, time.Now()
 	if err := s.plan.in.Memory.seal(g, file); err != nil {
 		return fmt.Errorf("generation %d is in the vault, but cannot be remembered: %w", g.Number, err)
@@ -368,6 +378,13 @@ func (s *sending) seal(ctx context.Context) error {
 	return nil
 }
 
+func (s *sending) putBoth(ctx context.Context, number int64, file []byte) error {
+	putting, both := errgroup.WithContext(ctx)
+	putting.Go(func() error { return s.putNew(both, GenerationPath(number), file) })
+	putting.Go(func() error { return s.putSignature(both, number, sha256.Sum256(file)) })
+	return putting.Wait()
+}
+
 func (s *sending) putSignature(ctx context.Context, number int64, sum Sum) error {
 	if s.plan.in.SiteKey == nil {
 		return nil
@@ -379,11 +396,11 @@ func (s *sending) putSignature(ctx context.Context, number int64, sum Sum) error
 	return s.putNew(ctx, SignaturePath(number), signature)
 }
 
-// putNew puts a file that nobody else can have put.
+// putNew puts a file that nobody else can have put. fs.ErrExist if somebody has.
 func (s *sending) putNew(ctx context.Context, name string, file []byte) error {
 	err := s.store.Put(ctx, name, int64(len(file)), bytes.NewReader(file))
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s is in the vault already, and this window has not put it there: another window sends to the same folder, or the switch let it through late; try again", name)
+		return fmt.Errorf("%s is in the vault already, and this window has not put it there: another window sends to the same folder, or the switch let it through late; try again: %w", name, fs.ErrExist)
 	}
 	return err
 }

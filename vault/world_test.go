@@ -19,6 +19,8 @@ import (
 	"airlock/vault"
 	"airlock/vault/local"
 	"airlock/vault/vaulttest"
+
+	"golang.org/x/mod/sumdb/note"
 )
 
 // world is a repository, a vault and the memory of it, in folders of one test.
@@ -31,11 +33,21 @@ type world struct {
 	memory *vault.Memory
 	store  vault.Store
 	nights int
+	signer note.Signer
+	trust  []note.Verifier
+	past   *vault.Past
 }
 
 func newWorld(t testing.TB) *world {
 	w := &world{t: t, blobs: map[string][]byte{}, sums: map[string][32]byte{}}
 	w.dir, w.state = filepath.Join(t.TempDir(), "vault"), filepath.Join(t.TempDir(), "state")
+	private, public, err := note.GenerateKey(nil, "lab")
+	must(t, err)
+	w.signer, err = note.NewSigner(private)
+	must(t, err)
+	verifier, err := note.NewVerifier(public)
+	must(t, err)
+	w.trust = []note.Verifier{verifier}
 	w.reopen()
 	t.Cleanup(func() {
 		if err := errors.Join(w.memory.Close(), w.store.Close()); err != nil {
@@ -85,7 +97,8 @@ func (w *world) night() {
 func (w *world) input() vault.PlanInput {
 	in := vault.PlanInput{
 		Site: "lab", Vault: "secondary", Window: fmt.Sprintf("w%d", w.nights), Memory: w.memory, Workers: 3,
-		Now: time.Date(2026, 11, 21, 2, 30, w.nights, 0, time.UTC),
+		Now:     time.Date(2026, 11, 21, 2, 30, w.nights, 0, time.UTC),
+		SiteKey: w.signer, Trust: w.trust, Past: w.past,
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.sums)) {
 		in.Blobs = append(in.Blobs, vault.Blob{Name: name, Size: int64(len(w.blobs[name])), SHA256: w.sums[name]})

@@ -315,6 +315,9 @@ func (a *app) vaultPruneCommand() *cobra.Command {
 				} else {
 					a.print("dropped %s, and removed %s, %s; %s kept", a.count(len(r.Dropped), "%d generation", "%d generations"), a.count(r.Blobs, "%d file", "%d files"), orchestrator.Size(r.Bytes), a.count(r.Kept, "%d generation", "%d generations"))
 				}
+				if n := len(r.Unsigned); n > 0 {
+					a.print("%s in the place of generations that the site has not signed: of no use, and gone once they are older than min_age", a.count(n, "%d file", "%d files"))
+				}
 				if r.Strays > 0 {
 					a.print("%s that airlock knows nothing of: look at them", a.count(r.Strays, "%d file", "%d files"))
 				}

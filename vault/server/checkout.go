@@ -29,16 +29,9 @@ type CheckoutReport struct {
 // the way, for another disk. What the vault has lost is in the report, and the rest is
 // laid out all the same.
 func (h *Host) Checkout(ctx context.Context, number int64, dir string, byCopy bool) (report CheckoutReport, err error) {
-	g, sum, err := h.manifest(number)
-	if errors.Is(err, fs.ErrNotExist) {
-		return report, fmt.Errorf("there is no generation %d; airlock vault generations lists them: %w", number, err)
-	}
+	sum, err := h.readable(ctx, number, &report)
 	if err != nil {
 		return report, err
-	}
-	report.Generation = number
-	if err := h.signed(number, sum); err != nil {
-		report.Untrusted = err.Error()
 	}
 	if err := h.outside(dir); err != nil {
 		return report, err
@@ -46,25 +39,48 @@ func (h *Host) Checkout(ctx context.Context, number int64, dir string, byCopy bo
 	if err := emptyFolder(dir); err != nil {
 		return report, err
 	}
-	for _, e := range g.Blobs {
+	_, err = h.scan(number, sum, func(e vault.Entry) error {
 		if ctx.Err() != nil {
-			return report, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 		err := h.layOut(ctx, e, filepath.Join(dir, filepath.FromSlash(vault.BlobPath(e.Name))), byCopy)
-		if errors.Is(err, errAmiss) {
+		switch {
+		case errors.Is(err, errAmiss):
 			report.Missing = append(report.Missing, err.Error())
-			continue
-		}
-		if errors.Is(err, syscall.EXDEV) {
-			return report, fmt.Errorf("%s is on another disk than the vault: name a folder beside %s, or use --copy: %w", dir, h.conf.Folder, err)
-		}
-		if err != nil {
-			return report, fmt.Errorf("blob %s: %w", e.Name, err)
+			return nil
+		case errors.Is(err, syscall.EXDEV):
+			return fmt.Errorf("%s is on another disk than the vault: name a folder beside %s, or use --copy: %w", dir, h.conf.Folder, err)
+		case err != nil:
+			return fmt.Errorf("blob %s: %w", e.Name, err)
 		}
 		report.Blobs++
 		report.Bytes += e.Size
+		return nil
+	})
+	if err != nil {
+		return report, err
 	}
 	return report, os.WriteFile(filepath.Join(dir, vault.ShardsName), []byte(vault.ShardsFile), 0o600)
+}
+
+// readable looks through a generation before anything is laid out by it, and gives the hash
+// of its file. One that the site has not signed is a person's own choice, and told of.
+func (h *Host) readable(ctx context.Context, number int64, report *CheckoutReport) (sum vault.Sum, err error) {
+	report.Generation = number
+	sum, _, err = h.hash(ctx, vault.GenerationPath(number), func(int64) {})
+	if errors.Is(err, fs.ErrNotExist) {
+		return sum, fmt.Errorf("there is no generation %d; airlock vault generations lists them: %w", number, err)
+	}
+	if err != nil {
+		return sum, err
+	}
+	if signed, err := h.signed(number); err != nil {
+		report.Untrusted = err.Error()
+	} else if signed != sum {
+		report.Untrusted = fmt.Sprintf("the signature of generation %d is of something else", number)
+	}
+	_, err = h.scan(number, sum, func(vault.Entry) error { return ctx.Err() })
+	return sum, err
 }
 
 // outside refuses a folder inside the vault's, whose files would be taken for its own.

@@ -117,6 +117,9 @@ func (n *naming) allowed(ctx context.Context, p *promise) error {
 	} else if !info.IsDir() {
 		return errNoFile
 	}
+	if path.Dir(p.name) == generationsDir && !sealing(p.name) {
+		return fmt.Errorf("%s is not the name of a generation: %w", p.name, fs.ErrInvalid)
+	}
 	if err := n.host.near(max(vault.GenerationOf(p.name), vault.SignedOf(p.name))); err != nil {
 		return err
 	}
@@ -223,6 +226,9 @@ func (n *naming) next() []*promise {
 	n.waiting = n.waiting[count:]
 	return group
 }
+
+// generationsDir is where generations lie, and nothing else does.
+const generationsDir = "generations"
 
 func sealing(name string) bool { return vault.GenerationOf(name) > 0 || vault.SignedOf(name) > 0 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,23 +43,30 @@ func (h *Host) Generations(ctx context.Context) ([]Standing, error) {
 	var all []Standing
 	for _, a := range slices.Concat(sure, doubtful) {
 		s := Standing{Number: a.Number, Arrived: a.At.In(h.conf.Zone), Kept: kept[a.Number]}
-		g, sum, err := h.manifest(a.Number)
+		sum, err := h.counts(a.Number)
 		if err == nil {
-			s.Window, s.Blobs = g.Window, len(g.Blobs)
-			for _, e := range g.Blobs {
+			var g *vault.Generation
+			g, err = h.scan(a.Number, sum, func(e vault.Entry) error {
+				s.Blobs++
 				s.Bytes += e.Size
 				if damaged[e.At()] {
 					s.Lacks++
 				}
+				return ctx.Err()
+			})
+			if err == nil {
+				s.Window = g.Window
 			}
-			err = h.trusted(a.Number, sum)
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
 		}
 		if err != nil {
 			s.Amiss = err.Error()
 		}
 		all = append(all, s)
 	}
-	slices.SortFunc(all, func(a, b Standing) int { return int(a.Number - b.Number) })
+	slices.SortFunc(all, func(a, b Standing) int { return cmp.Compare(a.Number, b.Number) })
 	return all, nil
 }
 
@@ -97,11 +105,14 @@ func (h *Host) arrival(ctx context.Context, number int64) (a vault.Arrival, sign
 		r.arrived = info.ModTime()
 	}
 	a = vault.Arrival{Number: number, At: r.arrived}
-	if r.sum == nil {
-		_, sum, err := h.manifest(number)
-		return a, err == nil && h.trusted(number, sum) == nil, nil
+	want, err := h.counts(number)
+	if err != nil { // nobody reads it
+		return a, false, nil
 	}
-	return a, h.trusted(number, *r.sum) == nil, nil
+	if r.sum == nil {
+		return a, true, nil // how it arrived is not known; whoever reads it finds out whether it is as it was signed
+	}
+	return a, *r.sum == want, nil
 }
 
 // kept says why generations stay. One that is doubtful stays until it is old enough,
@@ -126,8 +137,11 @@ type PruneOptions struct {
 type PruneReport struct {
 	Kept    int     `json:"kept"` // generations
 	Dropped []int64 `json:"dropped,omitempty"`
-	Blobs   int     `json:"blobs"` // removed, since no generation lists them
-	Bytes   int64   `json:"bytes"` // that they had
+	// Unsigned are files in the place of generations, by their numbers, that the site has
+	// not signed. They go once they are older than min_age, and no brake counts them.
+	Unsigned []int64 `json:"unsigned,omitempty"`
+	Blobs    int     `json:"blobs"` // removed, since no generation lists them
+	Bytes    int64   `json:"bytes"` // that they had
 	// Strays are files that are neither blobs nor airlock's. They are a person's business.
 	Strays int  `json:"strays,omitempty"`
 	Try    bool `json:"try,omitempty"`
@@ -156,7 +170,7 @@ func (h *Host) Prune(ctx context.Context, o PruneOptions) (report PruneReport, e
 	if err == nil {
 		err = h.dropBlobs(ctx, o.Try, &report)
 	}
-	if !o.Try && (len(report.Dropped) > 0 || report.Blobs > 0 || err != nil) {
+	if !o.Try && (len(report.Dropped)+len(report.Unsigned) > 0 || report.Blobs > 0 || err != nil) {
 		result := "done"
 		if err != nil {
 			result = "failed"
@@ -173,38 +187,43 @@ func (h *Host) dropGenerations(ctx context.Context, o PruneOptions, report *Prun
 		return err
 	}
 	kept := h.kept(sure, doubtful)
-	var drop []int64
-	for _, a := range slices.Concat(sure, doubtful) {
-		if len(kept[a.Number]) == 0 {
-			drop = append(drop, a.Number)
-		}
+	drop, unsigned := unkept(sure, kept), unkept(doubtful, kept)
+	if len(sure) == 0 { // perhaps it is site_key that is wrong
+		unsigned = nil
 	}
-	slices.Sort(drop)
 	report.Kept = len(kept)
-	brake := h.conf.Brake
-	if o.Brake > 0 {
-		brake = o.Brake
-	}
+	brake := cmp.Or(o.Brake, h.conf.Brake)
 	if len(drop) > brake {
 		why := fmt.Errorf("%w: %d generations of %d would go (%d to %d), and the brake is at %d; look at them with airlock vault generations, and if that is right: airlock vault prune --brake %d",
-			ErrHeld, len(drop), len(drop)+len(kept), drop[0], drop[len(drop)-1], brake, len(drop))
+			ErrHeld, len(drop), len(sure), drop[0], drop[len(drop)-1], brake, len(drop))
 		h.alarm("many generations would be dropped at once", why.Error())
 		return why
 	}
-	report.Dropped = drop
-	if o.Try || len(drop) == 0 {
+	report.Dropped, report.Unsigned = drop, unsigned
+	if o.Try || len(drop)+len(unsigned) == 0 {
 		return nil
 	}
-	intent := ledger.Entry{Time: h.conf.Now(), Kind: ledger.KindUpkeep, Actor: h.conf.Actor, Vault: h.conf.Name, To: "begun", Reason: "airlock vault prune", Detail: detail(map[string]any{"drop": drop, "kept": kept})}
+	intent := ledger.Entry{Time: h.conf.Now(), Kind: ledger.KindUpkeep, Actor: h.conf.Actor, Vault: h.conf.Name, To: "begun", Reason: "airlock vault prune", Detail: detail(map[string]any{"drop": drop, "unsigned": unsigned, "kept": kept})}
 	if _, err := h.ledger.Append(ctx, intent); err != nil {
 		return err
 	}
-	for _, n := range drop {
+	for _, n := range slices.Concat(drop, unsigned) {
 		if err := h.dropGeneration(ctx, n); err != nil {
 			return fmt.Errorf("drop generation %d: %w", n, err)
 		}
 	}
 	return h.folder.syncFolder("generations")
+}
+
+// unkept are those that nothing keeps, the lowest number first.
+func unkept(all []vault.Arrival, kept map[int64][]string) (drop []int64) {
+	for _, a := range all {
+		if len(kept[a.Number]) == 0 {
+			drop = append(drop, a.Number)
+		}
+	}
+	slices.Sort(drop)
+	return drop
 }
 
 // dropGeneration removes a manifest first: without it there is no generation, and what
@@ -248,7 +267,7 @@ type unlisted struct {
 
 // some removes some of them, and says whether there may be more.
 func (u *unlisted) some(ctx context.Context, h *Host, try bool, report *PruneReport) (bool, error) {
-	if err := u.learn(ctx, h, report.Dropped, try); err != nil || len(u.read) == 0 {
+	if err := u.learn(ctx, h, slices.Concat(report.Dropped, report.Unsigned), try); err != nil || len(u.read) == 0 {
 		return false, err
 	}
 	var drop []record
@@ -316,20 +335,17 @@ func (u *unlisted) learn(ctx context.Context, h *Host, dropped []int64, try bool
 		if err != nil {
 			return err
 		}
-		g, sum, err := h.manifest(n)
-		if err != nil && !signed { // anybody's file, which lists nothing
+		if !signed { // anybody's file, which lists nothing
 			continue
 		}
-		if err == nil && signed {
-			err = h.trusted(n, sum) // these are the bytes that arrived
+		sum, err := h.counts(n)
+		if err == nil { // these are the bytes that arrived
+			_, err = h.scan(n, sum, func(e vault.Entry) error { u.listed[e.At()] = true; return ctx.Err() })
 		}
 		if err != nil {
 			return fmt.Errorf("no blob is removed, for what this generation lists is not known: %w; if it cannot be sent again, move it out of the folder by hand", err)
 		}
-		for _, e := range g.Blobs {
-			u.listed[e.At()] = true
-		}
-		if u.read[n] = true; signed && a.At.After(u.newest) {
+		if u.read[n] = true; a.At.After(u.newest) {
 			u.newest = a.At
 		}
 	}

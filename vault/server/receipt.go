@@ -55,7 +55,11 @@ func (s *serving) vouch(ctx context.Context, number int64, client string) ([]byt
 	if !s.asked[client].AllowN(s.now(), 1) {
 		return nil, errors.New("too many receipts were asked for; ask again in a minute")
 	}
-	if err := s.signed(number, *manifest.sum); err != nil {
+	signed, err := s.signed(number)
+	if err == nil && signed != *manifest.sum {
+		err = fmt.Errorf("%w: the signature of generation %d is of something else", vault.ErrUntrusted, number)
+	}
+	if err != nil {
 		s.alarm("a generation that the site has not signed", fmt.Sprintf("%s from client %s: %v", name, client, err))
 		return nil, err
 	}

@@ -629,6 +629,10 @@ func TestSquatters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	many := map[string]string{}
+	for n := range int64(40) {
+		many[vault.GenerationPath(3+n)] = "j"
+	}
 	for what, files := range map[string]map[string]string{
 		"no manifest":             {vault.GenerationPath(3): "junk"},
 		"some of them":            {vault.GenerationPath(3): "junk", vault.GenerationPath(4): "", vault.GenerationPath(999): "junk"},
@@ -637,6 +641,8 @@ func TestSquatters(t *testing.T) {
 		"signatures":              {vault.SignaturePath(3): "junk", vault.SignaturePath(4): "junk"},
 		"both":                    {vault.GenerationPath(3): string(manifest), vault.SignaturePath(3): "junk", vault.GenerationPath(4): "junk", vault.SignaturePath(5): "junk"},
 		"the last number":         {vault.GenerationPath(1<<63 - 1): "junk"},
+		"a manifest of no ledger": {vault.GenerationPath(3): strings.Replace(string(manifest), `"previous"`, `"ledger":"other\n1\nxxxx\n","previous"`, 1)},
+		"forty of them":           many,
 	} {
 		t.Run(what, func(t *testing.T) {
 			w, before := besieged(t, usual())

@@ -191,17 +191,14 @@ func (h *Host) numbers() ([]int64, error) {
 	return numbers, err
 }
 
-// farthest is how far a generation's number may be beyond the last one here: the last
-// number that there is, taken by anybody, would end them all.
-const farthest = 1_000_000
-
-// near refuses a generation's number that is too far; 0 is none.
+// near refuses a generation's number that is too far: the last number that there is, taken
+// by anybody, would end them all. 0 is none.
 func (h *Host) near(number int64) error {
-	if number <= farthest {
+	if number <= vault.Farthest {
 		return nil
 	}
 	numbers, err := h.numbers()
-	if err == nil && (len(numbers) == 0 || number-numbers[len(numbers)-1] > farthest) {
+	if err == nil && (len(numbers) == 0 || number-numbers[len(numbers)-1] > vault.Farthest) {
 		err = fmt.Errorf("generation %d is too far beyond those that are here: %w", number, fs.ErrInvalid)
 	}
 	return err
@@ -231,7 +228,7 @@ func (h *Host) manifest(number int64) (*vault.Generation, vault.Sum, error) {
 // Bounds of what is read into memory, in bytes.
 const (
 	maxManifest = 256 << 20
-	maxSmall    = 64 << 10
+	maxSmall    = 4 << 10
 	maxReceipt  = 8 << 20
 )
 
@@ -249,36 +246,59 @@ func (h *Host) readWhole(name string, limit int64) (data []byte, err error) {
 	return []byte(b.String()), err
 }
 
-// signed says whether the site has signed the generation with this hash: nil if so.
-func (h *Host) signed(number int64, sum vault.Sum) error {
+// signed gives the hash that a generation's file has by the site's signature, which is
+// read before it: ErrUntrusted if there is none.
+func (h *Host) signed(number int64) (sum vault.Sum, err error) {
 	signature, err := h.readWhole(vault.SignaturePath(number), maxSmall)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: it has no signature", vault.ErrUntrusted)
+		return sum, fmt.Errorf("%w: it has no signature", vault.ErrUntrusted)
 	}
 	if err != nil {
-		return err
+		return sum, fmt.Errorf("%w: %w", vault.ErrUntrusted, err)
 	}
-	return vault.CheckSignature(signature, number, sum, h.conf.Site)
+	return vault.OpenSignature(signature, number, h.conf.Site)
 }
 
-// trusted says whether a generation with this hash counts: nil if the site has signed
-// it, or if this host has given a receipt for it, which it does for no other. So one
-// still counts whose signature is damaged, or by a key that the site has no more.
-func (h *Host) trusted(number int64, sum vault.Sum) error {
-	err := h.signed(number, sum)
+// counts gives the hash of a generation that counts: one that the site has signed, or for
+// which this host has given a receipt, which it does for no other. So one still counts
+// whose signature is damaged, or by a key that the site has no more.
+func (h *Host) counts(number int64) (vault.Sum, error) {
+	sum, err := h.signed(number)
 	if err == nil {
-		return nil
+		return sum, nil
 	}
 	file, missing := h.readWhole(vault.ReceiptPath(number), maxReceipt)
 	if missing != nil {
-		return err
+		return sum, err
 	}
 	key, broken := note.NewVerifier(h.public)
 	if broken != nil {
-		return broken
+		return sum, broken
 	}
-	if r, other := vault.OpenReceipt(file, key); other != nil || r.Generation != number || r.Hash != sum {
-		return err
+	r, other := vault.OpenReceipt(file, key)
+	if other != nil || r.Generation != number {
+		return sum, err
 	}
-	return nil
+	return r.Hash, nil
+}
+
+// scan reads a generation that counts, blob by blob: ErrUntrusted if its bytes are not
+// those that were signed. What it shows of such a one is shown before that is known.
+func (h *Host) scan(number int64, want vault.Sum, each func(vault.Entry) error) (g *vault.Generation, err error) {
+	name := vault.GenerationPath(number)
+	f, err := h.folder.openRegular(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	g, sum, err := vault.Scan(f, each)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", name, err)
+	case sum != want:
+		return nil, fmt.Errorf("%w: %s has SHA-256 %s instead of %s", vault.ErrUntrusted, name, sum, want)
+	case g.Number != number:
+		return nil, fmt.Errorf("%s says that it is generation %d", name, g.Number)
+	}
+	return g, nil
 }

@@ -273,7 +273,7 @@ func (w *world) plan() *vault.Plan {
 	}
 	in := vault.PlanInput{
 		Site: "lab", Vault: "secondary", Window: fmt.Sprintf("w%d", w.nights), Memory: w.memory, Workers: 4, Now: time.Now(),
-		SiteKey: w.site, HostKey: host,
+		SiteKey: w.site, HostKey: host, Trust: []note.Verifier{w.conf.Site},
 	}
 	for name, data := range w.blobs {
 		in.Blobs = append(in.Blobs, vault.Blob{Name: name, Size: int64(len(data)), SHA256: sha256.Sum256(data)})
