@@ -30,8 +30,9 @@ func (p Problem) String() string {
 }
 
 // Problems lists what is wrong, worst first. Critical are a lockdown, a door that is not
-// where it belongs, a guard that is not heard of any more or that finds a door overdue, a ledger
-// that cannot be written or trusted, a gathering that is held, an RPO that is not met, and a window that failed, since the
+// where it belongs or whose probe proves nothing, a guard that is not heard of any more or that
+// finds a door overdue, a ledger that cannot be written or trusted, a gathering that is held, an
+// RPO that is not met, and a window that failed, since the
 // next one may come too late; an inner door that keeps gatherings out is a warning, and
 // so are a guard that never was and a SIEM that takes no entries.
 func Problems(st orchestrator.Status) []Problem {
@@ -45,6 +46,8 @@ func Problems(st orchestrator.Status) []Problem {
 	for _, name := range slices.Sorted(maps.Keys(st.Doors)) {
 		if d := st.Doors[name]; Amiss(st, name) {
 			add(Critical, "door %s is %s (%s)", name, d.State, d.Proof)
+		} else if d.Doubt != "" {
+			add(Critical, "door %s: %s", name, d.Doubt)
 		}
 	}
 	if g := st.Guard; g != nil {

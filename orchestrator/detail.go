@@ -12,9 +12,10 @@ import (
 type doorDetail struct {
 	Side     string         `json:"side,omitempty"` // "inner" of a door on the departments' side
 	Reading  *readingDetail `json:"reading,omitempty"`
-	By       string         `json:"by,omitempty"`    // the switch's name in the policy file, where the door has several ways
-	Probe    string         `json:"probe,omitempty"` // silent, answers, pending
-	Error    string         `json:"error,omitempty"` // why nothing could be read
+	By       string         `json:"by,omitempty"`          // the switch's name in the policy file, where the door has several ways
+	Probe    string         `json:"probe,omitempty"`       // silent, answers, pending
+	Doubt    string         `json:"probe_doubt,omitempty"` // why its silence proves nothing
+	Error    string         `json:"error,omitempty"`       // why nothing could be read
 	Exposure float64        `json:"exposure_seconds,omitempty"`
 }
 
@@ -70,7 +71,7 @@ func detailOf(r switchctl.Reading, at time.Time) *readingDetail {
 }
 
 func sightDetail(s sighting) doorDetail {
-	d := doorDetail{By: s.by, Probe: s.probe}
+	d := doorDetail{By: s.by, Probe: s.probe, Doubt: s.doubt}
 	switch {
 	case s.at.IsZero():
 	case s.err != nil:
@@ -92,6 +93,9 @@ func (s sighting) String() string {
 	text := fmt.Sprintf("ifAdminStatus %d, ifOperStatus %d", s.reading.Row.Admin, s.reading.Row.Oper)
 	if s.probe != "" {
 		text += ", probe " + s.probe
+	}
+	if s.doubt != "" {
+		text += " (" + s.doubt + ")"
 	}
 	return text
 }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
-	"syscall"
 	"time"
 
 	"airlock/orchestrator/window"
@@ -25,14 +23,6 @@ const (
 	// turnAfter is how long a door with several ways waits for its first, and how long a
 	// command to shut that one of them took has until it is seen to be carried out.
 	turnAfter = 8 * time.Second
-)
-
-// A probe is several connections, begun one after the other, so that one lost packet
-// does not make a vault look silent; waiting for TCP to repeat it would take a second.
-const (
-	probes      = 3
-	probeApart  = 150 * time.Millisecond
-	probeWithin = 300 * time.Millisecond // for each; a vault is on the same premises
 )
 
 // way is the session with one switch, made when it is first needed and made anew
@@ -100,7 +90,8 @@ type sighting struct {
 	sight   window.Sight
 	reading switchctl.Reading
 	by      string    // the way that was used, where the door has several
-	probe   string    // "", "silent", "answers", "pending"
+	probe   string    // "", probeSilent, probeAnswers, probePending
+	doubt   string    // why its silence proves nothing
 	sent    time.Time // when the door was last told to open, for the first time since it was told to shut
 	loose   time.Time // when the last command to open ended that may still be carried out; zero if none may
 	err     error
@@ -117,7 +108,7 @@ type door struct {
 	name     string
 	by       []approach
 	timer    bool // the switch's own timer is set, where one of the ways has it (S4)
-	probe    string
+	probe    *probe
 	report   func(sighting)
 	failed   func(err error, sent bool) // a command to open was refused, or never left; sent if one may yet be carried out
 	detoured func(to string, why error) // a command to shut takes another way
@@ -146,6 +137,7 @@ type door struct {
 	sent     time.Time         // when it was first told so
 	loose    time.Time         // when the last command to open ended that may still be carried out
 	single   bool              // there was but one, and the switch confirmed it
+	doubt    string            // why the probe's silence proved nothing when it was asked last
 	armed    []bool            // by way: the switch's timer may be running
 }
 
@@ -157,7 +149,7 @@ type telling struct {
 
 func newDoor(name, probe string, by ...approach) *door {
 	return &door{
-		name: name, by: by, probe: probe, timer: true, armed: make([]bool, len(by)),
+		name: name, by: by, probe: newProbe(probe), timer: true, armed: make([]bool, len(by)),
 		commands: make(chan telling, 1),
 		asks:     make(chan chan<- sighting),
 		paces:    make(chan time.Duration, 1),
@@ -224,7 +216,7 @@ func (d *door) run(ctx context.Context) {
 				d.opened = switchctl.Reading{}
 			}
 		case <-look.C:
-			if d.tell(ctx, false).probe == "pending" {
+			if d.tell(ctx, false).probe == probePending {
 				d.tell(ctx, true)
 			}
 		}
@@ -268,7 +260,7 @@ func (d *door) carryOut(ctx context.Context, t telling) {
 	d.opening = d.opening && t.open
 	if !t.open {
 		if !again {
-			d.accepted, d.detour = time.Time{}, false
+			d.accepted, d.detour, d.doubt = time.Time{}, false, ""
 		}
 		d.shut(ctx)
 		return
@@ -478,21 +470,21 @@ func (d *door) look(ctx context.Context, probe bool) sighting {
 	ctx, done := d.interruptible(ctx, false)
 	defer done()
 	s := d.read(ctx)
-	if s.err != nil || s.sight.Up || d.probe == "" {
+	if s.err != nil || s.sight.Up || d.probe.address == "" {
 		return s
 	}
 	if d.shutting && !probe {
-		s.probe, s.sight.Answers = "pending", true
+		s.probe, s.doubt, s.sight.Answers = probePending, d.doubt, true
 		return s
 	}
-	s.probe = "silent"
-	if answers(ctx, d.probe) {
-		s.probe, s.sight.Answers = "answers", true
+	s.probe, s.doubt = d.probe.ask(ctx)
+	if d.doubt = s.doubt; s.probe != probeSilent {
+		s.sight.Answers = true
 		return s
 	}
 	// The probe took its time: what was read before it may be old.
 	again := d.read(ctx)
-	again.probe = s.probe
+	again.probe, again.doubt = s.probe, s.doubt
 	d.shutting = d.shutting && !again.sight.Shut()
 	return again
 }
@@ -569,40 +561,4 @@ func (d *door) interruptible(ctx context.Context, raising bool) (context.Context
 		d.mu.Unlock()
 		cancel(nil)
 	}
-}
-
-// answers reports whether anything at address answers.
-func answers(ctx context.Context, address string) bool {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	heard := make(chan bool, probes)
-	for i := range probes {
-		go func() {
-			pause(ctx, time.Duration(i)*probeApart)
-			heard <- answersOnce(ctx, address)
-		}()
-	}
-	for range probes {
-		if <-heard {
-			return true
-		}
-	}
-	return false
-}
-
-// answersOnce tries one connection. A refusal is an answer too, for it came through
-// the door; only on loopback it is this machine's own.
-func answersOnce(ctx context.Context, address string) bool {
-	d := net.Dialer{Timeout: probeWithin}
-	conn, err := d.DialContext(ctx, "tcp", address)
-	if err == nil {
-		conn.Close()
-		return true
-	}
-	var at *net.OpError
-	if !errors.As(err, &at) {
-		return false
-	}
-	to, ok := at.Addr.(*net.TCPAddr)
-	return errors.Is(err, syscall.ECONNREFUSED) && !(ok && to.IP.IsLoopback()) || errors.Is(err, syscall.ECONNRESET)
 }

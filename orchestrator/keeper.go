@@ -247,6 +247,7 @@ func newKeeper(life context.Context, vault string, rules window.Rules, doors [2]
 				k.call(Alarm{At: time.Now(), Door: d.name, What: "is shut by another way, " + to, Why: why.Error()})
 			}
 			d.timed = func(t timing) { k.post(t) }
+			k.listens(window.Side(side), d)
 		}
 	}
 	return k
@@ -645,8 +646,14 @@ func (k *keeper) hold(ctx context.Context, r request) (Passage, error) {
 			continue
 		}
 		s, err := d.examine(ctx)
+		if err == nil {
+			err = s.undecidable()
+		}
 		if err != nil {
 			return Passage{}, fmt.Errorf("%w: door %s: %w", ErrRefused, d.name, err)
+		}
+		if side == int(window.Inner) && s.sight.Up {
+			d.probe.listenNow(ctx)
 		}
 		k.post(sighted{window.Side(side), s})
 	}

@@ -544,6 +544,8 @@ func (p *passage) inside(ctx context.Context, work inside, r *WindowRecord) (err
 		return err
 	}
 	r.marks.answered = time.Now()
+	heard := p.keeper.doors[window.Vault].probe.listen(ctx)
+	defer func() { heard(!r.marks.ready.IsZero()) }()
 	store, err := p.site.parts.Vault(ctx, *p.policy)
 	if err != nil {
 		return fmt.Errorf("vault %s: %w", r.Vault, err)

@@ -66,6 +66,7 @@ type watch struct {
 	trapAt   time.Time     // when that came
 	wake     chan struct{} // has room for one: look now
 
+	doubts int       // looks in a row whose probe could not be heard
 	misses int       // with the lock: looks in a row that failed
 	looked time.Time // with the lock: when patrol last tried
 	told   time.Time // with the lock: when a trap about the door's port came last
@@ -184,6 +185,8 @@ func (k *keeper) patrolled(m patrolled) {
 		k.missed(m)
 	case !k.mustBeShut(m.side):
 		k.learn(m.sighting)
+	case m.undecided():
+		k.doubted(m)
 	default:
 		k.see(m.sighted, true)
 	}
@@ -209,15 +212,34 @@ func (k *keeper) missed(m patrolled) {
 	k.step(window.Lost{At: m.at, Side: m.side})
 }
 
+// doubted counts a look of a door that reads as shut and whose probe could not be heard.
+// That is no evidence against the door, and no proof for it either: nothing changes but
+// that no window opens it, and that a person is called when it lasts.
+func (k *keeper) doubted(m patrolled) {
+	w := &k.watches[m.side]
+	k.follow(m.sighted)
+	if w.doubts++; w.doubts == m.limit {
+		k.call(Alarm{At: m.at, Door: k.doors[m.side].name, What: "reads as shut, and its probe can prove nothing", Why: m.doubt})
+	}
+}
+
 // see takes a sighting: as evidence, and for the machine. Where patrol finds that the
 // door was open meanwhile, it is shut and proven shut anew.
 func (k *keeper) see(m sighted, patrol bool) {
+	told := m.sight
+	if m.undecided() {
+		if phase := k.state.Doors[m.side].Phase; phase == window.Shut || phase == window.Unknown {
+			told = window.Sight{} // S15: it changes nothing
+		}
+	} else if m.err == nil {
+		k.watches[m.side].doubts = 0
+	}
 	found := k.judge(m)
 	k.follow(m)
 	if m.sight.Shut() && m.at.Before(m.loose.Add(k.state.Rules.Lag)) {
 		return // S3: it proves nothing yet, for a command to open may still be carried out
 	}
-	k.step(window.Seen{At: m.at, Side: m.side, Sight: m.sight})
+	k.step(window.Seen{At: m.at, Side: m.side, Sight: told})
 	if found != "" && patrol {
 		k.shutAgain(m.side, found)
 	}
@@ -246,11 +268,11 @@ func (k *keeper) judge(m sighted) string {
 		return ""
 	}
 	k.readAgain(m)
-	if m.sight.Up || m.sight.Link || m.probe == "answers" {
+	if m.sight.Up || m.sight.Link || m.probe == probeAnswers {
 		k.foundOpen(m)
 		return ""
 	}
-	if m.probe == "pending" {
+	if m.probe == probePending {
 		return ""
 	}
 	return k.foundShut(m)

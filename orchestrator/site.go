@@ -249,6 +249,7 @@ func (s *Site) door(name string) *door {
 	conf := s.policy.Doors[name]
 	d := newDoor(name, conf.Probe, approaches(s.policy, conf, s.way)...)
 	d.timer = conf.Timer != policies.TimerNone
+	d.probe.controls = conf.Control
 	return d
 }
 
@@ -295,6 +296,7 @@ func (s *Site) recover(ctx context.Context) {
 	for _, k := range s.keepers {
 		for side, d := range k.doors {
 			if d != nil {
+				s.recallProbe(ctx, d)
 				k.post(s.recalled(ctx, window.Side(side), d.name))
 			}
 		}

@@ -43,6 +43,8 @@ type DoorStatus struct {
 	Proof string    `json:"proof"`           // what was read last
 	Rests string    `json:"rests"`           // shut, or open for an inner door
 	Vault string    `json:"vault,omitempty"` // whose door it is
+	// Doubt is why the silence of the door's probe proves nothing, while it does not.
+	Doubt string `json:"doubt,omitempty"`
 	// Of patrol, while serve runs: when it looked last, and how many looks in a row failed.
 	Looked time.Time `json:"looked,omitzero"`
 	Misses int       `json:"misses,omitempty"`
@@ -149,7 +151,7 @@ func (k *keeper) describe(doors map[string]DoorStatus, zone *time.Location) {
 		}
 		doors[d.name] = DoorStatus{
 			State: phase.String(), Since: inZone(k.since[side], zone), Proof: k.seen[side].proof(zone),
-			Rests: rests(window.Side(side)), Vault: k.vault,
+			Rests: rests(window.Side(side)), Vault: k.vault, Doubt: k.seen[side].doubting(d.probe),
 			Looked: inZone(k.watches[side].looked, zone), Misses: k.watches[side].misses,
 		}
 	}

@@ -368,6 +368,15 @@ func (r *reader) checkDoor(at string, d *Door, p *Policy) {
 	r.reference(at+".switch", d.Switch, sorted(p.Switches), "switch")
 	r.checkFallback(at, d, p)
 	r.addressAt(at+".probe", &d.Probe, 0)
+	for i := range d.Control {
+		r.addressAt(fmt.Sprintf("%s.control.%d", at, i), &d.Control[i], 0)
+	}
+	switch {
+	case len(d.Control) > 0 && d.Probe == "":
+		r.add(r.keySpot(at+".control"), "control is given without probe", "write `probe: host:port` of what must fall silent, or leave control out")
+	case slices.Contains(d.Control, d.Probe) && d.Probe != "":
+		r.add(r.value(at+".control"), "the control is the probe itself", "name another host of that segment, one that does not stand behind the door")
+	}
 	if !r.given(at + ".open_within") {
 		d.OpenWithin = Duration(30 * time.Second)
 	}

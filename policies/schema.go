@@ -82,6 +82,13 @@ func (Secret) JSONSchemaExtend(s *jsonschema.Schema) {
 	s.OneOf = []*jsonschema.Schema{{Required: []string{"env"}}, {Required: []string{"file"}}}
 }
 
+// JSONSchemaExtend lets one address stand without a list.
+func (Door) JSONSchemaExtend(s *jsonschema.Schema) {
+	control := s.Properties.Value("control")
+	control.Type, control.AnyOf = "", []*jsonschema.Schema{{Type: "string"}, {Type: "array", Items: &jsonschema.Schema{Type: "string"}}}
+	control.Items = nil
+}
+
 // JSONSchemaExtend lets version be written as a number.
 func (SNMP) JSONSchemaExtend(s *jsonschema.Schema) {
 	version := s.Properties.Value("version")

@@ -247,3 +247,6 @@ func (s *System) quietEnd(t time.Time) (time.Time, bool) {
 	}
 	return time.Time{}, false
 }
+
+// Addresses is one host:port, or a list of them.
+type Addresses []string

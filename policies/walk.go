@@ -338,6 +338,9 @@ func (r *reader) readInt(path string, n ast.Node, v reflect.Value, f field) {
 
 func (r *reader) readList(path string, n ast.Node, v reflect.Value, f field) {
 	list, ok := n.(*ast.SequenceNode)
+	if !ok && v.Type() == reflect.TypeFor[Addresses]() {
+		list, ok = &ast.SequenceNode{Values: []ast.Node{n}}, true // one may stand alone
+	}
 	if !ok {
 		r.wrongShape(path, n, listing, f)
 		return

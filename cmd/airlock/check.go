@@ -70,7 +70,7 @@ func (a *app) printFindings(p policies.Policy, found []finding) error {
 		if found == nil {
 			found = []finding{}
 		}
-		if err := a.printJSON(map[string]any{"file": a.file, "mistakes": policies.Mistakes{}, "idle": p.Idle(), "insecure": p.Insecure(), "warnings": warnings, "reached": found}); err != nil {
+		if err := a.printJSON(map[string]any{"file": a.file, "mistakes": policies.Mistakes{}, "idle": p.Idle(), "insecure": p.Insecure(), "warnings": warnings, "advice": p.Advice(), "reached": found}); err != nil {
 			return err
 		}
 	} else {
@@ -83,6 +83,7 @@ func (a *app) printFindings(p policies.Policy, found []finding) error {
 		for _, w := range warnings {
 			a.print("warning: %s: %s", w.Place, plain(w.Text))
 		}
+		a.printAdvice(p)
 		var t table
 		for _, f := range found {
 			mark := "ok"
