@@ -34,6 +34,9 @@ func siteGauges() []gauge {
 			emit(truth(st.Ledger.Error == ""))
 		}},
 		{"airlock_lockdown", "1 while there is a lockdown.", nil, func(st orchestrator.Status, emit emit) { emit(truth(st.Lockdown != nil)) }},
+		{"airlock_lockdown_unknown", "1 while nobody knows whether there is a lockdown, and no door is opened.", nil, func(st orchestrator.Status, emit emit) {
+			emit(truth(st.LockdownUnknown != ""))
+		}},
 		{"airlock_alarms", "Alarms of this run of the executor, the newest fifty at most.", nil, func(st orchestrator.Status, emit emit) { emit(float64(len(st.Alarms))) }},
 	}
 }

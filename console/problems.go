@@ -29,10 +29,10 @@ func (p Problem) String() string {
 	return [...]string{"OK", "WARNING", "CRITICAL"}[p.Severity] + ": " + p.Text
 }
 
-// Problems lists what is wrong, worst first. Critical are a lockdown, a door that is not
-// where it belongs or whose probe proves nothing, a guard that is not heard of any more or that
-// finds a door overdue, a ledger that cannot be written or trusted, a gathering that is held, an
-// RPO that is not met, and a window that failed, since the
+// Problems lists what is wrong, worst first. Critical are a lockdown, one of which nobody knows,
+// a door that is not where it belongs or whose probe proves nothing, a guard that is not heard of
+// any more or that finds a door overdue, a ledger that cannot be written or trusted, a gathering
+// that is held, an RPO that is not met, and a window that failed, since the
 // next one may come too late; an inner door that keeps gatherings out is a warning, and
 // so are a guard that never was and a SIEM that takes no entries.
 func Problems(st orchestrator.Status) []Problem {
@@ -42,6 +42,9 @@ func Problems(st orchestrator.Status) []Problem {
 	}
 	if l := st.Lockdown; l != nil {
 		add(Critical, "lockdown since %s, by %s: %s", l.At.In(st.Time.Location()).Format("2006-01-02 15:04"), l.By, l.Reason)
+	}
+	if st.LockdownUnknown != "" {
+		add(Critical, "%s", st.LockdownUnknown)
 	}
 	for _, name := range slices.Sorted(maps.Keys(st.Doors)) {
 		if d := st.Doors[name]; Amiss(st, name) {

@@ -175,7 +175,7 @@ func TestLeaseFolderThatHangs(t *testing.T) {
 }
 
 // In a lockdown no lease is valid, even if its executor hangs and cannot withdraw it, or
-// goes on renewing; a lockdown whose file is damaged stands as well.
+// goes on renewing. Nor is one while the lockdown's file cannot be read (S2).
 func TestLockdown(t *testing.T) {
 	for name, lock := range map[string]func(s *site) error{
 		"stands": func(s *site) error {

@@ -13,8 +13,7 @@ import (
 
 // Lockdown is the durable fact that nobody has leave: while it stands, no lease is
 // valid, whoever issues and renews it, and across restarts. It is one file, lockdown.json,
-// in a site's state folder, and what counts is that the file is there; what it says is
-// for people.
+// in a site's state folder, which says when, by whom and why.
 type Lockdown struct {
 	At     time.Time `json:"at"`
 	By     string    `json:"by"`  // the person's name, as the operating system knows it
@@ -24,13 +23,22 @@ type Lockdown struct {
 
 const lockdownFile = "lockdown.json"
 
+// nobodyKnown is who began a lockdown whose author was not told.
+const nobodyKnown = "user unknown"
+
 // Lock makes l so, and returns once that would survive a power cut. Where there is a
-// lockdown already, whatever is in its file, it stays as it is, with its first author
-// and reason, and Lock returns nil.
+// lockdown already it stays as it is, with its first author and reason, and Lock returns
+// nil. A file that is none, torn perhaps, is replaced.
 func Lock(state string, l Lockdown) error {
 	file := filepath.Join(state, lockdownFile)
-	if _, err := os.Lstat(file); err == nil {
+	if _, err := readLockdown(file); err == nil {
 		return lockdownError(syncFolder(state)) // the first Lock may have been cut before it
+	}
+	if l.At.IsZero() {
+		l.At = time.Now()
+	}
+	if l.By == "" {
+		l.By, l.UID = nobodyKnown, -1
 	}
 	data, err := json.Marshal(l)
 	if err != nil {
@@ -45,7 +53,7 @@ func Lock(state string, l Lockdown) error {
 	}
 	_, err = next.Write(data)
 	if err = errors.Join(err, next.Sync(), next.Close()); err == nil {
-		err = os.Rename(next.Name(), file)
+		err = replace(next.Name(), file)
 	}
 	if err != nil {
 		return lockdownError(errors.Join(err, os.Remove(next.Name())))
@@ -53,22 +61,38 @@ func Lock(state string, l Lockdown) error {
 	return lockdownError(syncFolder(state))
 }
 
-// Locked is the lockdown that stands, nil if there is none. One whose file cannot be
-// read, or cannot be looked for, stands as well: it comes with the error, and says so
-// as its reason.
+// replace puts a file in the place of whatever is there.
+func replace(next, file string) error {
+	if info, err := os.Lstat(file); err == nil && info.IsDir() { // an empty one; others stay, and are told of
+		if err := os.Remove(file); err != nil {
+			return err
+		}
+	}
+	return os.Rename(next, file)
+}
+
+// Locked is the lockdown that stands, nil if there is none. Its error says that nobody
+// knows, for the file is there and cannot be read, or cannot be looked for: while that
+// lasts nobody may open a door, and nothing else follows from it (S15). That no file is
+// there is found out with no descriptor to spare.
 func Locked(state string) (*Lockdown, error) {
 	l, err := readLockdown(filepath.Join(state, lockdownFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		err = lockdownError(err)
-		return &Lockdown{UID: -1, Reason: err.Error()}, err
+		return nil, fmt.Errorf("the lockdown file cannot be read: %w", err)
 	}
 	return &l, nil
 }
 
 func readLockdown(path string) (Lockdown, error) {
+	switch info, err := os.Lstat(path); {
+	case err != nil:
+		return Lockdown{}, err
+	case !info.Mode().IsRegular(): // a pipe would never end
+		return Lockdown{}, fmt.Errorf("%s is no file", path)
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return Lockdown{}, err
@@ -79,7 +103,10 @@ func readLockdown(path string) (Lockdown, error) {
 	}
 	var l Lockdown
 	if err := json.Unmarshal(data, &l); err != nil {
-		return Lockdown{}, fmt.Errorf("the file %s is damaged: %w", path, err)
+		return Lockdown{}, fmt.Errorf("%s is damaged: %w", path, err)
+	}
+	if l.At.IsZero() || l.By == "" {
+		return Lockdown{}, fmt.Errorf("%s is damaged: it does not say who locked, and when", path)
 	}
 	return l, nil
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -32,29 +33,34 @@ func TestLockdown(t *testing.T) {
 	}
 }
 
-// A lockdown whose file is damaged, or cannot be reached, stands.
-func TestDoubtfulLockdown(t *testing.T) {
+// S15: a file that cannot be read is no lockdown, and no leave either: nobody knows. A
+// person can lock in spite of it, and end it.
+func TestLockdownThatCannotBeRead(t *testing.T) {
 	dir := t.TempDir()
-	write := func(state, text string) string {
-		path := filepath.Join(dir, state)
-		if err := errors.Join(os.Mkdir(path, 0o700), os.WriteFile(filepath.Join(path, lockdownFile), []byte(text), 0o600)); err != nil {
+	made := func(name string, file func(path string) error) string {
+		state := filepath.Join(dir, name)
+		if err := errors.Join(os.Mkdir(state, 0o700), file(filepath.Join(state, lockdownFile))); err != nil {
 			t.Fatal(err)
 		}
-		return path
+		return state
 	}
-	folder := filepath.Join(dir, "folder")
-	if err := os.MkdirAll(filepath.Join(folder, lockdownFile), 0o700); err != nil {
-		t.Fatal(err)
+	text := func(s string) func(string) error {
+		return func(path string) error { return os.WriteFile(path, []byte(s), 0o600) }
 	}
 	for name, state := range map[string]string{
-		"empty":           write("empty", ""),
-		"torn":            write("torn", `{"at":"2026-11-`),
-		"a folder":        folder,
-		"state no folder": filepath.Join(write("file", "{}"), lockdownFile),
+		"empty":           made("empty", text("")),
+		"torn":            made("torn", text(`{"at":"2026-11-`)),
+		"of nobody":       made("of nobody", text(`{"at":"2026-11-22T01:02:03Z","reason":"ransomware"}`)),
+		"of no time":      made("of no time", text(`{"by":"user root","reason":"ransomware"}`)),
+		"an empty object": made("object", text(`{}`)),
+		"a folder":        made("folder", func(path string) error { return os.Mkdir(path, 0o700) }),
+		"a pipe":          made("pipe", func(path string) error { return syscall.Mkfifo(path, 0o600) }),
+		"a loop":          made("loop", func(path string) error { return os.Symlink(path, path) }),
+		"state no folder": filepath.Join(made("file", text("{}")), lockdownFile),
 	} {
 		t.Run(name, func(t *testing.T) {
 			l, err := Locked(state)
-			if l == nil || err == nil || !strings.Contains(l.Reason, "lockdown") {
+			if l != nil || err == nil || !strings.HasPrefix(err.Error(), "the lockdown file cannot be read: ") {
 				t.Fatalf("there is %+v, %v", l, err)
 			}
 			if name == "state no folder" {
@@ -63,6 +69,9 @@ func TestDoubtfulLockdown(t *testing.T) {
 			if err := Lock(state, Lockdown{Reason: "again"}); err != nil {
 				t.Error(err)
 			}
+			if l, err := Locked(state); err != nil || l == nil || l.Reason != "again" || l.By != nobodyKnown || l.At.IsZero() {
+				t.Errorf("after somebody locked there is %+v, %v", l, err)
+			}
 			if err := Unlock(state); err != nil {
 				t.Error(err)
 			}
@@ -70,6 +79,38 @@ func TestDoubtfulLockdown(t *testing.T) {
 				t.Errorf("it was released, and there is %+v, %v", l, err)
 			}
 		})
+	}
+}
+
+// S15: without a descriptor to spare it is still known that there is no lockdown, and not
+// what one says.
+func TestLockdownWithoutDescriptors(t *testing.T) {
+	free, locked := t.TempDir(), t.TempDir()
+	if err := Lock(locked, Lockdown{By: "user root", Reason: "ransomware"}); err != nil {
+		t.Fatal(err)
+	}
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	none := before
+	none.Cur = 3
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Locked(free)
+	held, doubt := Locked(locked)
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	if l != nil || err != nil {
+		t.Errorf("where nobody locked there is %+v, %v", l, err)
+	}
+	if held != nil || !errors.Is(doubt, syscall.EMFILE) {
+		t.Errorf("where somebody locked there is %+v, %v", held, doubt)
+	}
+	if held, doubt = Locked(locked); held == nil || doubt != nil {
+		t.Errorf("afterwards there is %+v, %v", held, doubt)
 	}
 }
 

@@ -22,6 +22,7 @@ type Statement struct {
 	Now      Instant   `json:"now"`
 	Leases   []Lease   `json:"leases"`
 	Lockdown *Lockdown `json:"lockdown,omitempty"`
+	Doubt    string    `json:"lockdown_unknown,omitempty"` // why nobody knows whether there is one: no lease is told then
 }
 
 // StatementLimit is more bytes than the statement of any site takes.
@@ -52,7 +53,9 @@ func State(state, nonce string, now Instant) (Statement, error) {
 			}
 		}
 	}
-	s.Lockdown, _ = Locked(state) // what cannot be read stands, and says so
+	if s.Lockdown, err = Locked(state); err != nil {
+		s.Leases, s.Doubt = []Lease{}, err.Error()
+	}
 	return s, nil
 }
 
@@ -104,6 +107,9 @@ func (s Statement) Lease(door string, asked Instant) (Lease, error) {
 			l.Boot.ID = asked.Boot
 		}
 		return l, nil
+	}
+	if s.Doubt != "" {
+		return Lease{}, fmt.Errorf("door %s has no lease: %s", door, s.Doubt)
 	}
 	return Lease{}, fmt.Errorf("door %s has no lease", door)
 }

@@ -40,8 +40,8 @@ func TestStatementLeavesOutWhatIsNoLease(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(state, lockdownFile), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := State(state, nonce, at(time.Hour)); err != nil || s.Lockdown == nil {
-		t.Errorf("a damaged lockdown: %+v, %v", s, err)
+	if s, err := State(state, nonce, at(time.Hour)); err != nil || s.Lockdown != nil || len(s.Leases) > 0 || s.Doubt == "" {
+		t.Errorf("S15: with a damaged lockdown no lease is told, and no lockdown either: %+v, %v", s, err)
 	}
 }
 

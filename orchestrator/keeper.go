@@ -206,9 +206,11 @@ type failed struct {
 
 // intent is an opening on its way to the ledger, and back.
 type intent struct {
-	side  window.Side
-	entry ledger.Entry
-	asked bool // the clerk has it
+	side    window.Side
+	entry   ledger.Entry
+	asked   bool // the clerk has it
+	told    bool // a person was called for it
+	refused bool // the ledger has it, and it is to be asked for its lease again
 }
 
 // answered is what the ledger said to an intent.
@@ -516,6 +518,9 @@ func (k *keeper) open(side window.Side) {
 		// will ask again.
 	case i == nil:
 		k.doors[side].command(telling{open: true, longest: k.longest(side)})
+	case i.refused:
+		i.refused = false
+		k.permit(i)
 	case !i.asked:
 		i.asked = true
 		i.entry.Time = time.Now()

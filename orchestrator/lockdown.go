@@ -67,8 +67,11 @@ type lockDetail struct {
 // that init made. The doors that it shut of those that rest open are opened again. A
 // release that is refused, or whose entry the ledger does not take, leaves all as it is.
 func (s *Site) Release(ctx context.Context, by Caller, key string) error {
-	standing := s.standing(ctx)
-	if standing == nil {
+	standing, doubt := s.standing(ctx)
+	switch {
+	case standing == nil && doubt != nil: // nobody can tell who began it
+		standing = &lease.Lockdown{UID: -1, By: "somebody whom nobody knows, for " + doubt.Error()}
+	case standing == nil:
 		return fmt.Errorf("there is no lockdown")
 	}
 	e := ledger.Entry{
@@ -115,39 +118,67 @@ func (s *Site) mayRelease(standing lease.Lockdown, by Caller, key string) error 
 	return nil
 }
 
-// standing is the lockdown in force, nil if there is none: by its file, or by the ledger
-// where the file went away without a release.
-func (s *Site) standing(ctx context.Context) *lease.Lockdown {
-	if l, _ := lease.Locked(s.policy.State); l != nil { // one that cannot be read stands too
-		return l
+// standing is the lockdown in force, nil if there is none. Its error says that nobody
+// knows: no door is opened while that lasts, and nothing else follows from it (S15).
+func (s *Site) standing(ctx context.Context) (*lease.Lockdown, error) {
+	var r *ledger.Reader
+	if s.journal.openErr == nil {
+		r = &s.journal.Ledger.Reader
 	}
-	e, ok := s.lockEntry(ctx)
-	if !ok {
-		return nil
+	return standing(ctx, s.policy.State, r)
+}
+
+// standing looks for a lockdown by its file, or by the ledger where the file went away
+// without a release, or cannot be read; r is nil where there is no ledger.
+func standing(ctx context.Context, state string, r *ledger.Reader) (*lease.Lockdown, error) {
+	l, doubt := lease.Locked(state)
+	if l != nil || r == nil {
+		return l, doubt
+	}
+	e, stands, err := lockEntry(ctx, r)
+	if err != nil {
+		return nil, errors.Join(doubt, fmt.Errorf("the ledger cannot be asked for a lockdown: %w", err))
+	}
+	if !stands {
+		return nil, doubt
 	}
 	var d lockDetail
 	if err := json.Unmarshal(e.Detail, &d); err != nil {
 		d.UID = -1
 	}
-	return &lease.Lockdown{At: e.Time, By: e.Actor, UID: d.UID, Reason: e.Reason}
+	return &lease.Lockdown{At: e.Time, By: e.Actor, UID: d.UID, Reason: e.Reason}, nil
 }
 
 // lockEntry is the ledger's entry of a lockdown that no release ended.
-func (s *Site) lockEntry(ctx context.Context) (ledger.Entry, bool) {
-	began, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindLock})
-	if !ok {
-		return began, false
+func lockEntry(ctx context.Context, r *ledger.Reader) (began ledger.Entry, stands bool, err error) {
+	began, stands, err = r.Last(ctx, ledger.Filter{Kind: ledger.KindLock})
+	if err != nil || !stands {
+		return began, false, err
 	}
-	ended, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindRelease, To: released})
-	return began, !ok || ended.Seq < began.Seq
+	ended, over, err := r.Last(ctx, ledger.Filter{Kind: ledger.KindRelease, To: released})
+	return began, err == nil && !(over && ended.Seq > began.Seq), err
 }
 
+// knowsNoLockdown is why nothing is opened, where nobody knows whether there is a lockdown.
+func (s *Site) knowsNoLockdown(ctx context.Context) error {
+	if l, err := s.standing(ctx); l == nil && err != nil {
+		return lockUnknown(err)
+	}
+	return nil
+}
+
+func lockUnknown(why error) error { return fmt.Errorf("%w; no door is opened meanwhile", why) }
+
 // followLock holds to the lockdown in force, if there is one: its file and its entry are
-// made where they are missing, and keepers are told who do not know.
+// made where they are missing, and keepers are told who do not know. One of which nobody
+// knows is told to people, once each time (S15).
 func (s *Site) followLock(ctx context.Context) {
 	s.unlocking.Lock()
 	defer s.unlocking.Unlock()
-	l := s.standing(ctx)
+	l, err := s.standing(ctx)
+	if ctx.Err() == nil {
+		s.doubtLock(l == nil && err != nil, err)
+	}
 	if l == nil {
 		return
 	}
@@ -156,16 +187,31 @@ func (s *Site) followLock(ctx context.Context) {
 			k.post(lock{time.Now(), l.By, strings.TrimSpace(byLockdown + " " + l.Reason)})
 		}
 	}
-	if _, ok := s.lockEntry(ctx); !ok {
+	if s.journal.openErr != nil {
+		return
+	}
+	if _, known, err := lockEntry(ctx, &s.journal.Ledger.Reader); err == nil && !known {
 		s.journal.Note(ledger.Entry{Time: l.At, Kind: ledger.KindLock, Actor: l.By, Reason: l.Reason, To: lockedDown, Detail: detail(lockDetail{l.UID})})
 	}
-	if known, _ := lease.Locked(s.policy.State); known == nil {
+	if known, err := lease.Locked(s.policy.State); known == nil && err == nil {
 		why := "its file was taken away without a release"
 		if err := lease.Lock(s.policy.State, *l); err != nil {
 			why += ", and cannot be made anew: " + err.Error()
 		}
 		s.alarm(Alarm{At: time.Now(), What: "the lockdown stands", Why: why})
 	}
+}
+
+// doubtLock calls a person once for each time that nobody knows of a lockdown. The caller
+// holds unlocking.
+func (s *Site) doubtLock(doubted bool, why error) {
+	switch {
+	case doubted && !s.lockDoubted:
+		s.alarm(Alarm{At: time.Now(), What: "nobody knows whether there is a lockdown", Why: lockUnknown(why).Error()})
+	case !doubted && s.lockDoubted:
+		s.options.Log.Info("it is known again whether there is a lockdown")
+	}
+	s.lockDoubted = doubted
 }
 
 // lock is a lockdown on its way to a keeper.

@@ -453,6 +453,9 @@ func (p *passage) hold(ctx context.Context, plan any, work inside) (WindowRecord
 	if err := s.trust(ctx); err != nil { // S1: what this ledger takes in would prove nothing
 		return p.end(Passage{}, fmt.Errorf("%w: %w", ErrRefused, err))
 	}
+	if err := s.knowsNoLockdown(ctx); err != nil { // S15: before the inner door is shut for nothing
+		return p.end(Passage{}, fmt.Errorf("%w: %w", ErrRefused, err))
+	}
 	if err := p.ready(ctx); err != nil {
 		return p.end(Passage{}, fmt.Errorf("%w: %w", ErrRefused, err))
 	}

@@ -76,11 +76,11 @@ func (p *permit) left() (time.Duration, error) {
 	return p.held.Left(p.door, now, p.ttl)
 }
 
-// permit asks for the lease of a door whose intent is durable. A door that needs none
-// is opened at once: the inner door rests open.
+// permit asks for the lease of a door whose intent is durable. The inner door needs none,
+// for it rests open; but no door is opened in a lockdown, nor while nobody knows (S15).
 func (k *keeper) permit(i *intent) {
 	p := k.lease
-	if p == nil || i.side == window.Inner {
+	if p == nil {
 		k.permitted(leased{intent: i})
 		return
 	}
@@ -91,11 +91,16 @@ func (k *keeper) permit(i *intent) {
 	}
 	id, longest := k.state.Window, time.Until(k.state.Hard)
 	p.writer.hand(func() {
-		if locked, _ := lease.Locked(p.state); locked != nil {
-			k.post(leased{i, lease.Lease{}, fmt.Errorf("there is a lockdown, by %s: %s", locked.By, locked.Reason)})
-			return
+		locked, err := lease.Locked(p.state)
+		var l lease.Lease
+		switch {
+		case err != nil:
+			err = lockUnknown(err)
+		case locked != nil:
+			err = fmt.Errorf("there is a lockdown, by %s: %s", locked.By, locked.Reason)
+		case i.side == window.Vault:
+			l, err = p.folder.Issue(p.door, id, now, p.ttl, longest)
 		}
-		l, err := p.folder.Issue(p.door, id, now, p.ttl, longest)
 		k.post(leased{i, l, err})
 	})
 }
@@ -115,8 +120,11 @@ func (k *keeper) permitted(l leased) {
 		k.open(l.side)
 		return
 	}
-	now := time.Now()
-	k.call(Alarm{At: now, Door: l.entry.Door, What: "is not opened, for it got no lease", Why: l.err.Error()})
+	now, first := time.Now(), !l.told
+	l.told, l.refused = true, true // an inner door is tried again
+	if first {
+		k.call(Alarm{At: now, Door: l.entry.Door, What: "is not opened, for it got no lease", Why: l.err.Error()})
+	}
 	k.step(window.Unsent{At: now, Side: l.side, Why: l.err.Error()})
 }
 

@@ -96,7 +96,8 @@ type Site struct {
 	hands  sync.WaitGroup // doors and keepers
 	orders sync.WaitGroup // what is being done
 
-	unlocking sync.Mutex // held while a lockdown ends, or is looked for
+	unlocking   sync.Mutex // held while a lockdown ends, or is looked for
+	lockDoubted bool       // nobody knew of one when it was looked for last; with unlocking
 
 	opening     chan struct{} // has room for one: who is in it uses repo and passphrases
 	repo        *repository.Repository

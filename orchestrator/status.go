@@ -23,12 +23,15 @@ type Status struct {
 	Version string    `json:"version"`
 	Serving bool      `json:"serving"` // an executor runs
 	// Lockdown is the one in force: nothing is opened.
-	Lockdown *lease.Lockdown         `json:"lockdown,omitempty"`
-	Doors    map[string]DoorStatus   `json:"doors"`
-	Systems  map[string]SystemStatus `json:"systems"`
-	Vaults   map[string]VaultStatus  `json:"vaults"`
-	Ledger   LedgerStatus            `json:"ledger"`
-	Guard    *GuardStatus            `json:"guard,omitempty"` // none where there is nothing to guard
+	Lockdown *lease.Lockdown `json:"lockdown,omitempty"`
+	// LockdownUnknown is why nobody knows whether there is one, while that is so: no door is
+	// opened meanwhile, and nothing else follows from it (S15).
+	LockdownUnknown string                  `json:"lockdown_unknown,omitempty"`
+	Doors           map[string]DoorStatus   `json:"doors"`
+	Systems         map[string]SystemStatus `json:"systems"`
+	Vaults          map[string]VaultStatus  `json:"vaults"`
+	Ledger          LedgerStatus            `json:"ledger"`
+	Guard           *GuardStatus            `json:"guard,omitempty"` // none where there is nothing to guard
 	// Insecure are the places, by their keys in the policy file, whose lines are neither
 	// encrypted nor signed, because it says so.
 	Insecure []string   `json:"insecure,omitempty"`
@@ -187,7 +190,10 @@ func observe(ctx context.Context, p policies.Policy, r *ledger.Reader) (Status, 
 		Systems: map[string]SystemStatus{}, Vaults: map[string]VaultStatus{}, Running: []Progress{}, Alarms: []Alarm{},
 		Insecure: p.Insecure(),
 	}
-	st.Lockdown, _ = lease.Locked(p.State) // one that cannot be read says so itself
+	l, doubt := standing(ctx, p.State, r)
+	if st.Lockdown = l; l == nil && doubt != nil {
+		st.LockdownUnknown = lockUnknown(doubt).Error()
+	}
 	for name, system := range p.Systems {
 		one := SystemStatus{Title: system.Title, NextRun: system.Schedule.Next(now), RPOMet: system.RPO == 0}
 		if err := one.recall(ctx, r, name, system, now); err != nil {

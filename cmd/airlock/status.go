@@ -137,6 +137,9 @@ func (a *app) printStatus(st orchestrator.Status) error {
 	if l := st.Lockdown; l != nil {
 		fmt.Fprintf(a.out, "%s\n\n", a.text("LOCKDOWN since %s, by %s: %s", at(l.At), plain(l.By), plain(l.Reason)))
 	}
+	if st.LockdownUnknown != "" {
+		fmt.Fprintf(a.out, "%s\n\n", plain(a.words.tell(st.LockdownUnknown)))
+	}
 	if err := errors.Join(a.doorTable(st, at), a.systemTable(st, at), a.vaultTable(st, at)); err != nil {
 		return err
 	}

@@ -6,7 +6,11 @@ import "slices"
 
 // japanese are this program's own formats and texts.
 func japanese() []phrase {
-	return append(slices.Concat(japaneseLines(), japaneseGathering(), japaneseDoors()), []phrase{
+	return append(slices.Concat(
+		japaneseLines(),
+		japaneseGathering(),
+		japaneseDoors(),
+	), []phrase{
 		// Numbers of things.
 		{"%d file", "{1} ファイル"}, {"%d files", "{1} ファイル"},
 		{"%d blob", "{1} ブロブ"}, {"%d blobs", "{1} ブロブ"},
@@ -237,7 +241,13 @@ func japanese() []phrase {
 // japaneseHeard are texts that the executor or another room has rendered, in the order
 // in which they are tried.
 func japaneseHeard() []phrase {
-	return append(slices.Concat(japaneseFindings(), japaneseShutDoors(), japaneseGatheringHeard(), japaneseDoorsHeard()), []phrase{
+	return append(slices.Concat(
+		japaneseFindings(),
+		japaneseShutDoors(),
+		japaneseGatheringHeard(),
+		japaneseDoorsHeard(),
+		japaneseTroubleHeard(),
+	), []phrase{
 		// Tasks and stages.
 		{"gather %s", "収集 {1}"},
 		{"window %s", "開扉 {1}"},

@@ -163,7 +163,9 @@ func TestCatalogueUsesEveryArgument(t *testing.T) {
 // source. %s stands for whatever they put there.
 func TestHeardWordsAreStillSaid(t *testing.T) {
 	var source strings.Builder
-	for _, dir := range []string{"../../orchestrator", "../../console", "../../switchctl", "../../ledger", "../../ledger/proof", "../../repository", "../../collectors", "."} {
+	for _, dir := range []string{
+		"../../orchestrator", "../../lease", "../../console", "../../switchctl", "../../ledger", "../../ledger/proof", "../../repository", "../../collectors", ".",
+	} {
 		files, err := filepath.Glob(dir + "/*.go")
 		if err != nil || len(files) == 0 {
 			t.Fatal(dir, err)

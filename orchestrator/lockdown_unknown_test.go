@@ -1,0 +1,158 @@
+package orchestrator
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"airlock/lease"
+	"airlock/ledger"
+)
+
+// unknown makes it unknown whether there is a lockdown, and known again.
+func (h *hospital) unknown() (known func()) {
+	h.Helper()
+	file := filepath.Join(h.policy.State, "lockdown.json")
+	if err := os.WriteFile(file, []byte(`{"at":"2026-11-`), 0o600); err != nil {
+		h.Fatal(err)
+	}
+	return func() {
+		h.Helper()
+		if err := os.Remove(file); err != nil {
+			h.Fatal(err)
+		}
+	}
+}
+
+// S15: a lockdown of which nobody knows refuses windows while that lasts, is told once and
+// as what it is, moves no door, leaves no entry of a lockdown, and ends by itself.
+func TestLockdownOfWhichNobodyKnows(t *testing.T) {
+	h := newHospital(t)
+	h.within(func(s *Site) {
+		known := h.unknown()
+		for range 3 {
+			s.followLock(t.Context())
+		}
+		before := len(h.moved())
+		const why = "the lockdown file cannot be read: "
+		if _, err := s.Window(t.Context(), "secondary", byTest, silent); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), why) {
+			t.Errorf("a window: %v", err)
+		}
+		if moved := h.moved()[before:]; len(moved) > 0 || !h.sw.Up(1) || h.sw.Up(3) {
+			t.Errorf("doors moved: %v", moved)
+		}
+		st, err := s.Status(t.Context())
+		if err != nil || st.Lockdown != nil || !strings.HasPrefix(st.LockdownUnknown, why) || !strings.HasSuffix(st.LockdownUnknown, "no door is opened meanwhile") {
+			t.Errorf("the status has %+v, %q, %v", st.Lockdown, st.LockdownUnknown, err)
+		}
+		told := slices.DeleteFunc(st.Alarms, func(a Alarm) bool { return a.What != "nobody knows whether there is a lockdown" })
+		if len(told) != 1 {
+			t.Errorf("alarms: %v", told)
+		}
+		known()
+		s.followLock(t.Context())
+		if st, err := s.Status(t.Context()); err != nil || st.Lockdown != nil || st.LockdownUnknown != "" {
+			t.Errorf("afterwards the status has %+v, %q, %v", st.Lockdown, st.LockdownUnknown, err)
+		}
+		if r, err := s.Window(t.Context(), "secondary", byTest, silent); err != nil {
+			t.Errorf("afterwards a window: %s, %v", r, err)
+		}
+		if e, ok := s.journal.last(t.Context(), ledger.Filter{Kind: ledger.KindLock}); ok {
+			t.Errorf("there is an entry of a lockdown: %+v", e)
+		}
+	})
+}
+
+// S15, S12: a lockdown that the ledger knows stands, whatever became of its file; and one
+// that was released does not come back.
+func TestLockdownByTheLedger(t *testing.T) {
+	h := newHospital(t)
+	h.within(func(s *Site) {
+		if err := s.Lockdown(t.Context(), byTest); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.journal.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		h.unknown()
+		s.followLock(t.Context())
+		if st, err := s.Status(t.Context()); err != nil || st.Lockdown == nil || st.Lockdown.By != byTest.Actor || st.LockdownUnknown != "" {
+			t.Errorf("the status has %+v, %q, %v", st.Lockdown, st.LockdownUnknown, err)
+		}
+		other := byTest
+		other.UID++
+		if err := s.Release(t.Context(), other, ""); err != nil {
+			t.Fatal(err)
+		}
+		s.followLock(t.Context())
+		if l, err := s.standing(t.Context()); l != nil || err != nil || !h.sw.Up(1) {
+			t.Errorf("after the release there is %+v, %v; p1 is up: %t", l, err, h.sw.Up(1))
+		}
+	})
+}
+
+// A person ends what nobody knows with the release key, for nobody can tell who began it.
+func TestReleaseOfWhatNobodyKnows(t *testing.T) {
+	h := newHospital(t)
+	if err := os.MkdirAll(filepath.Join(h.policy.State, "keys"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	key, err := releaseKey(h.policy.State)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.within(func(s *Site) {
+		h.unknown()
+		if err := s.Release(t.Context(), byTest, ""); !errors.Is(err, ErrNotReleased) || !strings.Contains(err.Error(), "cannot be read") {
+			t.Errorf("without the key: %v", err)
+		}
+		if err := s.Release(t.Context(), byTest, key); err != nil {
+			t.Error(err)
+		}
+		if l, err := lease.Locked(h.policy.State); l != nil || err != nil {
+			t.Errorf("there is %+v, %v", l, err)
+		}
+	})
+}
+
+// S15: while nobody knows, no door of a window in course is opened any more, the inner one
+// neither; it is once that is over.
+func TestInnerDoorWaitsUntilTheLockdownIsKnown(t *testing.T) {
+	inNight(t, func(n *night) {
+		k := n.keeper("v", doors{"p3", "p1", ""})
+		state := t.TempDir()
+		k.lease = &permit{
+			state: state, folder: lease.In(state), door: k.doors[0].name, ttl: leaseTTL, every: leaseTTL / 3, writer: newClerk(),
+			now: func() (lease.Instant, error) { return n.now(), nil },
+		}
+		n.run(k)
+		n.rest(k)
+		file := filepath.Join(state, "lockdown.json")
+		_, err := k.hold(n.life, tenMinutes("w1", nothing))
+		if err != nil {
+			n.Fatal(err)
+		}
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			n.Fatal(err)
+		}
+		if _, err := k.hold(n.life, tenMinutes("w2", nothing)); err == nil || !strings.Contains(err.Error(), "no door is opened meanwhile") {
+			n.Errorf("a window: %v", err)
+		}
+		time.Sleep(5 * time.Minute)
+		if n.sw.up(1) || n.sw.up(3) {
+			n.Errorf("p1 is up: %t, p3: %t", n.sw.up(1), n.sw.up(3))
+		}
+		if err := os.Remove(file); err != nil {
+			n.Fatal(err)
+		}
+		time.Sleep(time.Minute) // tries are no further apart
+		n.rest(k)
+		if !n.sw.up(1) || n.sw.up(3) {
+			n.Errorf("afterwards p1 is up: %t, p3: %t", n.sw.up(1), n.sw.up(3))
+		}
+	})
+}
