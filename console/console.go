@@ -31,9 +31,12 @@ type Source interface {
 
 // Lessor is a Source that tells a guard on another machine what the executor allows.
 type Lessor interface {
-	// Leases answers nonce with a signed lease.Statement. Who asks is for people.
-	Leases(nonce, from, program string) ([]byte, error)
+	// Leases answers with a signed lease.Statement; orchestrator.ErrNoGuard where the
+	// policy names no guard on another machine.
+	Leases(orchestrator.Question) ([]byte, error)
 }
+
+const leasesPath = "/v1/leases"
 
 // Handler answers polls. It changes nothing.
 func Handler(source Source) http.Handler {
@@ -65,7 +68,7 @@ func Handler(source Source) http.Handler {
 		}
 	})
 	if lessor, ok := source.(Lessor); ok {
-		mux.HandleFunc("GET /v1/leases", func(w http.ResponseWriter, r *http.Request) { leases(w, r, lessor) })
+		mux.HandleFunc("GET "+leasesPath, func(w http.ResponseWriter, r *http.Request) { leases(w, r, lessor) })
 	}
 	if prover, ok := source.(Prover); ok {
 		serveProofs(mux, prover)
@@ -81,8 +84,13 @@ func leases(w http.ResponseWriter, r *http.Request, lessor Lessor) {
 	}
 	program := r.UserAgent()
 	program = program[:min(len(program), 80)]
-	answer, err := lessor.Leases(r.URL.Query().Get("nonce"), from, program)
+	answer, err := lessor.Leases(orchestrator.Question{
+		Nonce: r.URL.Query().Get("nonce"), From: from, Program: program, Signed: r.Header.Get(lease.QuestionHeader),
+	})
 	switch {
+	case errors.Is(err, orchestrator.ErrNoGuard):
+		http.Error(w, err.Error(), http.StatusNotFound)
+		return
 	case errors.Is(err, lease.ErrNonce):
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
@@ -105,10 +113,13 @@ func reply(w http.ResponseWriter, v any) {
 	}
 }
 
-// Serve answers requests on l until ctx ends, and then lets those that are under way
-// finish for a while.
+// Serve answers requests on l, of people who may give orders, until ctx ends, and then lets
+// those that are under way finish for a while.
 func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	return serve(ctx, l, &http.Server{Handler: h, ReadHeaderTimeout: headerWithin, IdleTimeout: 2 * time.Minute})
+}
+
+func serve(ctx context.Context, l net.Listener, server *http.Server) error {
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)

@@ -241,12 +241,12 @@ func TestMetrics(t *testing.T) {
 // lessor is told, and answers guards.
 type lessor struct {
 	told
-	nonce, from, program string
-	err                  error
+	orchestrator.Question
+	err error
 }
 
-func (l *lessor) Leases(nonce, from, program string) ([]byte, error) {
-	l.nonce, l.from, l.program = nonce, from, program
+func (l *lessor) Leases(q orchestrator.Question) ([]byte, error) {
+	l.Question = q
 	return []byte("signed"), l.err
 }
 
@@ -262,7 +262,7 @@ func TestLeases(t *testing.T) {
 	if w.Code != http.StatusOK || w.Body.String() != "signed" || w.Header().Get("Cache-Control") != "no-store" {
 		t.Errorf("%d %q", w.Code, w.Body)
 	}
-	if l.nonce != "0123456789abcdef" || l.from != "192.0.2.1" || len(l.program) > 80 {
+	if l.Nonce != "0123456789abcdef" || l.From != "192.0.2.1" || len(l.Program) > 80 {
 		t.Errorf("it was told of %+v", l)
 	}
 	for _, c := range []struct {

@@ -39,6 +39,8 @@ import (
 	"airlock/ledger"
 	"airlock/policies"
 	"airlock/switchctl"
+
+	"golang.org/x/mod/sumdb/note"
 )
 
 // Config is what a guard needs.
@@ -51,6 +53,7 @@ type Config struct {
 	// Sign signs a head of that ledger, and gives its note; nil where nobody does. It ends
 	// soon after its context does.
 	Sign    func(context.Context) (string, error)
+	Key     note.Signer // of that ledger, by which an executor on another machine knows the guard; nil for none
 	Log     *slog.Logger
 	Version string // of airlock, for people
 }
@@ -63,7 +66,7 @@ type Journal interface{ Note(ledger.Entry) }
 func Run(ctx context.Context, c Config) error {
 	g := newGuard(c)
 	if l := c.Policy.Guard.Leases; l != nil {
-		far, err := newRemote(*l, c.Version)
+		far, err := newRemote(*l, c.Version, c.Key)
 		if err != nil {
 			return err
 		}

@@ -42,6 +42,7 @@ type remote struct {
 	url     string
 	version string
 	key     note.Verifier
+	own     note.Signer // nil: nobody signs the questions
 	client  *http.Client
 	now     func() (lease.Instant, error)
 
@@ -49,13 +50,13 @@ type remote struct {
 	last map[string]lease.Lease // by door
 }
 
-func newRemote(l policies.Leases, version string) (*remote, error) {
+func newRemote(l policies.Leases, version string, own note.Signer) (*remote, error) {
 	key, err := note.NewVerifier(l.Key)
 	if err != nil {
 		return nil, fmt.Errorf("guard.leases.key: %w", err)
 	}
 	return &remote{
-		url: l.URL, version: version, key: key, now: lease.Now, last: map[string]lease.Lease{},
+		url: l.URL, version: version, key: key, own: own, now: lease.Now, last: map[string]lease.Lease{},
 		client: &http.Client{
 			Timeout: leaseWithin * 9 / 10, // so that no answer waits for the next look
 			Transport: &http.Transport{ // and no proxy
@@ -113,6 +114,13 @@ func (r *remote) ask(nonce string) ([]byte, error) {
 		return nil, fmt.Errorf("ask the executor for its leases: %w", err)
 	}
 	q.Header.Set("User-Agent", "airlock-guard/"+r.version)
+	if r.own != nil {
+		signed, err := lease.SignQuestion(nonce, time.Now(), r.own)
+		if err != nil {
+			return nil, err
+		}
+		q.Header.Set(lease.QuestionHeader, signed)
+	}
 	a, err := r.client.Do(q)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoAnswer, err)
@@ -120,6 +128,9 @@ func (r *remote) ask(nonce string) ([]byte, error) {
 	data, err := io.ReadAll(io.LimitReader(a.Body, lease.StatementLimit))
 	if err = errors.Join(err, a.Body.Close()); err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoAnswer, err)
+	}
+	if a.StatusCode >= http.StatusInternalServerError { // it has no time, or cannot read what it knows
+		return nil, fmt.Errorf("%w: it answers %s", errNoAnswer, a.Status)
 	}
 	if a.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the executor answers %s", a.Status)

@@ -26,6 +26,7 @@ type executor struct {
 	key   note.Signer
 	since atomic.Int64
 	asked atomic.Int64
+	last  atomic.Pointer[orchestrator.Question]
 }
 
 func (e *executor) Status(context.Context) (orchestrator.Status, error) {
@@ -36,9 +37,10 @@ func (e *executor) clock() lease.Instant {
 	return lease.Instant{Boot: "boot-of-executor", Since: time.Duration(e.since.Load())}
 }
 
-func (e *executor) Leases(nonce, from, program string) ([]byte, error) {
+func (e *executor) Leases(q orchestrator.Question) ([]byte, error) {
 	e.asked.Add(1)
-	s, err := lease.State(e.state, nonce, e.clock())
+	e.last.Store(&q)
+	s, err := lease.State(e.state, q.Nonce, e.clock())
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +73,7 @@ func faraway(t *testing.T, wrap func(http.Handler) http.Handler) (*executor, *re
 	}
 	server := httptest.NewServer(wrap(console.Handler(e)))
 	t.Cleanup(server.Close)
-	r, err := newRemote(policies.Leases{URL: server.URL, Key: public}, "v1")
+	r, err := newRemote(policies.Leases{URL: server.URL, Key: public}, "v1", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,12 +114,16 @@ func TestRemoteLease(t *testing.T) {
 	}
 }
 
-// A lease that was told lives on while the executor does not answer, until it runs out:
-// a stall of the network is not the executor's end.
+// A lease that was told lives on while the executor does not answer, or cannot read what it
+// knows (S15), until it runs out: a stall of the network is not the executor's end.
 func TestExecutorThatDoesNotAnswer(t *testing.T) {
-	silent := false
+	silent, busy := false, false
 	_, r, own := faraway(t, func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+			if busy {
+				http.Error(w, "no descriptors", http.StatusServiceUnavailable)
+				return
+			}
 			if silent {
 				panic(http.ErrAbortHandler) // the connection breaks
 			}
@@ -127,7 +133,11 @@ func TestExecutorThatDoesNotAnswer(t *testing.T) {
 	if d, err := left(r, *own); d != ttl || err != nil {
 		t.Fatalf("%s left, %v", d, err)
 	}
-	silent = true
+	busy = true
+	if d, err := left(r, *own+time.Second); d != ttl-time.Second || err != nil {
+		t.Errorf("while it has no time there is %s left, %v", d, err)
+	}
+	silent, busy = true, false
 	if d, err := left(r, *own+ttl-time.Second); d != time.Second || err != nil {
 		t.Errorf("a second before its end it has %s left, %v", d, err)
 	}
@@ -267,7 +277,7 @@ type signs struct {
 	text func(nonce string) ([]byte, error)
 }
 
-func (s signs) Leases(nonce, from, program string) ([]byte, error) { return s.text(nonce) }
+func (s signs) Leases(q orchestrator.Question) ([]byte, error) { return s.text(q.Nonce) }
 
 func TestNoncesAreNotRepeated(t *testing.T) {
 	seen := map[string]bool{}
@@ -285,5 +295,24 @@ func TestNoncesAreNotRepeated(t *testing.T) {
 		if _, err := r.read("vault-door"); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// The guard signs its questions with its own key, so that an executor can tell it from a
+// stranger.
+func TestQuestionsAreSigned(t *testing.T) {
+	e, r, _ := faraway(t, asItIs)
+	own, public := keys(t, "guard")
+	r.own = own
+	if _, err := r.read("vault-door"); err != nil {
+		t.Fatal(err)
+	}
+	key, err := note.NewVerifier(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := e.last.Load()
+	if at, err := lease.OpenQuestion(q.Signed, q.Nonce, key); err != nil || time.Since(at).Abs() > time.Minute {
+		t.Errorf("the question is of %s, %v", at, err)
 	}
 }

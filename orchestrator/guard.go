@@ -19,18 +19,31 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// Leases is the signed answer to a guard on another machine that asks with nonce: the
-// leases and the lockdown as they stand in the state folder. It waits for nothing that
-// is being done. A nonce that is none is lease.ErrNonce.
+// Question is one for the leases, by a guard on another machine.
+type Question struct {
+	Nonce         string
+	From, Program string // for people
+	Signed        string // by the guard's own key; "" from a guard that has none
+}
+
+// ErrNoGuard: the policy names no guard on another machine.
+var ErrNoGuard = errors.New("no guard on another machine is expected: guard.leases in the policy file says that there is one")
+
+// Leases is the signed answer to a guard on another machine: the leases and the lockdown as
+// they stand in the state folder. It waits for nothing that is being done. A nonce that is
+// none is lease.ErrNonce.
 //
-// That somebody asks is how the executor knows that such a guard lives: from and program
-// are for people.
-func (s *Site) Leases(nonce, from, program string) ([]byte, error) {
+// That somebody asks is how the executor knows that such a guard lives; where the policy
+// has the guard's key, only what that has signed counts, and only once.
+func (s *Site) Leases(q Question) ([]byte, error) {
+	if s.policy.Guard.Leases == nil {
+		return nil, ErrNoGuard
+	}
 	now, err := lease.Now()
 	if err != nil {
 		return nil, err
 	}
-	statement, err := lease.State(s.policy.State, nonce, now)
+	statement, err := lease.State(s.policy.State, q.Nonce, now)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +53,7 @@ func (s *Site) Leases(nonce, from, program string) ([]byte, error) {
 	}
 	answer, err := statement.Sign(key)
 	if err == nil {
-		s.guards.heard(poll{time.Now(), from, program})
+		s.guards.asked(q, s.policy.Guard.Key, time.Now())
 	}
 	return answer, err
 }
@@ -108,10 +121,43 @@ type poll struct {
 	from, program string
 }
 
-// guards keeps the last question.
+// guards keeps the last question of a guard.
 type guards struct {
 	mu   sync.Mutex
 	last poll
+	seen map[string]time.Time // nonces that were signed, and when; one counts once
+}
+
+// questionsWithin is how far a guard's clock may be from this machine's, and for how long a
+// question is remembered, so that nobody who overheard it can ask it again.
+const questionsWithin = 10 * time.Minute
+
+// asked counts a question as a sign of life, unless a key is given that has not signed it.
+// That a stranger asks changes nothing.
+func (g *guards) asked(q Question, key string, now time.Time) {
+	if key == "" {
+		g.heard(poll{now, q.From, q.Program})
+		return
+	}
+	verifier, err := note.NewVerifier(key)
+	if err != nil {
+		return
+	}
+	at, err := lease.OpenQuestion(q.Signed, q.Nonce, verifier)
+	if err != nil || now.Sub(at).Abs() > questionsWithin {
+		return
+	}
+	g.mu.Lock()
+	_, again := g.seen[q.Nonce]
+	maps.DeleteFunc(g.seen, func(_ string, at time.Time) bool { return now.Sub(at) > 2*questionsWithin })
+	if g.seen == nil {
+		g.seen = map[string]time.Time{}
+	}
+	g.seen[q.Nonce] = now
+	g.mu.Unlock()
+	if !again {
+		g.heard(poll{now, q.From, q.Program})
+	}
 }
 
 func (g *guards) heard(p poll) {
@@ -142,7 +188,7 @@ func guardStatus(p policies.Policy, last poll, begun time.Time) *GuardStatus {
 	switch {
 	case st.Missing != "" || time.Since(begun) < limit:
 	case err != nil:
-		st.Missing = "no guard is heard of: " + err.Error()
+		st.Missing = "nobody knows whether a guard runs: " + err.Error()
 	case st.HeardAt.IsZero():
 		st.Missing = "no guard was heard of since the machine was booted"
 	case st.Age > limit.Seconds():

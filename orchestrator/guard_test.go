@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"airlock/lease"
+	"airlock/policies"
 
 	"golang.org/x/mod/sumdb/note"
 )
@@ -44,7 +46,7 @@ func TestGuardThatIsHeardOf(t *testing.T) {
 		"never":                  {begun: long, missing: "since the machine was booted"},
 		"before the boot":        {sign: otherBoot, begun: long, missing: "since the machine was booted"},
 		"from the future":        {sign: sign(-time.Hour, 0), begun: long, missing: "since the machine was booted"},
-		"torn":                   {torn: true, begun: long, missing: "no guard is heard of: "},
+		"torn":                   {torn: true, begun: long, missing: "nobody knows whether a guard runs: "},
 		"does not look":          {sign: sign(time.Second, 2*time.Minute), begun: long, missing: "not looked at door vault-door for 2m"},
 		"asks":                   {last: poll{at: time.Now(), from: "10.0.0.2"}, begun: long, from: "10.0.0.2"},
 		"asks, silent here":      {sign: sign(time.Minute, time.Minute), last: poll{at: time.Now(), from: "10.0.0.2"}, begun: long, from: "10.0.0.2"},
@@ -133,7 +135,11 @@ func TestLeasesForAGuardElsewhere(t *testing.T) {
 		if _, err := lease.In(h.policy.State).Issue("other-door", "w", now, time.Minute, time.Hour); err != nil {
 			t.Fatal(err)
 		}
-		answer, err := s.Leases(nonce, "10.0.0.2", "airlock-guard/v1")
+		if _, err := s.Leases(Question{Nonce: nonce}); !errors.Is(err, ErrNoGuard) {
+			t.Errorf("where the policy names no guard elsewhere: %v", err)
+		}
+		s.policy.Guard.Leases = &policies.Leases{}
+		answer, err := s.Leases(Question{Nonce: nonce, From: "10.0.0.2", Program: "airlock-guard/v1"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +154,7 @@ func TestLeasesForAGuardElsewhere(t *testing.T) {
 		if err != nil || st.Guard == nil || st.Guard.From != "10.0.0.2" || st.Guard.Missing != "" || time.Since(st.Guard.HeardAt) > time.Minute {
 			t.Errorf("the status tells of the guard %+v, %v", st.Guard, err)
 		}
-		if _, err := s.Leases("", "", ""); !errors.Is(err, lease.ErrNonce) {
+		if _, err := s.Leases(Question{}); !errors.Is(err, lease.ErrNonce) {
 			t.Errorf("no nonce: %v", err)
 		}
 		file := filepath.Join(h.policy.State, "keys", "site.key")
@@ -159,8 +165,59 @@ func TestLeasesForAGuardElsewhere(t *testing.T) {
 		if err := os.WriteFile(file, private[:len(private)-9], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Leases(nonce, "", ""); err == nil || strings.Contains(err.Error(), string(private[len(private)/2:len(private)-9])) {
+		if _, err := s.Leases(Question{Nonce: nonce}); err == nil || strings.Contains(err.Error(), string(private[len(private)/2:len(private)-9])) {
 			t.Errorf("a damaged key: %v", err)
 		}
 	})
+}
+
+// A stranger's question is no guard's: where the policy has the guard's key, only what that
+// signed counts, and only once, within its time.
+func TestQuestionsOfStrangers(t *testing.T) {
+	key := func() (note.Signer, string) {
+		private, public, err := note.GenerateKey(rand.Reader, "guard")
+		if err != nil {
+			t.Fatal(err)
+		}
+		signer, err := note.NewSigner(private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return signer, public
+	}
+	own, public := key()
+	stranger, _ := key()
+	sign := func(nonce string, at time.Time, key note.Signer) string {
+		signed, err := lease.SignQuestion(nonce, at, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return signed
+	}
+	now := time.Now()
+	const nonce, other = "0123456789abcdef", "0123456789abcdeF"
+	for name, c := range map[string]struct {
+		q     Question
+		heard bool
+	}{
+		"the guard's":         {Question{Nonce: nonce, Signed: sign(nonce, now, own)}, true},
+		"its clock is off":    {Question{Nonce: nonce, Signed: sign(nonce, now.Add(-9*time.Minute), own)}, true},
+		"unsigned":            {Question{Nonce: nonce}, false},
+		"a stranger's":        {Question{Nonce: nonce, Signed: sign(nonce, now, stranger)}, false},
+		"of another question": {Question{Nonce: other, Signed: sign(nonce, now, own)}, false},
+		"overheard long ago":  {Question{Nonce: nonce, Signed: sign(nonce, now.Add(-time.Hour), own)}, false},
+		"nonsense":            {Question{Nonce: nonce, Signed: "nonsense"}, false},
+	} {
+		var g guards
+		g.asked(c.q, public, now)
+		if heard := !g.latest().at.IsZero(); heard != c.heard {
+			t.Errorf("%s: heard %t, want %t", name, heard, c.heard)
+		}
+	}
+	var g guards
+	g.asked(Question{Nonce: nonce, Signed: sign(nonce, now, own)}, public, now)
+	g.asked(Question{Nonce: nonce, Signed: sign(nonce, now, own)}, public, now.Add(time.Minute))
+	if at := g.latest().at; !at.Equal(now) {
+		t.Errorf("what was overheard counted once more, at %s", at.Sub(now))
+	}
 }

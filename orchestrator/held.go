@@ -83,6 +83,9 @@ var ErrForeignHead = errors.New("the head of the ledger that the vault holds is 
 // ledger that the head was signed for. Heads of a ledger that was set aside, and of the
 // machine whose place this one took, say nothing of this ledger.
 func compare(ctx context.Context, state string, r *ledger.Reader, head string) error {
+	if _, err := proof.ReadHead([]byte(head)); err != nil {
+		return fmt.Errorf("%w; a file %s that is damaged may be removed, for the next window asks the vault itself", err, heldFile)
+	}
 	keys, err := siteVerifiers(state)
 	if errors.Is(err, fs.ErrNotExist) { // it signs none, and knows none
 		return nil
@@ -114,26 +117,34 @@ type doubted struct {
 	err   error
 }
 
-// doubts are the reasons not to trust the ledger, as far as they are seen at once.
+// doubts are the reasons not to trust the ledger, as far as they are seen at once. Its error
+// says what could not be compared: that is no reason, and no leave to open a door either
+// (S15).
 func doubts(ctx context.Context, state string, r *ledger.Reader) ([]doubted, error) {
-	v, err := readVerified(state)
-	if err != nil {
-		return nil, err
-	}
-	held, err := heldHeads(state)
-	if err != nil {
-		return nil, err
-	}
 	var all []doubted
+	v, unread := readVerified(state)
 	if v.Unsound != "" {
 		all = append(all, doubted{about: v.Unsound, err: fmt.Errorf("the ledger was found changed or damaged on %s: %s", v.UnsoundAt.Format(time.RFC3339), v.Unsound)})
 	}
+	held, err := heldHeads(state)
+	unread = errors.Join(unread, err)
 	for _, h := range held {
-		if err := compare(ctx, state, r, h.note); err != nil {
+		switch err := compare(ctx, state, r, h.note); {
+		case err == nil:
+		case contradicts(err):
 			all = append(all, doubted{h.vault, h.note, fmt.Errorf("the ledger contradicts the head that vault %s holds: %w", h.vault, err)})
+		default:
+			unread = errors.Join(unread, fmt.Errorf("the ledger cannot be compared just now with the head that vault %s holds: %w", h.vault, err))
 		}
 	}
-	return all, nil
+	return all, unread
+}
+
+// contradicts reports whether an error of compare is what it found, and not why it could
+// not look.
+func contradicts(err error) bool {
+	_, conflict := errors.AsType[*proof.Conflict](err)
+	return conflict || errors.Is(err, ErrForeignHead)
 }
 
 // joined is one error for all of them; nil for none.
@@ -163,22 +174,21 @@ func (s *Site) trust(ctx context.Context) error {
 	if s.journal.openErr != nil {
 		return nil // nothing can be appended, and so nothing opened
 	}
-	all, err := doubts(ctx, s.policy.State, &s.journal.Ledger.Reader)
-	if err != nil {
-		return err
-	}
+	all, unread := doubts(ctx, s.policy.State, &s.journal.Ledger.Reader)
 	for _, d := range all {
 		s.distrust(d)
 	}
-	err = joined(all)
+	why := joined(all)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.doubt = ""
-	if err != nil {
-		s.doubt = err.Error()
-		err = fmt.Errorf("%w; %s", err, renewHint)
+	switch {
+	case why != nil:
+		s.doubt = why.Error()
+		why = fmt.Errorf("%w; %s", why, renewHint)
+	case unread == nil: // else it may be as it was
+		s.doubt = ""
 	}
-	return err
+	return errors.Join(why, unread)
 }
 
 // distrust calls a person, once in a run for each reason, and leaves a proof where there

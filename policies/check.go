@@ -169,6 +169,7 @@ func (r *reader) checkGuard(at string, g *Guard, p *Policy) {
 		}
 		r.checkSwitch(one, g.Switches[name])
 	}
+	r.noteKey(at+".key", g.Key, "a guard's public key", "write the line that `airlock guard` tells when it starts; it stands in ledger.pub beside the guard's ledger")
 	if g.Leases != nil {
 		r.checkLeases(at+".leases", *g.Leases, p)
 	}

@@ -37,6 +37,9 @@ type Policy struct {
 // Status is where serve answers polls; with no Listen, on the socket only.
 type Status struct {
 	Listen string `yaml:"listen" example:"\"127.0.0.1:9470\""` // host:port
+	// Names by which the status may be asked, besides the machine's own, that of listen and
+	// every address.
+	Hosts []string `yaml:"hosts" example:"[airlock.example.org]"`
 }
 
 // Guard is the dead man's switch: how long a vault's door may stand open after the
@@ -51,6 +54,9 @@ type Guard struct {
 	// The guard's own ways to switches, in place of those that stand under switches by
 	// the same names.
 	Switches map[string]*Switch `yaml:"switches"`
+	// The guard's own public key, which `airlock guard` tells at its start: of a guard on
+	// another machine, only what it has signed counts as a sign of life.
+	Key string `yaml:"key" example:"\"lab-hospital-guard+e7ac616b+ASNCfqqosTHv5dStGDomIVg6lrU+YLzOHjvtx3c1MByb\""`
 	// Where a guard on another machine asks for the leases; without it the guard reads
 	// the state folder.
 	Leases *Leases `yaml:"leases" example:"{url: \"http://10.78.0.10:9470\", key: \"lab-hospital+e7ac616b+ASNCfqqosTHv5dStGDomIVg6lrU+YLzOHjvtx3c1MByb\"}"`

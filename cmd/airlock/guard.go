@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"airlock/guard"
 	"airlock/ledger"
@@ -16,6 +17,7 @@ import (
 	"airlock/switchctl/cli"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/mod/sumdb/note"
 )
 
 func (a *app) guardCommand() *cobra.Command {
@@ -32,12 +34,12 @@ func (a *app) guardCommand() *cobra.Command {
 			}
 			log := slog.New(slog.NewTextHandler(a.errs, nil))
 			conf := guard.Config{Policy: p, Switch: readSwitch, Log: log, Version: a.version}
-			own, err := openGuardLedger(c.Context(), p, log)
+			own, key, err := openGuardLedger(c.Context(), p, log)
 			if err != nil { // S2: doors are shut all the same
 				log.Error("ALARM the guard's ledger cannot be opened; only this log tells what it does", "error", err)
 				return guard.Run(c.Context(), conf)
 			}
-			conf.Journal = own
+			conf.Journal, conf.Key = own, key
 			conf.Sign = func(ctx context.Context) (string, error) {
 				head, err := own.Checkpoint(ctx)
 				return head.Note, err
@@ -59,26 +61,30 @@ func recordedSwitch(dir string, l *ledger.Ledger) func(context.Context, policies
 
 // openGuardLedger opens the guard's own ledger, which a key of its own signs: the guard is
 // there to catch what the executor does.
-func openGuardLedger(ctx context.Context, p policies.Policy, log *slog.Logger) (*ledger.Ledger, error) {
+func openGuardLedger(ctx context.Context, p policies.Policy, log *slog.Logger) (*ledger.Ledger, note.Signer, error) {
 	path := p.Guard.Ledger
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("folder of the guard's ledger: %w", err)
+		return nil, nil, fmt.Errorf("folder of the guard's ledger: %w", err)
 	}
 	key, made, err := ledger.OwnKey(path, p.Site+"-guard")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if _, public := ledger.KeyFiles(path); made {
-		log.Info("the guard's ledger has a key now; keep its public half with the recovery kit", "file", public)
+	_, file := ledger.KeyFiles(path)
+	if made {
+		log.Info("the guard's ledger has a key now; keep its public half with the recovery kit", "file", file)
+	}
+	if public, err := os.ReadFile(file); err == nil { // else nobody is told it just now
+		log.Info("the guard's key, for guard.key in the executor's policy file", "key", strings.TrimSpace(string(public)))
 	}
 	l, err := ledger.Open(ctx, path, ledger.Options{Signer: key})
 	if errors.Is(err, ledger.ErrDamaged) {
 		moved, _, aside := ledger.SetAside(path, err)
 		if aside != nil {
-			return nil, errors.Join(err, aside)
+			return nil, nil, errors.Join(err, aside)
 		}
 		log.Error("ALARM the guard's ledger was damaged, and a new one was begun", "error", err, "kept", moved)
 		l, err = ledger.Open(ctx, path, ledger.Options{Signer: key})
 	}
-	return l, err
+	return l, key, err
 }

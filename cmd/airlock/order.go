@@ -116,7 +116,7 @@ func (a *app) serve(ctx context.Context, p policies.Policy, s *orchestrator.Site
 			return fmt.Errorf("status address %s: %w", p.Status.Listen, err)
 		}
 		log.Info("status", "address", "http://"+l.Addr().String()+"/v1/status")
-		go func() { ended <- console.Serve(serving, l, console.Handler(s)) }()
+		go func() { ended <- console.ServePolls(serving, l, console.PollHandler(s, statusHosts(p))) }()
 	} else {
 		ended <- nil
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -244,3 +246,17 @@ func keyFile(s policies.Secret) string {
 }
 
 func keys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// statusHosts are the names by which the policy file calls the status address.
+func statusHosts(p policies.Policy) []string {
+	hosts := slices.Clone(p.Status.Hosts)
+	if host, _, err := net.SplitHostPort(p.Status.Listen); err == nil {
+		hosts = append(hosts, host)
+	}
+	if l := p.Guard.Leases; l != nil {
+		if u, err := url.Parse(l.URL); err == nil {
+			hosts = append(hosts, u.Hostname())
+		}
+	}
+	return hosts
+}

@@ -290,7 +290,6 @@ func japaneseHeard() []phrase {
 		// The guard.
 		{"no guard was heard of for %s", "{1} のあいだ応答がありません"},
 		{"no guard was heard of since the machine was booted", "サーバーの起動後、一度も応答がありません"},
-		{"no guard is heard of: %s", "応答がありません: {1}"},
 		{"the guard has not looked at door %s for %s", "扉 {1} を {2} のあいだ見ていません"},
 
 		// Proofs.
