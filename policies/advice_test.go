@@ -23,7 +23,7 @@ func TestAdvice(t *testing.T) {
 	for keys, want := range map[string]string{
 		"":                   "[{vault-door probe}]",
 		"probe: 10.0.0.3:22": "[{vault-door control}]",
-		"probe: 10.0.0.3:22, control: 10.0.0.9:22":                "[]",
+		"probe: 10.0.0.3:22, control: 10.0.0.9:22":                    "[]",
 		"probe: 10.0.0.3:22, control: ['10.0.0.9:22', '10.0.0.8:80']": "[]",
 	} {
 		p, err := Parse("policy", fmt.Appendf(nil, strings.Replace(adviceText, ", %s", ", %[1]s", 1), keys))
@@ -38,10 +38,10 @@ func TestAdvice(t *testing.T) {
 		}
 	}
 	for keys, want := range map[string]string{
-		"control: 10.0.0.9:22":                                   "control is given without probe",
-		"probe: 10.0.0.3:22, control: 10.0.0.3:22":               "the control is the probe itself",
-		"probe: 10.0.0.3:22, control: 10.0.0.9":                  "control",
-		"probe: 10.0.0.3:22, control: {a: b}":                    "control",
+		"control: 10.0.0.9:22":                                       "control is given without probe",
+		"probe: 10.0.0.3:22, control: 10.0.0.3:22":                   "the control is the probe itself",
+		"probe: 10.0.0.3:22, control: 10.0.0.9":                      "control",
+		"probe: 10.0.0.3:22, control: {a: b}":                        "control",
 		"probe: 10.0.0.3:22, control: ['10.0.0.9:22', '10.0.0.8:x']": "control",
 	} {
 		if _, err := Parse("policy", fmt.Appendf(nil, adviceText, keys)); err == nil || !strings.Contains(err.Error(), want) {
