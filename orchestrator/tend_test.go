@@ -1,10 +1,12 @@
 package orchestrator
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +20,7 @@ import (
 func (h *hospital) night(by Caller) (record WindowRecord, alarms []Alarm, err error) {
 	h.Helper()
 	h.nights++
+	h.dayPasses()
 	h.write("accounting/会計.dump", strings.Repeat(fmt.Sprintf("ledger of night %d ", h.nights), 500))
 	h.within(func(s *Site) {
 		if _, err := s.Gather(h.Context(), []string{"accounting"}, byTest, silent); err != nil {
@@ -31,6 +34,30 @@ func (h *hospital) night(by Caller) (record WindowRecord, alarms []Alarm, err er
 		alarms = st.Alarms
 	})
 	return record, alarms, err
+}
+
+// dayPasses has the generations that the register knows be of a day earlier.
+func (h *hospital) dayPasses() {
+	h.Helper()
+	file := filepath.Join(h.policy.State, "vaults/secondary/register")
+	text, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return
+	}
+	if err != nil {
+		h.Fatal(err)
+	}
+	head, rest, _ := strings.Cut(string(text), "\n")
+	head = regexp.MustCompile(`"time":"[^"]*"`).ReplaceAllStringFunc(head, func(field string) string {
+		at, err := time.Parse(`"time":"`+time.RFC3339Nano+`"`, field)
+		if err != nil {
+			h.Fatal(err)
+		}
+		return `"time":"` + at.AddDate(0, 0, -1).Format(time.RFC3339Nano) + `"`
+	})
+	if err := os.WriteFile(file, []byte(head+"\n"+rest), 0o600); err != nil {
+		h.Fatal(err)
+	}
 }
 
 // standing are the generations in the vault's folder.
@@ -73,7 +100,7 @@ func TestPlainVault(t *testing.T) {
 
 	v.Keep, v.Retention.MinCount, v.Retention.Brake = policies.Keep{Last: 1}, 1, 2
 	r, alarms, err := h.night(byTest)
-	if err != nil || r.Retention.Held == "" || !told(alarms, "airlock window --brake 3") {
+	if err != nil || r.Retention.Held == "" || !told(alarms, "3 generations would go (1, 2, 3)") || told(alarms, "--brake 3") {
 		t.Fatalf("beyond the brake: %+v, %v, %v", r.Retention, alarms, err)
 	}
 	clock := filepath.Join(h.policy.State, "vaults/secondary/clock.json")
@@ -156,6 +183,51 @@ func TestPlainVaultDamaged(t *testing.T) {
 	}
 	if _, err := os.Stat(packs[0]); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the damaged pack, which no generation lists any more: %v", err)
+	}
+	h.restores("secondary")
+}
+
+// S17: somebody with the site's key puts a generation into a plain vault: it is an alarm, it
+// is not gone on from, and nothing is dropped while it stands.
+func TestStrangeGeneration(t *testing.T) {
+	h := newHospital(t)
+	h.keys()
+	v := h.policy.Vaults["secondary"]
+	v.Retention.MinAge, v.Retention.MinCount, v.Keep = 0, 1, policies.Keep{Last: 2}
+	for range 2 {
+		if _, alarms, err := h.night(byTest); err != nil || len(alarms) > 0 {
+			t.Fatal(alarms, err)
+		}
+	}
+	signer, err := siteSigner(h.policy.State)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &vault.Generation{Number: 3, Site: h.policy.Site, Vault: "secondary", Window: "strange", Time: time.Now().UTC().Truncate(time.Millisecond)}
+	file, err := g.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature, err := vault.SignGeneration(3, sha256.Sum256(file), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string][]byte{vault.GenerationPath(3): file, vault.SignaturePath(3): signature} {
+		if err := os.WriteFile(filepath.Join(h.dir, "vault", name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for night := range 3 {
+		r, alarms, _ := h.night(byTest)
+		if r.Generation != int64(4+night) || !told(alarms, "somebody else uses the site's key") || !told(alarms, "generation 3 in the vault") {
+			t.Errorf("night %d: %+v, %v", night, r, alarms)
+		}
+		if r.Retention != nil && (r.Retention.Held == "" || len(r.Retention.Dropped) > 0) {
+			t.Errorf("night %d: %+v", night, r.Retention)
+		}
+	}
+	if got := h.standing(); len(got) != 6 {
+		t.Errorf("generations %d stand", got)
 	}
 	h.restores("secondary")
 }

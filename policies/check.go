@@ -535,6 +535,19 @@ func (p *Policy) Idle() []string {
 	return idle
 }
 
+// Short are the vaults, sorted, whose keep says nothing but last, so that within some weeks
+// nothing is left that is older: whoever sends generations for so long has all others go.
+func (p *Policy) Short() []string {
+	short := []string{}
+	for name, v := range p.Vaults {
+		if v.ReceiptKey == "" && v.Keep.Short() {
+			short = append(short, join("vaults."+name, "keep"))
+		}
+	}
+	slices.Sort(short)
+	return short
+}
+
 // doorRoles holds each door to one use: the outer door of one vault, or an inner door.
 func (r *reader) doorRoles(p *Policy) {
 	outer := make(map[string]string)

@@ -23,7 +23,7 @@ type VaultHost struct {
 	// Who may send and read; each under the user name by which it logs in.
 	Clients   map[string]*VaultClient `yaml:"clients" jsonschema:"required" example:"{airlock: {public_key: \"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIF5LfFdbCAcoDFJRJsczmdn+bSOhHy4JkyY9YcURucjZ\"}}"`
 	Keep      Keep                    `yaml:"keep" example:"{last: 10, daily: 14}"` // default last 10, daily 14, weekly 8, monthly 12
-	Retention Retention               `yaml:"retention" example:"{min_count: 3, min_age: 14d, brake: 5}"`
+	Retention HostRetention           `yaml:"retention" example:"{min_count: 3, min_age: 14d, brake: 5}"`
 	Quota     Size                    `yaml:"quota" example:"8TB"`    // what may lie there at the most; default as much as the disk takes
 	Floor     Size                    `yaml:"floor" example:"50GB"`   // what stays free on the disk; default 1GB
 	ReadAll   Duration                `yaml:"read_all" example:"30d"` // within how long all is read again by verify; default 30d, 1d to 1y
@@ -38,11 +38,19 @@ type VaultClient struct {
 // Retention bounds what keep may drop. Ages are counted from a generation's arrival by
 // the vault's own clock.
 type Retention struct {
-	MinCount int      `yaml:"min_count" jsonschema:"minimum=1,maximum=100000" example:"3"` // the newest so many always stay; default 3
+	MinCount int      `yaml:"min_count" jsonschema:"minimum=1,maximum=100000" example:"3"` // those of the newest so many days that have any always stay; default 3
 	MinAge   Duration `yaml:"min_age" example:"14d"`                                       // nothing younger is dropped; default 14d
 	// No more generations than these are dropped in one run: if more would be, none is, and
 	// a person must look. Default 5.
 	Brake int `yaml:"brake" jsonschema:"minimum=1,maximum=100000" example:"5"`
+}
+
+// HostRetention is how a vault's own host keeps.
+type HostRetention struct {
+	Retention `yaml:",inline"`
+	// If a day brings more generations than these, nothing is dropped until a person has
+	// looked: somebody else may have made them. Default 24.
+	WindowsPerDay int `yaml:"windows_per_day" jsonschema:"minimum=1,maximum=100000" example:"24"`
 }
 
 // VaultLimits protect the vault's host.
@@ -97,7 +105,10 @@ func (r *reader) checkVaultHost(h *VaultHost) {
 	r.noteKey("site_key", h.SiteKey, "a site's public key", "write the line that stands in keys/site.pub in the orchestrator's state folder; `airlock init` makes it")
 	r.checkVaultClients(h.Clients)
 	r.keep("keep", &h.Keep)
-	r.checkRetention("retention", &h.Retention)
+	r.checkRetention("retention", &h.Retention.Retention)
+	if !r.given("retention.windows_per_day") {
+		h.Retention.WindowsPerDay = 24
+	}
 	r.checkVaultLimits("limits", &h.Limits)
 	if !r.given("floor") {
 		h.Floor = 1e9

@@ -4,13 +4,16 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
-// Keep says which generations are kept: each that one of the rules names. Last are the
-// newest ones, and MinCount so many besides whatever else is said. Every other rule
-// takes the newest of each period that has any, for so many periods back from the
-// newest.
+// Keep says which generations are kept: each that one of the rules names. Last are those of
+// the newest days that have any, all of them, and MinCount those of so many days besides
+// whatever else is said: so no number of generations that arrive in a day pushes those of
+// another day out, and none hides another of its own day (S17). Every other rule takes the
+// newest of each period that has any, for so many periods back from the newest.
 type Keep struct {
 	MinCount                                     int
 	Last, Hourly, Daily, Weekly, Monthly, Annual int
@@ -33,11 +36,15 @@ func (k Keep) Reasons(all []Arrival, zone *time.Location, now time.Time, minAge 
 	all = slices.Clone(all)
 	slices.SortFunc(all, newestFirst)
 	why := map[int64][]string{}
-	for i, a := range all {
+	days, day := 0, ""
+	for _, a := range all {
+		if of := a.At.In(zone).Format(time.DateOnly); of != day {
+			days, day = days+1, of
+		}
 		switch {
-		case i < k.Last:
-			why[a.Number] = append(why[a.Number], fmt.Sprintf("last %d", i+1))
-		case i < k.MinCount:
+		case days <= k.Last:
+			why[a.Number] = append(why[a.Number], fmt.Sprintf("last %d", days))
+		case days <= k.MinCount:
 			why[a.Number] = append(why[a.Number], "one of the fewest that stay")
 		}
 	}
@@ -67,4 +74,27 @@ func (k Keep) Reasons(all []Arrival, zone *time.Location, now time.Time, minAge 
 		}
 	}
 	return why
+}
+
+// WouldGo says which generations would go, and which would stay.
+func WouldGo(drop, stay []int64) string {
+	return fmt.Sprintf("%d generations would go (%s), and %d would stay (%s)", len(drop), numbers(drop), len(stay), numbers(stay))
+}
+
+// numbersNamed is how many generations a sentence names.
+const numbersNamed = 12
+
+// numbers are the lowest and the highest of some.
+func numbers(all []int64) string {
+	all = slices.Sorted(slices.Values(all))
+	var text []string
+	for i, n := range all {
+		switch {
+		case len(all) <= numbersNamed || i < numbersNamed/2 || i >= len(all)-numbersNamed/2:
+			text = append(text, strconv.FormatInt(n, 10))
+		case i == numbersNamed/2:
+			text = append(text, "…")
+		}
+	}
+	return strings.Join(text, ", ")
 }

@@ -27,12 +27,17 @@ func TestKeep(t *testing.T) {
 		want []int64
 	}{
 		{"last", Keep{Last: 3}, 0, []int64{118, 119, 120}},
+		{"last, of days with two", Keep{Last: 2}, 0, []int64{119, 120, 121}},
 		{"the fewest", Keep{Monthly: 1, MinCount: 2}, 0, []int64{119, 120}},
 		{"daily", Keep{Daily: 2}, 0, []int64{119, 120}},
 		{"monthly, by Tokyo's months", Keep{Monthly: 3}, 0, []int64{89, 119, 120}}, // 31 March, 30 April, 1 May
 		{"annual", Keep{Annual: 5}, 0, []int64{120}},
 		{"age", Keep{Last: 1}, 49 * time.Hour, []int64{119, 120}},
 	} {
+		all := all
+		if c.what == "last, of days with two" {
+			all = append(slices.Clone(all), Arrival{121, all[119].At.Add(time.Hour)})
+		}
 		var got []int64
 		for n := range c.keep.Reasons(all, tokyo, now, c.age) {
 			got = append(got, n)
@@ -47,7 +52,7 @@ func TestKeep(t *testing.T) {
 // each earlier day keeps what it would have kept.
 func TestKeepIsNotFlooded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		keep := Keep{Daily: rapid.IntRange(2, 20).Draw(t, "daily"), Weekly: rapid.IntRange(0, 8).Draw(t, "weekly"), Monthly: rapid.IntRange(0, 12).Draw(t, "monthly")}
+		keep := Keep{Last: rapid.IntRange(2, 9).Draw(t, "last"), MinCount: rapid.IntRange(0, 9).Draw(t, "fewest"), Daily: rapid.IntRange(0, 20).Draw(t, "daily"), Weekly: rapid.IntRange(0, 8).Draw(t, "weekly"), Monthly: rapid.IntRange(0, 12).Draw(t, "monthly")}
 		all, now := nightly(rapid.IntRange(1, 100).Draw(t, "nights"))
 		last := all[len(all)-1]
 		quiet := keep.Reasons(append(slices.Clone(all), Arrival{last.Number + 1, now}), tokyo, now, 0)

@@ -108,7 +108,7 @@ func (p *Plan) Retire(r *Register, rules Retention) *Retirement {
 	slices.Sort(rt.Drop)
 	slices.Sort(stay)
 	if fresh > rules.Brake && rt.Held == "" {
-		rt.Held = fmt.Sprintf("%d generations of %d would go (%d to %d), and the brake is at %d; if that is right: airlock window --brake %d", len(rt.Drop), len(arrivals), rt.Drop[0], rt.Drop[len(rt.Drop)-1], rules.Brake, fresh)
+		rt.Held = fmt.Sprintf("%s, and the brake is at %d; find out why so many; only a person who knows lets them go, with --brake in one window", WouldGo(rt.Drop, append(stay, p.sealed.Number)), rules.Brake)
 	}
 	if rt.Held != "" {
 		rt.Drop = nil

@@ -68,6 +68,16 @@ func Scan(r io.Reader, each func(Entry) error) (g *Generation, sum Sum, err erro
 	return g, sum, nil
 }
 
+// ScanHead reads all of a generation's file but its blobs. Nothing says that these are as
+// they should be.
+func ScanHead(r io.Reader) (*Generation, error) {
+	line, err := lineOf(bufio.NewReaderSize(io.LimitReader(r, maxGeneration), 64<<10), longestHead)
+	if err != nil {
+		return nil, err
+	}
+	return decodeHead(line)
+}
+
 var errOtherForm = errors.New("not a generation as airlock writes it")
 
 // lineOf reads a line, with its end.

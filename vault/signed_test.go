@@ -268,7 +268,7 @@ func TestOthersVault(t *testing.T) {
 	w.signer, _ = noteKeys(t, "lab")
 	_, verifier := noteKeys(t, "lab")
 	w.trust = []note.Verifier{verifier}
-	if _, err := w.plan().Send(t.Context(), w.store, w, nil); err == nil || !strings.Contains(err.Error(), "recovery kit") {
+	if _, err := w.plan().Send(t.Context(), w.store, w, nil); err == nil || !strings.Contains(err.Error(), "by no key of this site") {
 		t.Errorf("sent to another's vault: %v", err)
 	}
 }

@@ -70,7 +70,7 @@ func (a *app) printFindings(p policies.Policy, found []finding) error {
 		if found == nil {
 			found = []finding{}
 		}
-		if err := a.printJSON(map[string]any{"file": a.file, "mistakes": policies.Mistakes{}, "idle": p.Idle(), "insecure": p.Insecure(), "warnings": warnings, "advice": p.Advice(), "reached": found}); err != nil {
+		if err := a.printJSON(map[string]any{"file": a.file, "mistakes": policies.Mistakes{}, "idle": p.Idle(), "short": p.Short(), "insecure": p.Insecure(), "warnings": warnings, "advice": p.Advice(), "reached": found}); err != nil {
 			return err
 		}
 	} else {
@@ -78,6 +78,9 @@ func (a *app) printFindings(p policies.Policy, found []finding) error {
 			a.count(len(p.Doors), "%d door", "%d doors"), a.count(len(p.Switches), "%d switch", "%d switches"))
 		for _, key := range p.Idle() {
 			a.print("note: %s changes nothing: the vault's host gives receipts, and keeps by the keep of its own policy file; leave it out here", key)
+		}
+		for _, key := range p.Short() {
+			a.print(shortKeep, key)
 		}
 		a.warnInsecure(p.Insecure())
 		for _, w := range warnings {
@@ -104,6 +107,9 @@ func (a *app) printFindings(p policies.Policy, found []finding) error {
 	}
 	return nil
 }
+
+// shortKeep is said of a keep of nothing but last.
+const shortKeep = "note: %s keeps the last days and nothing older: damage that is found late has no generation from before it; write daily, weekly and monthly too, such as {last: 10, daily: 14, weekly: 8, monthly: 12}"
 
 // reachWithin bounds each attempt; finding out whether a port carries airlock's own packets
 // takes longest.

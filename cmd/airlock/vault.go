@@ -73,7 +73,7 @@ func (a *app) hosting(c *cobra.Command, f func(context.Context, *policies.VaultH
 			MinCount: p.Retention.MinCount, Last: p.Keep.Last, Hourly: p.Keep.Hourly,
 			Daily: p.Keep.Daily, Weekly: p.Keep.Weekly, Monthly: p.Keep.Monthly, Annual: p.Keep.Annual,
 		},
-		MinAge: time.Duration(p.Retention.MinAge), Brake: p.Retention.Brake,
+		MinAge: time.Duration(p.Retention.MinAge), Brake: p.Retention.Brake, WindowsPerDay: p.Retention.WindowsPerDay,
 		Quota: int64(p.Quota), Floor: int64(p.Floor), ReadAll: time.Duration(p.ReadAll),
 		Log: slog.New(slog.NewTextHandler(a.errs, nil)), Actor: actor(),
 	})
@@ -293,41 +293,4 @@ func (a *app) printCheckout(dir string, r server.CheckoutReport, err error) erro
 		return errors.Join(err, fmt.Errorf("%w: %d blobs are missing, the first of them %s", orchestrator.ErrInPart, len(r.Missing), r.Missing[0]))
 	}
 	return err
-}
-
-func (a *app) vaultPruneCommand() *cobra.Command {
-	var o server.PruneOptions
-	c := &cobra.Command{
-		Use:   "prune",
-		Short: "Drop the generations that no rule keeps, and the blobs that no generation lists",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return a.hosting(c, func(ctx context.Context, _ *policies.VaultHost, h *server.Host) error {
-				r, err := h.Prune(ctx, o)
-				if a.json {
-					return errors.Join(err, a.printJSON(r))
-				}
-				if err != nil {
-					return err
-				}
-				if r.Try {
-					a.print("would drop %s, and remove %s, %s; %s kept", a.count(len(r.Dropped), "%d generation", "%d generations"), a.count(r.Blobs, "%d file", "%d files"), orchestrator.Size(r.Bytes), a.count(r.Kept, "%d generation", "%d generations"))
-				} else {
-					a.print("dropped %s, and removed %s, %s; %s kept", a.count(len(r.Dropped), "%d generation", "%d generations"), a.count(r.Blobs, "%d file", "%d files"), orchestrator.Size(r.Bytes), a.count(r.Kept, "%d generation", "%d generations"))
-				}
-				if n := len(r.Unsigned); n > 0 {
-					a.print("%s in the place of generations that the site has not signed: of no use, and gone once they are older than min_age", a.count(n, "%d file", "%d files"))
-				}
-				if r.Strays > 0 {
-					a.print("%s that airlock knows nothing of: look at them", a.count(r.Strays, "%d file", "%d files"))
-				}
-				return nil
-			})
-		},
-	}
-	a.jsonFlag(c)
-	c.Flags().IntVar(&o.Brake, "brake", 0, "drop up to so many generations this once")
-	c.Flags().BoolVar(&o.ClockRight, "clock-is-right", false, "the clock was looked at, and is right")
-	c.Flags().BoolVar(&o.Try, "dry-run", false, "only say what would be done")
-	return c
 }

@@ -26,19 +26,22 @@ import (
 // Config says what a host keeps, for whom and by what rules. What is zero is not
 // limited, unless it says otherwise.
 type Config struct {
-	Name    string         // of the host; its receipts bear it
-	Zone    *time.Location // by whose wall clock Keep counts
-	Folder  string         // absolute; made if the folder above it is there
-	State   string         // absolute; made if need be
-	Site    note.Verifier  // whose generations count
-	Keep    vault.Keep
-	MinAge  time.Duration // no generation younger than this is dropped
-	Brake   int           // no more generations than these are dropped in one run
-	Quota   int64         // bytes in all; 0 is as much as the disk takes
-	Floor   int64         // bytes that stay free on the disk
-	ReadAll time.Duration // within how long Verify is to have read everything
-	Log     *slog.Logger
-	Actor   string // for the ledger: who started this process
+	Name   string         // of the host; its receipts bear it
+	Zone   *time.Location // by whose wall clock Keep counts
+	Folder string         // absolute; made if the folder above it is there
+	State  string         // absolute; made if need be
+	Site   note.Verifier  // whose generations count
+	Keep   vault.Keep
+	MinAge time.Duration // no generation younger than this is dropped
+	Brake  int           // no more generations than these are dropped in one run
+	// WindowsPerDay is how many generations a day may bring before it is in doubt whether
+	// they are all the site's; 0 is 24.
+	WindowsPerDay int
+	Quota         int64         // bytes in all; 0 is as much as the disk takes
+	Floor         int64         // bytes that stay free on the disk
+	ReadAll       time.Duration // within how long Verify is to have read everything
+	Log           *slog.Logger
+	Actor         string // for the ledger: who started this process
 	// Now is the host's clock; nil is time.Now.
 	Now func() time.Time
 }

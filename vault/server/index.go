@@ -208,6 +208,35 @@ func (x *index) rows(ctx context.Context, query string, args ...any) iter.Seq2[r
 	}
 }
 
+// signedSince are the generations that arrived at a time or later, with something in the
+// place of their signatures, in the order in which both were there.
+func (x *index) signedSince(ctx context.Context, since time.Time) iter.Seq2[newcomer, error] {
+	return func(yield func(newcomer, error) bool) {
+		rows, err := x.db.QueryContext(ctx, `SELECT m.path, max(m.arrived, s.arrived) AS came FROM file m JOIN file s ON s.path = replace(m.path, '.json', '.sig')
+			WHERE m.path GLOB 'generations/*.json' AND came >= ? ORDER BY came, m.path`, since.UnixNano())
+		if err != nil {
+			yield(newcomer{}, explainIndex(err))
+			return
+		}
+		defer rows.Close() // its error is that of rows.Err
+		for rows.Next() {
+			var path string
+			var came int64
+			err := rows.Scan(&path, &came)
+			n := newcomer{vault.GenerationOf(path), time.Unix(0, came).UTC()}
+			if n.number == 0 && err == nil {
+				continue
+			}
+			if !yield(n, explainIndex(err)) || err != nil {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(newcomer{}, explainIndex(err))
+		}
+	}
+}
+
 // weight is what a file of a size counts for: names are not for nothing.
 const nameWeight = 4096
 

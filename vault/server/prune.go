@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"time"
@@ -130,6 +131,7 @@ func (h *Host) kept(sure, doubtful []vault.Arrival) map[int64][]string {
 type PruneOptions struct {
 	Brake      int  // in place of the configured one; 0 for that
 	ClockRight bool // the clock is right, whatever it did
+	LineRight  bool // all generations that came are the site's
 	Try        bool // only say what would be done
 }
 
@@ -145,6 +147,8 @@ type PruneReport struct {
 	// Strays are files that are neither blobs nor airlock's. They are a person's business.
 	Strays int  `json:"strays,omitempty"`
 	Try    bool `json:"try,omitempty"`
+	// Fate is what would become of each generation that counts; only of a try.
+	Fate []Standing `json:"fate,omitempty"`
 }
 
 // ErrHeld says that nothing was dropped, for a person must look first.
@@ -166,7 +170,16 @@ func (h *Host) Prune(ctx context.Context, o PruneOptions) (report PruneReport, e
 	if trouble != "" {
 		return report, fmt.Errorf("%w: %s; set the clock right, then say so: airlock vault prune --clock-is-right", ErrHeld, trouble)
 	}
-	err = h.exclusively(ctx, func() error { return h.dropGenerations(ctx, o, &report) })
+	err = h.exclusively(ctx, func() error {
+		line, err := h.followLine(ctx, o.LineRight)
+		if err == nil && line.Doubt != "" {
+			err = fmt.Errorf("%w: %s; %s", ErrHeld, line.Doubt, lineageHint)
+		}
+		if err != nil && !o.Try {
+			return err
+		}
+		return errors.Join(err, h.dropGenerations(ctx, o, &report))
+	})
 	if err == nil {
 		err = h.dropBlobs(ctx, o.Try, &report)
 	}
@@ -192,10 +205,19 @@ func (h *Host) dropGenerations(ctx context.Context, o PruneOptions, report *Prun
 		unsigned = nil
 	}
 	report.Kept = len(kept)
+	if o.Try {
+		for _, a := range sure {
+			report.Fate = append(report.Fate, Standing{Number: a.Number, Arrived: a.At, Kept: kept[a.Number]})
+		}
+	}
 	brake := cmp.Or(o.Brake, h.conf.Brake)
 	if len(drop) > brake {
-		why := fmt.Errorf("%w: %d generations of %d would go (%d to %d), and the brake is at %d; look at them with airlock vault generations, and if that is right: airlock vault prune --brake %d",
-			ErrHeld, len(drop), len(sure), drop[0], drop[len(drop)-1], brake, len(drop))
+		why := fmt.Errorf("%w: %s, and the brake is at %d; see what would go and what would stay with airlock vault prune --dry-run, and find out why so many; only a person who knows lets them go, with --brake",
+			ErrHeld, vault.WouldGo(drop, slices.Collect(maps.Keys(kept))), brake)
+		if o.Try {
+			report.Dropped = drop
+			return why
+		}
 		h.alarm("many generations would be dropped at once", why.Error())
 		return why
 	}

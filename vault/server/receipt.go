@@ -72,7 +72,7 @@ func (s *serving) vouch(ctx context.Context, number int64, client string) ([]byt
 	}
 	r := vault.Receipt{
 		Vault: s.conf.Name, Site: g.Site, Generation: number, Hash: sum, Ledger: g.Ledger,
-		Arrived: manifest.arrived, Time: s.now().UTC(), Blobs: len(g.Blobs), Alarms: s.alarms(g),
+		Arrived: manifest.arrived, Time: s.now().UTC(), Blobs: len(g.Blobs), Alarms: s.alarms(ctx),
 	}
 	if err := s.compare(ctx, g, &r); err != nil {
 		return nil, err
@@ -181,15 +181,17 @@ func unlessNone(err error) error {
 }
 
 // alarms are what a person must look at on this host.
-func (s *serving) alarms(g *vault.Generation) []string {
+func (s *serving) alarms(ctx context.Context) []string {
 	var all []string
 	if w, err := s.readWitness(); err != nil {
 		all = append(all, err.Error())
 	} else if w.Trouble != "" {
 		all = append(all, w.Trouble)
 	}
-	if before, err := s.index.find(context.Background(), vault.GenerationPath(g.Number-1)); err == nil && before.sum != nil && *before.sum != g.Previous {
-		all = append(all, fmt.Sprintf("generation %d does not follow the generation %d that lies here", g.Number, g.Number-1))
+	if l, err := s.followLine(ctx, false); err != nil {
+		all = append(all, err.Error())
+	} else if l.Doubt != "" {
+		all = append(all, l.Doubt+"; "+lineageHint)
 	}
 	return all
 }
