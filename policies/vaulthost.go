@@ -51,6 +51,9 @@ type HostRetention struct {
 	// If a day brings more generations than these, nothing is dropped until a person has
 	// looked: somebody else may have made them. Default 24.
 	WindowsPerDay int `yaml:"windows_per_day" jsonschema:"minimum=1,maximum=100000" example:"24"`
+	// How long blobs wait for a generation that lists them, as those of a window that was cut
+	// do; then they go. Default 30d, 1d to 1y.
+	Strays Duration `yaml:"strays" example:"30d"`
 }
 
 // VaultLimits protect the vault's host.
@@ -109,6 +112,7 @@ func (r *reader) checkVaultHost(h *VaultHost) {
 	if !r.given("retention.windows_per_day") {
 		h.Retention.WindowsPerDay = 24
 	}
+	r.span("retention.strays", &h.Retention.Strays, 30*24*time.Hour, shortestReadAll, longestReadAll)
 	r.checkVaultLimits("limits", &h.Limits)
 	if !r.given("floor") {
 		h.Floor = 1e9

@@ -73,7 +73,7 @@ func (a *app) hosting(c *cobra.Command, f func(context.Context, *policies.VaultH
 			MinCount: p.Retention.MinCount, Last: p.Keep.Last, Hourly: p.Keep.Hourly,
 			Daily: p.Keep.Daily, Weekly: p.Keep.Weekly, Monthly: p.Keep.Monthly, Annual: p.Keep.Annual,
 		},
-		MinAge: time.Duration(p.Retention.MinAge), Brake: p.Retention.Brake, WindowsPerDay: p.Retention.WindowsPerDay,
+		MinAge: time.Duration(p.Retention.MinAge), Brake: p.Retention.Brake, WindowsPerDay: p.Retention.WindowsPerDay, Strays: time.Duration(p.Retention.Strays),
 		Quota: int64(p.Quota), Floor: int64(p.Floor), ReadAll: time.Duration(p.ReadAll),
 		Log: slog.New(slog.NewTextHandler(a.errs, nil)), Actor: actor(),
 	})

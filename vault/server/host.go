@@ -37,11 +37,13 @@ type Config struct {
 	// WindowsPerDay is how many generations a day may bring before it is in doubt whether
 	// they are all the site's; 0 is 24.
 	WindowsPerDay int
-	Quota         int64         // bytes in all; 0 is as much as the disk takes
-	Floor         int64         // bytes that stay free on the disk
-	ReadAll       time.Duration // within how long Verify is to have read everything
-	Log           *slog.Logger
-	Actor         string // for the ledger: who started this process
+	Quota         int64 // bytes in all; 0 is as much as the disk takes
+	Floor         int64 // bytes that stay free on the disk
+	// Strays is how long blobs may wait for a generation that lists them; 0 is for ever.
+	Strays  time.Duration
+	ReadAll time.Duration // within how long Verify is to have read everything
+	Log     *slog.Logger
+	Actor   string // for the ledger: who started this process
 	// Now is the host's clock; nil is time.Now.
 	Now func() time.Time
 }

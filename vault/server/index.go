@@ -237,6 +237,12 @@ func (x *index) signedSince(ctx context.Context, since time.Time) iter.Seq2[newc
 	}
 }
 
+// arrivedSince is how many files arrived after a time, and their bytes.
+func (x *index) arrivedSince(ctx context.Context, since time.Time) (files int, bytes int64, err error) {
+	err = x.db.QueryRowContext(ctx, "SELECT count(*), ifnull(sum(size), 0) FROM file WHERE arrived > ?", since.UnixNano()).Scan(&files, &bytes)
+	return files, bytes, explainIndex(err)
+}
+
 // weight is what a file of a size counts for: names are not for nothing.
 const nameWeight = 4096
 

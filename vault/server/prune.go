@@ -147,6 +147,10 @@ type PruneReport struct {
 	// Strays are files that are neither blobs nor airlock's. They are a person's business.
 	Strays int  `json:"strays,omitempty"`
 	Try    bool `json:"try,omitempty"`
+	// Waiting is what came since the newest generation and belongs to none.
+	Waiting Waiting `json:"waiting,omitzero"`
+	// Room is what the quota leaves, in bytes; absent without a quota.
+	Room *int64 `json:"room,omitempty"`
 	// Fate is what would become of each generation that counts; only of a try.
 	Fate []Standing `json:"fate,omitempty"`
 }
@@ -182,6 +186,12 @@ func (h *Host) Prune(ctx context.Context, o PruneOptions) (report PruneReport, e
 	})
 	if err == nil {
 		err = h.dropBlobs(ctx, o.Try, &report)
+	}
+	if err == nil && h.conf.Quota > 0 {
+		var lies int64
+		lies, err = h.index.total(ctx)
+		left := h.conf.Quota - lies
+		report.Room = &left
 	}
 	if !o.Try && (len(report.Dropped)+len(report.Unsigned) > 0 || report.Blobs > 0 || err != nil) {
 		result := "done"
@@ -273,8 +283,11 @@ func (h *Host) dropBlobs(ctx context.Context, try bool, report *PruneReport) err
 			more, err = u.some(ctx, h, try, report)
 			return err
 		})
-		if err != nil || !more {
+		if err != nil {
 			return err
+		}
+		if !more {
+			return h.dropOld(ctx, &u, try, report)
 		}
 	}
 }
@@ -284,6 +297,7 @@ type unlisted struct {
 	read   map[int64]bool  // the generations that are in listed
 	listed map[string]bool // paths
 	newest time.Time       // the arrival of the newest generation that the site has signed
+	last   int64           // its number
 	after  string          // all paths up to this one were looked at
 }
 
@@ -292,6 +306,7 @@ func (u *unlisted) some(ctx context.Context, h *Host, try bool, report *PruneRep
 	if err := u.learn(ctx, h, slices.Concat(report.Dropped, report.Unsigned), try); err != nil || len(u.read) == 0 {
 		return false, err
 	}
+	report.Waiting.Since = u.last
 	var drop []record
 	for r, err := range h.index.after(ctx, u.after) {
 		if err != nil {
@@ -311,6 +326,9 @@ func (u *unlisted) some(ctx context.Context, h *Host, try bool, report *PruneRep
 			}
 		case r.arrived.Before(u.newest):
 			drop = append(drop, r)
+		default:
+			report.Waiting.Files++
+			report.Waiting.Bytes += r.size
 		}
 	}
 	if !try {
@@ -368,7 +386,7 @@ func (u *unlisted) learn(ctx context.Context, h *Host, dropped []int64, try bool
 			return fmt.Errorf("no blob is removed, for what this generation lists is not known: %w; if it cannot be sent again, move it out of the folder by hand", err)
 		}
 		if u.read[n] = true; a.At.After(u.newest) {
-			u.newest = a.At
+			u.newest, u.last = a.At, n
 		}
 	}
 	return nil

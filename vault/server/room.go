@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -13,18 +14,49 @@ type room struct {
 	disk         func() (disk, error)
 	lies         func() (int64, error) // what all files with names count for
 	quota, floor int64                 // bytes; 0 for no quota
+	crowded      func() string         // what of it belongs to no generation; "" for nothing. May be nil
+	tell         func(error)           // is told, now and then, that it is full. May be nil
 
 	mu      sync.Mutex
 	landed  int64     // what files with names counted for at the last count, and those since
 	counted time.Time // the last count
 	coming  int64     // what has no name yet; and folders
+	told    time.Time // when it was last told that it is full
+	why     string    // what was then said of those that crowd it
 }
+
+// tellsEvery is how often it is told that there is no room.
+const tellsEvery = time.Hour
 
 // recount is how soon files are counted again: prune, another process, removes some.
 const recount = time.Second
 
 // take takes room for n more bytes, or says [vault.FullError].
 func (r *room) take(n int64) error {
+	err := r.reserve(n)
+	full, is := errors.AsType[*vault.FullError](err)
+	if !is {
+		return err
+	}
+	r.mu.Lock()
+	fresh := r.told.IsZero() || time.Since(r.told) >= tellsEvery
+	if fresh {
+		r.told = time.Now()
+		if r.crowded != nil {
+			r.why = r.crowded()
+		}
+	}
+	if r.why != "" {
+		full.Why += "; " + r.why
+	}
+	r.mu.Unlock()
+	if fresh && r.tell != nil {
+		r.tell(full)
+	}
+	return full
+}
+
+func (r *room) reserve(n int64) error {
 	d, err := r.disk()
 	if err != nil {
 		return fmt.Errorf("the vault's disk: %w", err)

@@ -135,7 +135,9 @@ func (h *Host) prepare(ctx context.Context, service Service) (s *serving, err er
 	if err := h.exclusively(ctx, func() error { return h.takeStock(ctx) }); err != nil {
 		return nil, err
 	}
-	s.room = room{disk: h.folder.disk, lies: func() (int64, error) { return h.index.total(context.WithoutCancel(ctx)) }, quota: h.conf.Quota, floor: h.conf.Floor}
+	s.room = room{disk: h.folder.disk, lies: func() (int64, error) { return h.index.total(context.WithoutCancel(ctx)) }, quota: h.conf.Quota, floor: h.conf.Floor,
+		crowded: func() string { return h.crowded(context.WithoutCancel(ctx)) },
+		tell:    func(err error) { h.alarm("there is no room for what the site sends", err.Error()) }}
 	if s.room.landed, err = s.room.lies(); err != nil {
 		return nil, err
 	}
