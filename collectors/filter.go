@@ -26,15 +26,23 @@ type Filter struct {
 // Wrap returns what the filter leaves of src: what it takes away does not exist. An
 // error names the pattern that is none.
 func (f Filter) Wrap(src Source) (Source, error) {
-	for _, p := range slices.Concat(f.Include, f.Exclude) {
-		if !doublestar.ValidatePattern(p) || strings.Trim(p, "/") == "" {
-			return nil, fmt.Errorf("%q is not a pattern: a bracket, a brace or a backslash stands alone", p)
-		}
+	if err := f.Valid(); err != nil {
+		return nil, err
 	}
 	if len(f.Include)+len(f.Exclude) == 0 {
 		return src, nil
 	}
 	return filtered{src, f}, nil
+}
+
+// Valid names the first pattern that is none.
+func (f Filter) Valid() error {
+	for _, p := range slices.Concat(f.Include, f.Exclude) {
+		if !doublestar.ValidatePattern(p) || strings.Trim(p, "/") == "" {
+			return fmt.Errorf("%q is not a pattern: a bracket, a brace or a backslash stands alone", p)
+		}
+	}
+	return nil
 }
 
 type filtered struct {
@@ -43,32 +51,32 @@ type filtered struct {
 }
 
 func (s filtered) ReadDir(ctx context.Context, dir string) ([]fs.FileInfo, error) {
-	if !s.filter.wants(dir, true) {
+	if !s.filter.Wants(dir, true) {
 		return nil, PathError("list", dir, fs.ErrNotExist)
 	}
 	entries, err := s.Source.ReadDir(ctx, dir)
 	return slices.DeleteFunc(entries, func(e fs.FileInfo) bool {
-		return !s.filter.wants(path.Join(dir, e.Name()), e.IsDir())
+		return !s.filter.Wants(path.Join(dir, e.Name()), e.IsDir())
 	}), err
 }
 
 func (s filtered) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
 	info, err := s.Source.Stat(ctx, name)
-	if err == nil && !s.filter.wants(name, info.IsDir()) {
+	if err == nil && !s.filter.Wants(name, info.IsDir()) {
 		return nil, PathError("stat", name, fs.ErrNotExist)
 	}
 	return info, err
 }
 
 func (s filtered) Open(ctx context.Context, name string) (File, error) {
-	if !s.filter.wants(name, false) {
+	if !s.filter.Wants(name, false) {
 		return nil, PathError("open", name, fs.ErrNotExist)
 	}
 	return s.Source.Open(ctx, name)
 }
 
-// wants says whether a file is wanted, or whether a folder may hold one that is.
-func (f Filter) wants(name string, folder bool) bool {
+// Wants says whether a file is wanted, or whether a folder may hold one that is.
+func (f Filter) Wants(name string, folder bool) bool {
 	if name == "." {
 		return true
 	}

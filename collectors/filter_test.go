@@ -107,11 +107,11 @@ func TestFilterLeadsToWhatItWants(t *testing.T) {
 			Exclude: rapid.SliceOfN(pattern, 0, 1).Draw(t, "exclude"),
 		}
 		file := strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "ab"}), 1, 5).Draw(t, "file"), "/")
-		if !f.wants(file, false) {
+		if !f.Wants(file, false) {
 			return
 		}
 		for dir := path.Dir(file); dir != "."; dir = path.Dir(dir) {
-			if !f.wants(dir, true) {
+			if !f.Wants(dir, true) {
 				t.Fatalf("%+v wants %s, but not the folder %s", f, file, dir)
 			}
 		}

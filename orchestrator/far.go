@@ -120,9 +120,9 @@ func (f *far) look(ctx context.Context) error {
 
 // bring makes sure that what a snapshot needs is here. What the vault lacks is named, and
 // the rest restores.
-func (f *far) bring(ctx context.Context, snapshot string) ([]vault.Lack, error) {
+func (f *far) bring(ctx context.Context, snapshot string, part repository.Part) ([]vault.Lack, error) {
 	f.tell(Progress{Stage: "working out what is needed"})
-	names, err := f.view.Needs(ctx, snapshot)
+	names, err := f.view.Needs(ctx, snapshot, part)
 	if err != nil {
 		return nil, err
 	}

@@ -74,9 +74,10 @@ type Gathered struct {
 	NewBytes  int64       `json:"new_bytes"` // written to the repository
 	Unchanged int64       `json:"unchanged"` // files not read again
 	Failed    []FileError `json:"failed,omitempty"`
-	NotRead   int64       `json:"not_read"`          // how many failed in all
-	Changed   []string    `json:"changed,omitempty"` // written to while they were read
-	Snapshots int         `json:"snapshots"`         // kept, after retention
+	NotRead   int64       `json:"not_read"`           // how many failed in all
+	Changed   []string    `json:"changed,omitempty"`  // written to while they were read
+	TooLong   []string    `json:"too_long,omitempty"` // names that no Linux disk can hold
+	Snapshots int         `json:"snapshots"`          // kept, after retention
 	Late      bool        `json:"late,omitempty"`
 	Insecure  bool        `json:"insecure,omitempty"` // the source's line was neither encrypted nor signed
 }
@@ -287,6 +288,7 @@ func (s *Site) snapshot(ctx context.Context, g *Gathered, by Caller, tell Watch)
 	}
 	g.Snapshot, g.Files, g.Bytes, g.NewBytes, g.Unchanged = result.ID, result.Files, result.Bytes, result.NewBytes, result.Unchanged
 	g.Failed, g.NotRead, g.Changed = fileErrors(result.Failed), result.ErrorCount, result.Changed
+	g.TooLong = result.TooLong
 	if g.Held = result.Held; g.Held == "" { // S17: what is held pushes nothing out
 		if err := errors.Join(s.rememberPlace(g.System, place), s.retain(ctx, repo, g.System, system.Keep)); err != nil {
 			return err

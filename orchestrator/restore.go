@@ -36,6 +36,8 @@ type Restore struct {
 	Snapshot string    `json:"snapshot,omitempty"` // an ID; otherwise
 	At       time.Time `json:"at,omitzero"`        // the newest that began no later; otherwise the newest; none that is held
 	From     string    `json:"from,omitempty"`     // a vault; otherwise the repository
+	Paths    []string  `json:"paths,omitempty"`    // only these files and folders
+	Exclude  []string  `json:"exclude,omitempty"`  // patterns of what is left out
 
 	// Of a vault: a generation's number, or the beginning of its hash; otherwise the newest
 	// that the site has signed.
@@ -51,13 +53,16 @@ type Restored struct {
 	Result  string  `json:"result"`
 	Error   string  `json:"error,omitempty"`
 	Files   int64   `json:"files"`
+	Wanted  int64   `json:"wanted"` // files that were to be restored
 	Bytes   int64   `json:"bytes"`
 	Seconds float64 `json:"seconds"` // of the restoring itself
 	// Elapsed is from the order to the last file, windows and all: it is held to the RTO.
 	Elapsed float64       `json:"elapsed_seconds"`
 	RTO     float64       `json:"rto_seconds,omitempty"`
 	Taken   time.Time     `json:"taken,omitzero"`
-	Failed  []FileError   `json:"failed,omitempty"`
+	Failed  []FileError   `json:"failed,omitempty"` // the first 10,000
+	NotDone int64         `json:"not_done"`         // how many there are
+	List    string        `json:"list,omitempty"`   // the file, beside the folder, that names them
 	Window  *WindowRecord `json:"window,omitempty"` // the last one
 	// Windows are all of them, Number the generation that was restored from, Fetched and
 	// FetchedBytes what came through the door, Lacks what the vault could not give.
@@ -215,7 +220,7 @@ func (s *Site) restoreFar(ctx context.Context, r Restore, done *Restored, by Cal
 	if err != nil {
 		return err
 	}
-	if done.Lacks, err = f.bring(ctx, chosen.ID); err != nil {
+	if done.Lacks, err = f.bring(ctx, chosen.ID, r.part()); err != nil {
 		return err
 	}
 	if err := restore(ctx, f.view, chosen, done, tell); err != nil {
@@ -247,11 +252,35 @@ func pick(ctx context.Context, v *repository.View, r Restore, tell Watch) (Snaps
 // restore restores a snapshot.
 func restore(ctx context.Context, v *repository.View, chosen Snapshot, done *Restored, tell Watch) error {
 	done.Snapshot, done.Taken = chosen.ID, chosen.Start
-	result, err := v.Restore(ctx, chosen.ID, done.To, repository.RestoreOptions{Progress: func(p repository.Progress) {
+	result, err := v.Restore(ctx, chosen.ID, done.To, repository.RestoreOptions{Part: done.part(), Progress: func(p repository.Progress) {
 		tell(Progress{Stage: "restoring", Files: p.Files, TotalFiles: p.TotalFiles, Bytes: p.Bytes, TotalBytes: p.TotalBytes, Failed: p.Failed})
 	}})
-	done.Files, done.Bytes, done.Seconds, done.Failed = result.Files, result.Bytes, result.Took.Seconds(), fileErrors(result.Failed)
-	return err
+	done.Files, done.Bytes, done.Seconds = result.Files, result.Bytes, result.Took.Seconds()
+	done.Wanted, done.Failed, done.NotDone = result.Wanted, fileErrors(result.Failed), result.ErrorCount
+	return errors.Join(err, done.writeList())
+}
+
+func (r Restore) part() repository.Part { return repository.Part{Paths: r.Paths, Exclude: r.Exclude} }
+
+// writeList names what was not restored in a file beside the folder, where whoever works
+// on with what was finds it.
+func (r *Restored) writeList() error {
+	if len(r.Failed) == 0 {
+		return nil
+	}
+	var b strings.Builder
+	for _, f := range r.Failed {
+		fmt.Fprintf(&b, "%q: %s\n", f.Path, f.Error)
+	}
+	if more := r.NotDone - int64(len(r.Failed)); more > 0 {
+		fmt.Fprintf(&b, "and %d more\n", more)
+	}
+	name := strings.TrimRight(r.To, "/") + ".not-restored.txt"
+	if err := replaceFile(name, []byte(b.String())); err != nil {
+		return fmt.Errorf("the list of what was not restored: %w", err)
+	}
+	r.List = name
+	return nil
 }
 
 // choose is the snapshot that a restore means.

@@ -92,7 +92,7 @@ func TestNeeds(t *testing.T) {
 		}
 	}
 	v := vault.view(t, list)
-	needs, err := v.Needs(t.Context(), id)
+	needs, err := v.Needs(t.Context(), id, Part{})
 	must(t, err)
 	packs := 0
 	for _, b := range list {
@@ -107,7 +107,7 @@ func TestNeeds(t *testing.T) {
 		t.Errorf("%d packs are needed of %d", packs, len(data))
 	}
 	sameTrees(t, src, restored(t, v, id))
-	if _, err := v.Needs(t.Context(), "0000"); !errors.Is(err, ErrNoSnapshot) {
+	if _, err := v.Needs(t.Context(), "0000", Part{}); !errors.Is(err, ErrNoSnapshot) {
 		t.Errorf("a snapshot that is not there: %v", err)
 	}
 }

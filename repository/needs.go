@@ -15,18 +15,23 @@ import (
 	"github.com/kopia/kopia/snapshot/snapshotfs"
 )
 
-// Needs names the blobs that a snapshot's files and folders lie in, sorted. Only indexes
+// Needs names the blobs that the files and folders of a part of a snapshot lie in, sorted;
+// what the part excludes may be among them. Only indexes
 // and lists of files are read for it, so that the packs of data need not be there yet.
 // What the repository does not know any more is left out: restoring names it.
-func (v *View) Needs(ctx context.Context, id string) ([]string, error) {
-	names, err := v.needs(ctx, id)
+func (v *View) Needs(ctx context.Context, id string, part Part) ([]string, error) {
+	names, err := v.needs(ctx, id, part)
 	if err != nil {
 		return nil, fmt.Errorf("find what snapshot %s needs: %w", id, err)
 	}
 	return names, nil
 }
 
-func (v *View) needs(ctx context.Context, id string) ([]string, error) {
+func (v *View) needs(ctx context.Context, id string, part Part) ([]string, error) {
+	part, err := part.cleaned()
+	if err != nil {
+		return nil, err
+	}
 	man, err := v.manifest(ctx, id)
 	if err != nil {
 		return nil, err
@@ -35,8 +40,15 @@ func (v *View) needs(ctx context.Context, id string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	wanted, packs, err := v.roots(ctx, root, part)
+	if err != nil {
+		return nil, err
+	}
 	var mu sync.Mutex
 	needed := map[string]bool{}
+	for _, p := range packs {
+		needed[p] = true
+	}
 	w, err := snapshotfs.NewTreeWalker(ctx, snapshotfs.TreeWalkerOptions{
 		Parallelism: 4,
 		MaxErrors:   math.MaxInt,
@@ -53,7 +65,9 @@ func (v *View) needs(ctx context.Context, id string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = w.Process(ctx, root, ".")
+	for _, e := range wanted {
+		err = errors.Join(err, w.Process(ctx, e, "."))
+	}
 	w.Close(ctx)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -62,6 +76,34 @@ func (v *View) needs(ctx context.Context, id string) ([]string, error) {
 		return nil, err // not even the root can be read
 	}
 	return slices.Sorted(maps.Keys(needed)), nil
+}
+
+// roots are the entries that a part is made of, and the blobs of the folders above them.
+func (v *View) roots(ctx context.Context, root fs.Entry, part Part) (wanted []fs.Entry, packs []string, err error) {
+	if len(part.Paths) == 0 {
+		return []fs.Entry{root}, nil, nil
+	}
+	dir, err := part.rootOf(ctx, root)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, path := range part.Paths {
+		e, way, err := find(ctx, dir, path)
+		if err != nil {
+			return nil, nil, err
+		}
+		wanted = append(wanted, e)
+		for _, above := range way {
+			if is, ok := above.(object.HasObjectID); ok {
+				some, err := v.packsOf(ctx, is.ObjectID())
+				if err != nil {
+					return nil, nil, err
+				}
+				packs = append(packs, some...)
+			}
+		}
+	}
+	return wanted, packs, nil
 }
 
 // packsOf gives the blobs of an object, those before an error included.

@@ -10,7 +10,9 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/kopia/kopia/fs"
@@ -24,7 +26,8 @@ type RestoreOptions struct {
 	// Overwrite allows a folder that has something in it. Files of the snapshot replace
 	// those of the same name; all others stay.
 	Overwrite bool
-	Parallel  int // files at a time; default 4
+	Part      Part // what is restored
+	Parallel  int  // files at a time; default 4
 	Progress  func(Progress)
 }
 
@@ -33,9 +36,11 @@ type RestoreResult struct {
 	Snapshot           Snapshot
 	Files, Dirs, Bytes int64
 	Took               time.Duration
-	// Failed names the files that the repository could not give; all others were
-	// restored.
-	Failed []FileError
+	Wanted             int64 // files that were to be restored
+	// Failed names what was not restored, or not as it was: the repository could not give
+	// it, or the target refused it. ErrorCount counts them, beyond the first 10,000 too.
+	Failed     []FileError
+	ErrorCount int64
 }
 
 // ErrNotEmpty: there is something in the folder to restore to.
@@ -45,8 +50,9 @@ var ErrNotEmpty = errors.New("the folder is not empty")
 // and modification times, readable for the owner only. dir is made if need be. Nothing
 // outside dir is touched: links that lead out of it are not followed.
 //
-// A damaged file does not keep the others from being restored; it is named, and the
-// error says that the restore is not whole.
+// A damaged file, and one that the target does not take, do not keep the others from being
+// restored: they are named, and the error says that the restore is not whole. Only a target
+// that is full or gone ends it.
 func (v *View) Restore(ctx context.Context, id, dir string, o RestoreOptions) (RestoreResult, error) {
 	res, err := v.restore(ctx, id, dir, o)
 	if err != nil {
@@ -56,12 +62,12 @@ func (v *View) Restore(ctx context.Context, id, dir string, o RestoreOptions) (R
 }
 
 func (v *View) restore(ctx context.Context, id, dir string, o RestoreOptions) (RestoreResult, error) {
-	start := time.Now()
-	man, err := v.manifest(ctx, id)
+	part, err := o.Part.cleaned()
 	if err != nil {
 		return RestoreResult{}, err
 	}
-	tree, err := snapshotfs.SnapshotRoot(v.rep, man)
+	o.Part = part
+	man, tree, err := v.wanted(ctx, id, part)
 	if err != nil {
 		return RestoreResult{}, err
 	}
@@ -69,15 +75,37 @@ func (v *View) restore(ctx context.Context, id, dir string, o RestoreOptions) (R
 	if err != nil {
 		return RestoreResult{}, err
 	}
+	return v.restoreInto(ctx, root, man, tree, o)
+}
+
+// wanted is a snapshot and its root, in which all of the part was found.
+func (v *View) wanted(ctx context.Context, id string, part Part) (*snapshot.Manifest, fs.Directory, error) {
+	man, err := v.manifest(ctx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	root, err := snapshotfs.SnapshotRoot(v.rep, man)
+	if err != nil {
+		return nil, nil, err
+	}
+	dir, err := part.rootOf(ctx, root)
+	return man, dir, err
+}
+
+// restoreInto restores below root, and closes it.
+func (v *View) restoreInto(ctx context.Context, root *os.Root, man *snapshot.Manifest, tree fs.Directory, o RestoreOptions) (RestoreResult, error) {
+	start := time.Now()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	out := &target{root: root, options: o, abort: cancel}
 	out.result.Snapshot = describe(man)
-	out.progress.TotalFiles, out.progress.TotalBytes = out.result.Snapshot.Files, out.result.Snapshot.Bytes
-	stats, err := restore.Entry(ctx, v.rep, out, tree, restore.Options{
+	if o.Part.all() {
+		out.progress.TotalFiles, out.progress.TotalBytes = out.result.Snapshot.Files, out.result.Snapshot.Bytes
+	}
+	stats, err := restore.Entry(ctx, v.rep, out, &chosen{Directory: tree, target: out}, restore.Options{
 		Parallel:               cmp.Or(o.Parallel, 4),
 		RestoreDirEntryAtDepth: math.MaxInt32, // 0 would restore nothing, without an error
-		IgnoreErrors:           true,          // of reading; target ends the run on those of writing
+		IgnoreErrors:           true,          // target names them, and ends the run where it must
 	})
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
@@ -121,18 +149,18 @@ type target struct {
 	result   RestoreResult
 }
 
-// whole compares what was restored with what the snapshot lists.
+// whole compares what was restored with what was wanted.
 func (t *target) whole(stats restore.Stats, err error) error {
-	want := t.result.Snapshot
+	r, lists := t.result, t.result.Snapshot
 	switch {
 	case err != nil:
 		return err
-	case len(t.result.Failed) > 0:
-		return fmt.Errorf("%d of %d files could not be restored, %s first (%s); all others were", len(t.result.Failed), want.Files, t.result.Failed[0].Path, t.result.Failed[0].Err)
+	case r.ErrorCount > 0:
+		return fmt.Errorf("%d of %d files were restored; %d names were not, or not as they were, %s first (%s)", r.Files, r.Wanted, r.ErrorCount, r.Failed[0].Path, r.Failed[0].Err)
 	case stats.IgnoredErrorCount > 0:
 		return fmt.Errorf("%d folders could not be read; verify names them", stats.IgnoredErrorCount)
-	case t.result.Files != want.Files || t.result.Bytes != want.Bytes:
-		return fmt.Errorf("%d files of %d bytes were restored, but the snapshot lists %d of %d", t.result.Files, t.result.Bytes, want.Files, want.Bytes)
+	case t.options.Part.all() && (r.Files != lists.Files || r.Bytes != lists.Bytes):
+		return fmt.Errorf("%d files of %d bytes were restored, but the snapshot lists %d of %d", r.Files, r.Bytes, lists.Files, lists.Bytes)
 	}
 	return nil
 }
@@ -148,86 +176,118 @@ func (t *target) place(rel string, e fs.Entry) (string, error) {
 	return filepath.FromSlash(unescapeName(rel)), nil
 }
 
-// stop ends the restore: what cannot be written now cannot be written later either.
-func (t *target) stop(err error) error {
-	t.abort(err)
-	return err
-}
-
-func (t *target) BeginDirectory(_ context.Context, rel string, e fs.Directory) error {
+func (t *target) BeginDirectory(ctx context.Context, rel string, e fs.Directory) error {
+	d := e.(*chosen) // all that kopia is given
 	name, err := t.place(rel, e)
-	if err != nil || name == "." {
-		return err
+	if err != nil {
+		return t.leave(ctx, d, rel, err)
+	}
+	if d.name = name; name == "." {
+		return nil
 	}
 	err = t.root.Mkdir(name, 0o700)
-	if t.options.Overwrite && errors.Is(err, os.ErrExist) {
-		if info, statErr := t.root.Lstat(name); statErr == nil && info.IsDir() {
+	if errors.Is(err, os.ErrExist) {
+		info, statErr := t.root.Lstat(name)
+		switch {
+		case statErr != nil || !info.IsDir():
+		case t.options.Overwrite:
 			err = nil
+		default: // a target that takes capitals for small letters: nothing of either is lost
+			return t.failed(ctx, rel, errors.New("the target has a folder of this name in other letters; what belongs here lies there"))
 		}
 	}
 	if err != nil {
-		return t.stop(err)
+		return t.leave(ctx, d, rel, err)
 	}
 	return nil
 }
 
-func (t *target) FinishDirectory(_ context.Context, rel string, e fs.Directory) error {
-	name, err := t.place(rel, e)
-	if err != nil {
-		return err
-	}
-	if err := t.root.Chtimes(name, e.ModTime(), e.ModTime()); err != nil {
-		return t.stop(err)
+// leave leaves out a folder that the target does not take, and what is in it.
+func (t *target) leave(ctx context.Context, d *chosen, rel string, err error) error {
+	d.left = true
+	below := int64(0)
+	if s, ok := d.Directory.(fs.DirectoryWithSummary); ok {
+		if sum, sumErr := s.Summary(ctx); sumErr == nil && sum != nil {
+			below = sum.TotalFileCount
+		}
 	}
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.result.Wanted += below
+	t.mu.Unlock()
+	if below > 0 {
+		err = fmt.Errorf("%w; with it %d files are not restored", errorOf(err), below)
+	}
+	return t.refused(ctx, rel, err)
+}
+
+func (t *target) FinishDirectory(ctx context.Context, rel string, e fs.Directory) error {
+	d := e.(*chosen)
+	if d.left {
+		return nil
+	}
+	t.mu.Lock()
 	t.result.Dirs++
+	t.mu.Unlock()
+	if err := t.root.Chtimes(d.name, e.ModTime(), e.ModTime()); err != nil {
+		return t.refused(ctx, rel, err)
+	}
 	return nil
 }
 
 func (t *target) WriteFile(ctx context.Context, rel string, e fs.File, _ restore.FileWriteProgress) error {
+	t.mu.Lock()
+	t.result.Wanted++
+	t.mu.Unlock()
 	name, err := t.place(rel, e)
 	if err != nil {
-		return err
+		return t.failed(ctx, rel, err)
 	}
 	from, err := e.Open(ctx)
 	if err != nil {
 		return t.failed(ctx, rel, err)
 	}
-	err = t.write(ctx, name, from, e)
-	var read readError
-	switch err = errors.Join(err, from.Close()); {
-	case errors.As(err, &read):
-		return t.failed(ctx, rel, errors.Join(err, t.root.Remove(name)))
-	case err != nil:
-		return t.stop(err)
+	made, err := t.write(ctx, name, from, e)
+	if err = errors.Join(err, from.Close()); err != nil {
+		if made { // half a file would pass for a whole one
+			err = errors.Join(err, t.root.Remove(name))
+		}
+		return t.refused(ctx, rel, err)
 	}
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.result.Files++
+	t.result.Bytes += e.Size()
 	t.progress.Files++
 	t.report(false)
+	t.mu.Unlock()
+	if err := t.root.Chtimes(name, e.ModTime(), e.ModTime()); err != nil {
+		return t.refused(ctx, rel, fmt.Errorf("it is restored, but not its time: %w", err))
+	}
 	return nil
 }
 
 // readError marks what went wrong on the repository's side of a copy.
 type readError struct{ error }
 
-func (t *target) write(ctx context.Context, name string, from io.Reader, e fs.File) (err error) {
+// write makes a file, and reports whether it did, also if it could not fill it.
+func (t *target) write(ctx context.Context, name string, from io.Reader, e fs.File) (made bool, err error) {
 	if t.options.Overwrite { // not truncated: it might be a link
 		if err := t.root.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
+			return false, err
 		}
 	}
 	f, err := t.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
+	if errors.Is(err, os.ErrExist) {
+		return false, errors.New("the target has a file of this name already, in other letters perhaps")
 	}
-	err = errors.Join(t.copy(ctx, f, from, e.Size()), f.Close())
 	if err != nil {
-		return err
+		return false, err
 	}
-	return t.root.Chtimes(name, e.ModTime(), e.ModTime())
+	to := &sparse{file: f}
+	err = t.copy(ctx, to, from, e.Size())
+	if err == nil {
+		err = to.end()
+	}
+	return true, errors.Join(err, f.Close())
 }
 
 func (t *target) copy(ctx context.Context, to io.Writer, from io.Reader, size int64) error {
@@ -253,7 +313,37 @@ func (t *target) copy(ctx context.Context, to io.Writer, from io.Reader, size in
 	}
 }
 
-// failed records a file that the repository does not give.
+// refused records what the target does not take, or the repository does not give, and goes
+// on; unless nothing can be written any more.
+func (t *target) refused(ctx context.Context, rel string, err error) error {
+	var read readError
+	if !errors.As(err, &read) && (hopeless(err) || t.gone()) {
+		t.abort(err)
+		return err
+	}
+	return t.failed(ctx, rel, err)
+}
+
+// hopeless tells whether what cannot be written for this reason now cannot be written
+// later either. All others are of one file: its name, its size, its time.
+func hopeless(err error) bool {
+	return slices.ContainsFunc([]error{
+		syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO, syscall.ENODEV, syscall.ENXIO,
+		syscall.ESTALE, syscall.ENOTCONN, syscall.EHOSTDOWN, syscall.ETIMEDOUT, syscall.EMFILE, syscall.ENFILE,
+	}, func(reason error) bool { return errors.Is(err, reason) })
+}
+
+// gone tells whether the folder that is restored to is not there any more.
+func (t *target) gone() bool {
+	is, err := t.root.Stat(".")
+	if err != nil {
+		return true
+	}
+	there, err := os.Stat(t.root.Name())
+	return err != nil || !os.SameFile(is, there)
+}
+
+// failed records a file that is not restored, or not as it was.
 func (t *target) failed(ctx context.Context, rel string, err error) error {
 	if ctx.Err() != nil {
 		return err
@@ -261,14 +351,27 @@ func (t *target) failed(ctx context.Context, rel string, err error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.progress.Failed++
-	t.result.Failed = append(t.result.Failed, FileError{Path: unescapeName(path.Clean(rel)), Err: err.Error()})
+	t.result.ErrorCount++
+	if len(t.result.Failed) < namedFailures {
+		t.result.Failed = append(t.result.Failed, FileError{Path: unescapeName(path.Clean(rel)), Err: errorOf(err).Error()})
+	}
 	return nil
+}
+
+// errorOf takes the name off an error, which stands beside it.
+func errorOf(err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok && len(joined.Unwrap()) == 1 {
+		err = joined.Unwrap()[0]
+	}
+	if p, ok := err.(*os.PathError); ok {
+		return p.Err
+	}
+	return err
 }
 
 func (t *target) add(n int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.result.Bytes += n
 	t.progress.Bytes += n
 	t.report(false)
 }

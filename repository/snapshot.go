@@ -62,6 +62,9 @@ type Result struct {
 	// Changed names files that are in the snapshot as read, but were written to
 	// meanwhile, so that they may be a mixture of before and after.
 	Changed []string
+	// TooLong names files and folders whose names no Linux disk can hold, so that a restore
+	// to one leaves them out; the first 100.
+	TooLong []string
 }
 
 // FileError says what happened to one file or folder.
@@ -72,6 +75,7 @@ type FileError struct {
 
 const (
 	namedFailures = 10_000
+	namedRemarks  = 100
 	// After cancellation, so long may it take to save what was read.
 	savingTime = 30 * time.Second
 )
@@ -160,7 +164,7 @@ type gathering struct {
 func newGathering(ctx context.Context, job Job) *gathering {
 	g := &gathering{job: job}
 	g.ctx, g.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	g.tree = &tree{ctx: ctx, source: job.Source, lost: g.stop, changed: g.changed}
+	g.tree = &tree{ctx: ctx, source: job.Source, lost: g.stop, changed: g.changed, tooLong: g.tooLong}
 	return g
 }
 
@@ -285,6 +289,14 @@ func (g *gathering) changed(name string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.result.Changed = append(g.result.Changed, name)
+}
+
+func (g *gathering) tooLong(name string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.result.TooLong) < namedRemarks {
+		g.result.TooLong = append(g.result.TooLong, name)
+	}
 }
 
 func (g *gathering) uploaded(n int64) {

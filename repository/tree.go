@@ -32,6 +32,8 @@ type tree struct {
 	lost func(error)
 	// changed is told of files that changed while they were read.
 	changed func(name string)
+	// tooLong is told of names that no Linux disk can hold.
+	tooLong func(name string)
 }
 
 // sourceError marks what went wrong at the source, as opposed to the repository.
@@ -63,6 +65,9 @@ func (t *tree) root() (*folderEntry, error) {
 
 func (t *tree) wrap(dir string, info iofs.FileInfo) fs.Entry {
 	e := entry{t, path.Join(dir, info.Name()), info}
+	if len(info.Name()) > longestName {
+		t.tooLong(e.name)
+	}
 	switch {
 	case !storable(info.Name()):
 		e.name = dir + "/" + info.Name() // not joined: ".." would vanish
@@ -72,6 +77,9 @@ func (t *tree) wrap(dir string, info iofs.FileInfo) fs.Entry {
 	}
 	return &fileEntry{e}
 }
+
+// longestName is NAME_MAX of the file systems that Linux has, in bytes.
+const longestName = 255
 
 type entry struct {
 	tree *tree

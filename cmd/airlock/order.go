@@ -356,6 +356,8 @@ func (a *app) restoreCommand() *cobra.Command {
 	c.Flags().StringVar(&at, "at", "", "restore the newest snapshot taken no later than this `time` (2026-11-21, 2026-11-21 22:15, RFC 3339)")
 	c.Flags().StringVar(&r.Snapshot, "snapshot", "", "restore the snapshot of this `ID`")
 	a.generationFlags(c, &r.From, &r.Generation)
+	c.Flags().StringArrayVar(&r.Paths, "path", nil, "only this file or folder, by its `path` in the snapshot; may be repeated")
+	c.Flags().StringArrayVar(&r.Exclude, "exclude", nil, "leave out what this `glob` matches, as exclude in the policy file; may be repeated")
 	c.Flags().BoolVar(&r.Drill, "drill", false, "have everything come through the door, to prove the vault")
 	c.Flags().StringVar(&r.Scratch, "scratch", "", "`folder` for what is fetched, until it is restored; the state folder if not given")
 	c.Flags().StringVar(&reason, "reason", "", "why, for the ledger; needed with --from")

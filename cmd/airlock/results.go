@@ -29,6 +29,9 @@ func (a *app) printGathered(all []orchestrator.Gathered) {
 		default:
 			a.print("%s: %s", g.System, a.words.tell(g.Result)) // why, the error says
 		}
+		if n := len(g.TooLong); n > 0 {
+			a.print("%s: names of more than 255 bytes, which no Linux disk takes and a restore leaves out: %s", g.System, plain(strings.Join(g.TooLong[:min(n, namedFiles)], ", ")))
+		}
 		if n := len(g.Changed); n > 0 {
 			a.print("%s: written to while they were read: %s", g.System, plain(strings.Join(g.Changed[:min(n, namedFiles)], ", ")))
 		}
@@ -104,7 +107,13 @@ func (a *app) printRestored(r orchestrator.Restored, zone *time.Location) {
 	if r.RTOMet != nil && r.Complete {
 		a.print("its RTO is %s", a.words.tell(map[bool]string{true: "met", false: "NOT MET"}[*r.RTOMet]))
 	}
-	a.printFailed(r.Failed, int64(len(r.Failed)))
+	if r.NotDone > 0 {
+		a.print("%d of %d files restored; not restored, or not as they were: %s", r.Files, r.Wanted, a.count(int(r.NotDone), "%d name", "%d names"))
+		a.printFailed(r.Failed, r.NotDone)
+	}
+	if r.List != "" {
+		a.print("all of them: %s", r.List)
+	}
 	a.printWindows(r.Windows)
 }
 

@@ -8,6 +8,12 @@ func japaneseGathering() []phrase {
 		{"%s: HELD: %s, %s: %s", "{1}: 保留: {2}、{3}: {4}"},
 		{"%s: accepted: %s, %s, as of %s", "{1}: 正しいものとして受け入れました: {2}、{3}（{4} 時点）"},
 		{"%s: accepted: its source lies where it was found last", "{1}: 受け入れました: 取得元は、最後に見つかった場所にあるものとします"},
+		{"%s: names of more than 255 bytes, which no Linux disk takes and a restore leaves out: %s", "{1}: 255 バイトを超え、Linux のディスクには復元できない名前: {2}"},
+		{"%d name", "{1} 件"}, {"%d names", "{1} 件"},
+		{"%d of %d files restored; not restored, or not as they were: %s", "{2} ファイル中 {1} ファイルを復元。復元できなかったもの、元どおりでないもの: {3}"},
+		{"all of them: %s", "全件の一覧: {1}"},
+		{"only this file or folder, by its `path` in the snapshot; may be repeated", "スナップショット内のこの `path`（ファイルまたはフォルダー）だけ（複数指定可）"},
+		{"leave out what this `glob` matches, as exclude in the policy file; may be repeated", "この `glob` に当たるものを除く（設定ファイルの exclude と同じ書き方。複数指定可）"},
 		{"Say that a system's held gathering is right", "保留中の収集を、正しいものとして受け入れる"},
 		{"Say that a system's held gathering is right, or that its source lies on another disk than before. The snapshot then counts like any other, and later gatherings are compared with it.", "保留中の収集が正しいこと、または取得元のディスクが以前と替わったことを認めます。そのスナップショットは以後ほかと同じに数えられ、次からの収集はこれと比べられます。"},
 	}
@@ -31,6 +37,9 @@ func japaneseGatheringHeard() []phrase {
 		{"it lay on what is mounted at %s, and lies on %s now: is it mounted?", "以前は {1} のマウント上にありましたが、今は {2} にあります。マウントされていますか"},
 		{"it lay on %s, and lies on what is mounted at %s now", "以前は {1} にありましたが、今は {2} のマウント上にあります"},
 		{"another disk or share is mounted at %s than before: it was %s, and is %s", "{1} に以前と別のディスクか共有がマウントされています（以前 {2}、現在 {3}）"},
+		{"%s of %s files were restored; %s names were not, or not as they were, %s first (%s)", "{2} ファイル中 {1} ファイルを復元しました。復元できなかったもの、元どおりでないもの {3} 件（最初は {4}: {5}）"},
+		{"restore snapshot %s to %s: %s", "スナップショット {1} の {2} への復元: {3}"},
+		{"%s: there is no such file or folder in the snapshot", "{1}: そのスナップショットにありません"},
 		{"accept a snapshot of %s: nothing of it is held", "{1} に保留中の収集はありません"},
 	}
 }
