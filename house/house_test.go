@@ -36,12 +36,13 @@ var rooms = map[string][]string{
 	"ledger/syslog":       {"ledger", "ledger/proof"},
 	"ledger/stamp":        {"ledger/proof"},
 	"ledger/stamp/…":      {"ledger/proof", "ledger/stamp"},
-	"sshconn":             {},
-	"smbconn":             {},
+	"silence":             {},
+	"sshconn":             {"silence"},
+	"smbconn":             {"silence"},
 	"lease":               {},
 	"switchctl":           {},
 	"collectors":          {},
-	"vault":               {"lease"},
+	"vault":               {"lease", "silence"},
 	"repository":          {"collectors", "sshconn", "smbconn"},
 	"orchestrator/window": {},
 	"orchestrator":        {"orchestrator/window", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "ledger/stamp/ask", "policies", "lease"},
@@ -54,8 +55,8 @@ var rooms = map[string][]string{
 	// no other row has, choose among them.
 	"switchctl/…":            {"switchctl", "sshconn"},
 	"switchctl/switchtest/…": {"switchctl", "switchctl/switchtest"},
-	"collectors/…":           {"collectors", "sshconn", "smbconn"},
-	"vault/…":                {"vault", "sshconn", "smbconn"},
+	"collectors/…":           {"collectors", "silence", "sshconn", "smbconn"},
+	"vault/…":                {"vault", "silence", "sshconn", "smbconn"},
 	"vault/server":           {"vault", "ledger", "lease"}, // what a vault's host keeps by itself
 
 	"cmd/…": {"…"},

@@ -96,15 +96,16 @@ type sftpFiles struct {
 
 type sftpConn struct {
 	ssh  *ssh.Client
-	sftp *sftp.Client
+	sftp *sshconn.SFTP
 }
 
+// close cuts the connection. To end SFTP in good order first would wait for a server
+// that may no longer answer; it closes what was open as well.
 func (c *sftpConn) close() error {
-	err := c.sftp.Close()
-	if e := c.ssh.Close(); !errors.Is(e, net.ErrClosed) {
-		err = errors.Join(err, e)
+	if err := c.ssh.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
 	}
-	return err
+	return nil
 }
 
 func (s *sftpFiles) connect(ctx context.Context) (*sftpConn, error) {
@@ -117,7 +118,7 @@ func (s *sftpFiles) connect(ctx context.Context) (*sftpConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := sftp.NewClient(client, sftp.UseConcurrentWrites(true))
+	c, err := sshconn.OpenSFTP(ctx, client, s.config.Silence, sftp.UseConcurrentWrites(true))
 	if err != nil {
 		return nil, errors.Join(err, client.Close())
 	}
@@ -127,12 +128,12 @@ func (s *sftpFiles) connect(ctx context.Context) (*sftpConn, error) {
 
 // drop forgets a connection that is of no more use.
 func (s *sftpFiles) drop(c *sftpConn) {
+	c.close() // it is lost already: what that says is known
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.conn == c {
 		s.conn = nil
 	}
-	c.close() // it is lost already: what that says is known
 }
 
 func (s *sftpFiles) close() error {
@@ -154,7 +155,7 @@ func (s *sftpFiles) do(ctx context.Context, f func(*sftp.Client) error) error {
 		return err
 	}
 	stop := context.AfterFunc(ctx, func() { s.drop(c) })
-	err = f(c.sftp)
+	err = c.sftp.Explain(f(c.sftp.Client))
 	if !stop() {
 		return errors.Join(context.Cause(ctx), err)
 	}

@@ -84,7 +84,7 @@ func TestKeyIsMended(t *testing.T) {
 func TestSound(t *testing.T) {
 	key, host := newKey(t, "ed25519")
 	c := Config{Address: "vault:22", User: "svc", Key: pemOf(t, key, ""), KnownHosts: knownHosts(t, "vault:22", host.PublicKey())}
-	if err := c.Sound(); err != nil {
+	if err := c.Ready(); err != nil {
 		t.Error(err)
 	}
 	for says, change := range map[string]func(*Config){
@@ -104,7 +104,7 @@ func TestSound(t *testing.T) {
 	} {
 		other := c
 		change(&other)
-		if err := other.Sound(); !errors.Is(err, ErrNoLogin) || !strings.Contains(err.Error(), says) {
+		if err := other.Ready(); !errors.Is(err, ErrNoLogin) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v, want %q", err, says)
 		}
 	}

@@ -1,6 +1,7 @@
 // Package sshconn opens SSH connections the way airlock needs them: the host key is
-// pinned, every step up to the finished handshake is bounded by a context, and a
-// connection that has died is found out by keep-alives instead of hanging for ever.
+// pinned, every step up to the session that is used is bounded by a context and by a
+// time of its own, a connection that has died is found out by keep-alives, and a server
+// that lives and yet does not answer a request for files by its silence.
 //
 // Only algorithms without known weakness are spoken. What an old switch has instead
 // (SHA-1 signatures and key exchanges, CBC ciphers) is spoken where it is named one by
@@ -22,6 +23,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
+
+	"airlock/silence"
 )
 
 // Errors that another try with the same configuration cannot mend.
@@ -48,29 +51,20 @@ type Config struct {
 	// KeepAlive is the time between probes; one that stays unanswered for three times
 	// as long closes the connection. Default 15 s.
 	KeepAlive time.Duration
+	// Silence is how long an SFTP server may send not a byte while an answer is due;
+	// then its connection is ended. Default 2 min: a disk that slept has to start.
+	Silence time.Duration
 }
 
-// Sound says what can be seen to be wrong without a connection: with the key, with
-// known_hosts. An error is an ErrNoLogin.
-func (c Config) Sound() error {
-	_, err := c.client()
-	if err != nil {
-		return err
-	}
-	check, err := knownhosts.New(c.KnownHosts)
-	if err != nil {
-		return err
-	}
-	var unknown *knownhosts.KeyError
-	if err := check(c.Address, &net.TCPAddr{}, noKey{}); errors.As(err, &unknown) && len(unknown.Want) == 0 {
-		return c.explain(context.Background(), err)
-	}
-	return nil
-}
+// dialWithin bounds the way to a finished login, for a server that accepts a connection
+// and then says nothing. A slow switch that asks a RADIUS server twice needs half of it.
+const dialWithin = time.Minute
 
-// Dial connects, checks the pinned host key and logs in. ctx bounds that and
-// nothing later.
+// Dial connects, checks the pinned host key and logs in. ctx bounds that, besides a
+// minute, and nothing later.
 func Dial(ctx context.Context, c Config) (*ssh.Client, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, dialWithin, fmt.Errorf("%w: no login within %v", silence.Err, dialWithin))
+	defer cancel()
 	conf, err := c.client()
 	if err != nil {
 		return nil, err

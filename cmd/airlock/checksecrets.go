@@ -86,7 +86,7 @@ func (w *secrets) enter(e entrance) {
 	}
 	conf, err := sshConfig(e.url, e.Access)
 	if err == nil {
-		err = conf.Sound()
+		err = conf.Ready()
 	}
 	if err != nil {
 		w.found = append(w.found, warning{e.at, err.Error()})

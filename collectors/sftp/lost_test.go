@@ -10,6 +10,7 @@ import (
 	"github.com/pkg/sftp"
 
 	"airlock/collectors"
+	"airlock/sshconn"
 )
 
 // closedFor is a channel that is closed when the first request of a kind is written:
@@ -65,7 +66,7 @@ func TestLostConnectionIsNoEnd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = call(&source{client: client, root: dir})
+		err = call(&source{client: &sshconn.SFTP{Client: client}, root: dir})
 		if !errors.Is(err, collectors.ErrGone) {
 			t.Errorf("request type %d: %v", kind, err)
 		}

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"airlock/collectors"
+	"airlock/silence"
 	"airlock/sshconn"
 )
 
@@ -30,7 +31,7 @@ type Config struct {
 
 type source struct {
 	ssh    *ssh.Client
-	client *sftp.Client
+	client *sshconn.SFTP
 	root   string
 	closed atomic.Bool
 }
@@ -51,41 +52,36 @@ func Dial(ctx context.Context, c Config) (collectors.Source, error) {
 		return nil, fmt.Errorf("%w: %w", collectors.ErrGone, err)
 	}
 	s := &source{ssh: conn}
-	_, err = collectors.Call(ctx, func() (struct{}, error) { return struct{}{}, s.start(c) }, nil)
+	s.client, err = sshconn.OpenSFTP(ctx, conn, c.SSH.Silence, sftp.MaxPacketChecked(32<<10))
+	if err == nil {
+		s.root, err = collectors.Call(ctx, func() (string, error) { return s.start(c) }, nil)
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("sftp on %s: %w", c.SSH.Address, s.explain(ctx, err)), s.ssh.Close())
 	}
 	return s, nil
 }
 
-func (s *source) start(c Config) error {
-	client, err := sftp.NewClient(s.ssh, sftp.MaxPacketChecked(32<<10))
-	if err != nil {
-		return err
-	}
+// start looks for the root, which it returns as the server has it.
+func (s *source) start(c Config) (root string, err error) {
 	// OpenSSH 8.5 and later announces that it takes packets beyond the 32 KiB that
 	// every server must take: half the work on both sides.
-	if _, ok := client.HasExtension("limits@openssh.com"); ok {
-		if err := client.Close(); err != nil && !errors.Is(err, io.EOF) {
-			return err
-		}
-		if client, err = sftp.NewClient(s.ssh, sftp.MaxPacketUnchecked(255<<10)); err != nil {
-			return err
+	if _, ok := s.client.HasExtension("limits@openssh.com"); ok {
+		if err := sftp.MaxPacketUnchecked(255 << 10)(s.client.Client); err != nil {
+			return "", err
 		}
 	}
-	s.client = client
-	if s.root, err = client.RealPath(c.Root); err != nil {
-		return fmt.Errorf("folder %s: %w", c.Root, err)
+	if root, err = s.client.RealPath(c.Root); err != nil {
+		return "", fmt.Errorf("folder %s: %w", c.Root, err)
 	}
-	info, err := client.Stat(s.root)
+	info, err := s.client.Stat(root)
 	switch {
 	case err != nil:
-		return fmt.Errorf("folder %s: %w", c.Root, err)
+		return "", fmt.Errorf("folder %s: %w", c.Root, err)
 	case !info.IsDir():
-		return fmt.Errorf("folder %s: %w: it is not a folder", c.Root, fs.ErrInvalid)
+		return "", fmt.Errorf("folder %s: %w: it is not a folder", c.Root, fs.ErrInvalid)
 	}
-	s.root = strings.TrimSuffix(s.root, "/")
-	return nil
+	return strings.TrimSuffix(root, "/"), nil
 }
 
 func (s *source) path(name string) (string, error) {
@@ -197,8 +193,12 @@ func (s *source) lost(err error) error {
 		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
 		errors.As(err, &timeout):
 	case errors.As(err, &status) && (status.FxCode() == sftp.ErrSSHFxConnectionLost || status.FxCode() == sftp.ErrSSHFxNoConnection):
+	case errors.Is(err, silence.Err):
 	default:
 		return err
+	}
+	if s.client != nil {
+		err = s.client.Explain(err)
 	}
 	return fmt.Errorf("%w: %w", collectors.ErrGone, err)
 }

@@ -44,7 +44,7 @@ func open(ctx context.Context, c Config, p *Platform) (*console, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { client.Close() }) // whoever waits is told so by an error
 	defer stop()
-	l, err := newLine(client, c, p)
+	l, err := newLine(ctx, client, c, p)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("switch %s: start a command line: %w", c.Address, err), ignoreClosed(client.Close()))
 	}
@@ -173,8 +173,13 @@ func (c *console) close() error {
 	return c.driver.Channel.Close()
 }
 
+// leaveWithin is how long a switch may take to take in the good-bye.
+const leaveWithin = 2 * time.Second
+
 // leave says good-bye, so that the switch need not keep the login until it times out.
 func (c *console) leave() error {
+	late := time.AfterFunc(leaveWithin, func() { c.line.Close() }) // close returns its error again
+	defer late.Stop()
 	if c.platform.Leave != "" && c.line.IsAlive() {
 		if err := c.line.Write([]byte(c.platform.Leave + c.platform.Return)); err != nil && c.line.IsAlive() {
 			return errors.Join(err, c.close())
@@ -211,30 +216,14 @@ type line struct {
 
 var _ transport.Implementation = (*line)(nil)
 
-func newLine(client *ssh.Client, c Config, p *Platform) (*line, error) {
-	session, err := client.NewSession()
-	if err != nil {
-		return nil, err
-	}
+func newLine(ctx context.Context, client *ssh.Client, c Config, p *Platform) (*line, error) {
 	l := &line{client: client, screen: screen{noise: p.Noise}, dialogs: p.Dialogs, secret: c.Enable != ""}
 	for _, level := range p.Levels {
 		if level.EscalateAuth && level.EscalatePrompt != "" {
 			l.enable = regexp.MustCompile(level.EscalatePrompt)
 		}
 	}
-	l.in, err = session.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	l.out, err = session.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	modes := ssh.TerminalModes{ssh.ECHO: 1, ssh.TTY_OP_ISPEED: 115200, ssh.TTY_OP_OSPEED: 115200}
-	if err := session.RequestPty("vt100", terminalHeight, terminalWidth, modes); err != nil {
-		return nil, err
-	}
-	if err := session.Shell(); err != nil {
+	if _, err := sshconn.Session(ctx, client, l.begin); err != nil {
 		return nil, err
 	}
 	l.record = record(c)
@@ -243,6 +232,21 @@ func newLine(client *ssh.Client, c Config, p *Platform) (*line, error) {
 		return errors.Join(ignoreClosed(client.Close()), l.record.close())
 	})
 	return l, nil
+}
+
+// begin starts a shell on a terminal.
+func (l *line) begin(session *ssh.Session) error {
+	var err1, err2 error
+	l.in, err1 = session.StdinPipe()
+	l.out, err2 = session.StdoutPipe()
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	modes := ssh.TerminalModes{ssh.ECHO: 1, ssh.TTY_OP_ISPEED: 115200, ssh.TTY_OP_OSPEED: 115200}
+	if err := session.RequestPty("vt100", terminalHeight, terminalWidth, modes); err != nil {
+		return err
+	}
+	return session.Shell()
 }
 
 // Open has nothing to do: the connection stands.

@@ -71,20 +71,19 @@ func (w *world) tryRaw() (*raw, error) {
 }
 
 func rawOver(t testing.TB, conn *ssh.Client) (*raw, error) {
-	session, err := conn.NewSession()
-	if err != nil {
+	r := &raw{t: t, conn: conn}
+	if _, err := sshconn.Session(t.Context(), conn, func(session *ssh.Session) error {
+		var err1, err2 error
+		r.in, err1 = session.StdinPipe()
+		r.out, err2 = session.StdoutPipe()
+		return errors.Join(err1, err2, session.RequestSubsystem("sftp"))
+	}); err != nil {
 		return nil, err
 	}
-	in, err1 := session.StdinPipe()
-	out, err2 := session.StdoutPipe()
-	if err := errors.Join(err1, err2, session.RequestSubsystem("sftp")); err != nil {
-		return nil, err
-	}
-	r := &raw{t: t, conn: conn, in: in, out: out}
 	if _, err := r.in.Write(message(fxpInit, uint32(3))); err != nil {
 		return nil, err
 	}
-	_, _, err = r.answer()
+	_, _, err := r.answer()
 	return r, err
 }
 

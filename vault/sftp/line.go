@@ -2,7 +2,6 @@ package sftp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
 
+	"airlock/silence"
 	"airlock/sshconn"
 )
 
@@ -38,29 +38,25 @@ type line struct {
 
 	mu   sync.Mutex
 	ssh  *ssh.Client
-	sftp *sftp.Client
+	sftp *sshconn.SFTP
 }
 
 // session gives the SFTP session, dialled if need be.
-func (l *line) session(ctx context.Context) (*sftp.Client, error) {
+func (l *line) session(ctx context.Context) (*sshconn.SFTP, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.sftp != nil {
 		return l.sftp, nil
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, l.conf.Silence, fmt.Errorf("%w: no login and no SFTP within %v", silence.Err, l.conf.Silence))
+	defer cancel()
 	conn, err := sshconn.Dial(ctx, l.conf)
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	client, err := sftp.NewClient(conn, sftp.UseConcurrentWrites(true))
-	if err == nil {
-		if takesLarge(conn, client) {
-			err = sftp.MaxPacketUnchecked(packet)(client)
-		}
-	}
-	if !stop() {
-		err = errors.Join(context.Cause(ctx), err)
+	client, err := sshconn.OpenSFTP(ctx, conn, l.conf.Silence, sftp.UseConcurrentWrites(true))
+	if err == nil && takesLarge(conn, client) {
+		err = sftp.MaxPacketUnchecked(packet)(client.Client)
 	}
 	if err != nil {
 		conn.Close() // the error that counts is the one at hand
@@ -73,7 +69,7 @@ func (l *line) session(ctx context.Context) (*sftp.Client, error) {
 
 // takesLarge says whether the server takes packets of 255 KiB: OpenSSH's, and our own,
 // whose library cannot offer the extension.
-func takesLarge(conn *ssh.Client, client *sftp.Client) bool {
+func takesLarge(conn *ssh.Client, client *sshconn.SFTP) bool {
 	_, offered := client.HasExtension("limits@openssh.com")
 	return offered || string(conn.ServerVersion()) == ownVersion
 }

@@ -41,7 +41,12 @@ type Config struct {
 	Connections int
 }
 
-const defaultConnections = 2
+const (
+	defaultConnections = 2
+
+	// defaultSilence is shorter than elsewhere: a door stands open meanwhile.
+	defaultSilence = 30 * time.Second
+)
 
 // Store is a vault's folder on a server.
 type Store struct {
@@ -77,6 +82,7 @@ func Dial(ctx context.Context, c Config) (*Store, error) {
 		run:   rand.Text(),
 	}
 	wanted := cmp.Or(c.Connections, defaultConnections)
+	c.Conn.Silence = cmp.Or(c.Conn.Silence, defaultSilence)
 	s.room = make(chan *line, wanted*depth)
 	s.pieces.New = func() any { return new(piece) }
 	dialling, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -422,6 +428,7 @@ func (s *Store) Open(ctx context.Context, name string, off, n int64) (io.ReadClo
 	var f *sftp.File
 	if err == nil {
 		f, err = c.Open(path.Join(s.root, name))
+		err = c.Explain(err)
 	}
 	if err != nil {
 		end()
@@ -432,7 +439,7 @@ func (s *Store) Open(ctx context.Context, name string, off, n int64) (io.ReadClo
 	}
 	// One large ReadAt is many requests at once, and one round trip.
 	part := bufio.NewReaderSize(io.NewSectionReader(f, off, n), int(min(n, readAhead)))
-	return &body{s: s, name: name, reader: reader{ctx, part}, file: f, end: end}, nil
+	return &body{s: s, name: name, reader: reader{ctx, part}, from: c, file: f, end: end}, nil
 }
 
 // body is an open file. It holds its line until it is closed.
@@ -440,6 +447,7 @@ type body struct {
 	reader
 	s    *Store
 	name string
+	from *sshconn.SFTP
 	file *sftp.File
 	end  func()
 }
@@ -447,7 +455,7 @@ type body struct {
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.reader.Read(p)
 	if err != nil && err != io.EOF {
-		err = b.s.tell(b.ctx, "read "+b.name, err)
+		err = b.s.tell(b.ctx, "read "+b.name, b.from.Explain(err))
 	}
 	return n, err
 }
@@ -456,7 +464,7 @@ func (b *body) Close() error {
 	err := b.file.Close()
 	b.end()
 	if err != nil {
-		return b.s.tell(b.ctx, "close "+b.name, err)
+		return b.s.tell(b.ctx, "close "+b.name, b.from.Explain(err))
 	}
 	return nil
 }
@@ -509,7 +517,7 @@ func (s *Store) within(ctx context.Context, what string, call func(*sftp.Client)
 	defer l.bind(ctx)()
 	c, err := l.session(ctx)
 	if err == nil {
-		err = call(c)
+		err = c.Explain(call(c.Client))
 	}
 	if err != nil {
 		return s.tell(ctx, what, err)

@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/crypto/ssh/knownhosts"
 
+	"airlock/silence"
 	"airlock/sshconn"
 	"airlock/vault"
 	"airlock/vault/vaulttest"
@@ -279,4 +280,60 @@ func repin(t *testing.T, c sshconn.Config, address string) string {
 	file := filepath.Join(t.TempDir(), "known_hosts")
 	write(t, file, append([]byte(knownhosts.Normalize(address)), key...))
 	return file
+}
+
+// S4: a server that lives and yet says nothing more to a call is left after the silence
+// that is allowed it, long before the window's end; what did not need it goes on after.
+func TestSilence(t *testing.T) {
+	server := startSSHD(t)
+	link := newLink(t, server.Address)
+	conn := server
+	conn.Address, conn.KnownHosts, conn.Silence = link.address, repin(t, server, link.address), 1500*time.Millisecond
+	s := dial(t, conn, t.TempDir())
+	vaulttest.Put(t, s, "p/there", vaulttest.Random(1, 1<<20))
+	for what, call := range map[string]func(hang func()) error{
+		"put": func(hang func()) error {
+			return s.Put(t.Context(), "p/hangs", 64<<20, &trigger{bytes.NewReader(make([]byte, 64<<20)), 8 << 20, hang})
+		},
+		"open": func(hang func()) error {
+			hang()
+			_, err := s.Open(t.Context(), "p/there", 0, -1)
+			return err
+		},
+		"read": func(hang func()) error {
+			r, err := s.Open(t.Context(), "p/there", 0, -1)
+			if err != nil {
+				return err
+			}
+			hang()
+			_, err = io.ReadAll(r)
+			return errors.Join(err, r.Close())
+		},
+		"list": func(hang func()) error {
+			hang()
+			_, err := s.List(t.Context(), "p")
+			return err
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			ended := make(chan error, 1)
+			go func() { ended <- call(func() { link.hang(func() {}) }) }()
+			select {
+			case err := <-ended:
+				if !errors.Is(err, silence.Err) {
+					t.Errorf("got %v, want that it was silent", err)
+				}
+			case <-time.After(30 * time.Second):
+				t.Fatal("the call goes on")
+			}
+			link.mend()
+			begun := time.Now()
+			for _, err := s.List(t.Context(), "p"); err != nil && time.Since(begun) < 30*time.Second; {
+				_, err = s.List(t.Context(), "p") // until the break is noticed
+			}
+			if got := vaulttest.Get(t, s, "p/there"); !bytes.Equal(got, vaulttest.Random(1, 1<<20)) {
+				t.Error("the store is of no use after the link came back")
+			}
+		})
+	}
 }

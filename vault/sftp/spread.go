@@ -114,7 +114,7 @@ func (p *spread) on(l *line) *sftp.File {
 	w.opening.Do(func() {
 		release := l.bind(p.ctx)
 		c, err := l.session(p.ctx)
-		if err == nil && c != p.maker {
+		if err == nil && c.Client != p.maker {
 			var f *sftp.File
 			if f, err = c.OpenFile(p.temp, os.O_WRONLY); err == nil {
 				w.file, w.leave = f, func() error { defer release(); return f.Close() }

@@ -1,0 +1,166 @@
+package sshconn
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/pkg/sftp"
+	"golang.org/x/crypto/ssh"
+
+	"airlock/silence"
+)
+
+// openWithin is how long a server may take until a session on it has begun.
+const openWithin = 30 * time.Second
+
+const defaultSilence = 2 * time.Minute
+
+// Session opens a session and has begin start it: a terminal, a subsystem. It returns at
+// the latest when ctx ends, when the connection does, or after half a minute; unless the
+// session began, the connection is then closed.
+//
+// The library alone would wait for ever: when a connection ends, it first tells the
+// channels that there are, then refuses new ones, and a channel opened between the two
+// is never answered, not even by closing the connection. What it leaves behind is one
+// goroutine, which holds nothing of ours.
+func Session(ctx context.Context, client *ssh.Client, begin func(*ssh.Session) error) (*ssh.Session, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, openWithin, fmt.Errorf("%w: no session within %v", silence.Err, openWithin))
+	defer cancel()
+	type result struct {
+		session *ssh.Session
+		err     error
+	}
+	opened := make(chan result, 1)
+	go func() {
+		session, err := client.NewSession()
+		if err == nil {
+			err = begin(session)
+		}
+		opened <- result{session, err}
+	}()
+	ended := make(chan error, 1)
+	go func() { ended <- client.Wait() }()
+	select {
+	case r := <-opened:
+		if r.err != nil {
+			return nil, errors.Join(fmt.Errorf("ssh to %s: open a session: %w", client.RemoteAddr(), r.err), context.Cause(ctx))
+		}
+		return r.session, nil
+	case err := <-ended:
+		return nil, fmt.Errorf("ssh to %s: open a session: the connection ended: %w", client.RemoteAddr(), err)
+	case <-ctx.Done():
+		_ = client.Close() // the error that counts is the one at hand
+		return nil, fmt.Errorf("ssh to %s: open a session: %w", client.RemoteAddr(), context.Cause(ctx))
+	}
+}
+
+// SFTP is the files of one server over one connection. Its calls take no context; each
+// ends when the connection does, and that ends when an answer is due and not a byte came
+// for as long as SFTP was made with.
+type SFTP struct {
+	*sftp.Client
+	watch *silence.Watch
+}
+
+// OpenSFTP starts the server's SFTP, within the bounds of [Session]; the exchange of
+// versions counts as a part of that. limit is Config.Silence.
+func OpenSFTP(ctx context.Context, client *ssh.Client, limit time.Duration, options ...sftp.ClientOption) (*SFTP, error) {
+	s := &SFTP{watch: silence.New(cmp.Or(limit, defaultSilence), func() { go client.Close() })} // its error would say no more than the calls' own
+	_, err := Session(ctx, client, func(session *ssh.Session) error {
+		in, err1 := session.StdinPipe()
+		out, err2 := session.StdoutPipe()
+		aside, err3 := session.StderrPipe()
+		if err := errors.Join(err1, err2, err3, session.RequestSubsystem("sftp")); err != nil {
+			return err
+		}
+		go io.Copy(io.Discard, aside) // what nobody reads would fill the connection's window
+		files, err := sftp.NewClientPipe(&answers{Reader: out, watch: s.watch}, &requests{WriteCloser: in, watch: s.watch}, options...)
+		s.Client = files
+		return err
+	})
+	if err != nil {
+		return nil, s.watch.Explain(err)
+	}
+	return s, nil
+}
+
+// Explain adds to an error of a call why the connection was ended, if silence did that.
+func (s *SFTP) Explain(err error) error {
+	if s.watch == nil { // nobody watches a Client that was opened otherwise
+		return err
+	}
+	return s.watch.Explain(err)
+}
+
+// requests counts the messages that are sent: SFTP answers each by one.
+type requests struct {
+	io.WriteCloser
+	watch *silence.Watch
+	cut   messages
+}
+
+func (r *requests) Write(p []byte) (int, error) {
+	for range r.cut.begun(p) {
+		r.watch.Asked()
+	}
+	n, err := r.WriteCloser.Write(p)
+	if n > 0 {
+		r.watch.Heard()
+	}
+	return n, err
+}
+
+// answers counts the messages that come.
+type answers struct {
+	io.Reader
+	watch *silence.Watch
+	cut   messages
+}
+
+func (a *answers) Read(p []byte) (int, error) {
+	n, err := a.Reader.Read(p)
+	if n > 0 {
+		a.watch.Heard()
+	}
+	for range a.cut.begun(p[:n]) {
+		a.watch.Answered()
+	}
+	return n, err
+}
+
+// messages counts SFTP's messages in a stream: four bytes of length, and as many of body
+// as those say (draft-ietf-secsh-filexfer-02, section 3).
+type messages struct {
+	mu     sync.Mutex
+	length []byte // of the next message, as far as it has come
+	left   int64  // bytes of the present body
+}
+
+// begun is how many messages have their whole length in the stream with p.
+func (m *messages) begun(p []byte) (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for len(p) > 0 {
+		if m.left > 0 {
+			skip := min(m.left, int64(len(p)))
+			m.left -= skip
+			p = p[skip:]
+			continue
+		}
+		take := min(4-len(m.length), len(p))
+		m.length = append(m.length, p[:take]...)
+		p = p[take:]
+		if len(m.length) == 4 {
+			m.left = int64(binary.BigEndian.Uint32(m.length))
+			m.length = m.length[:0]
+			n++
+		}
+	}
+	return n
+}
