@@ -1,6 +1,7 @@
 // Package smbconn makes connections with shares of SMB 2 and 3 servers, the way airlock
-// needs them: every step up to the mounted share is bounded by a context, and a
-// connection that has died is found out by echoes instead of hanging for ever.
+// needs them: every step up to the mounted share is bounded by a context, a connection
+// that has died is found out by echoes, and a server that lives and yet does not answer
+// a request for files by its silence.
 //
 // What goes over the line is encrypted where the server can, and signed where it cannot:
 // with a server that gives neither, as to a guest, there is no connection. Its dialect may
@@ -20,6 +21,8 @@ import (
 	"time"
 
 	smb2 "github.com/cloudsoda/go-smb2"
+
+	"airlock/silence"
 )
 
 // Errors on which callers branch.
@@ -47,28 +50,27 @@ type Config struct {
 	// on its way has arrived and what is unfinished is removed; then the connection is
 	// closed, as the library's calls know no other way out. Default 5 s.
 	Grace time.Duration
-	// Answer is how long one call may go unanswered, on a connection that is alive otherwise,
-	// until the connection is closed: an answer that somebody changed on its way may be one
-	// that nobody awaits. Default 2 min.
-	Answer time.Duration
+	// Silence is how long no answer may come while one is due; then the connection is
+	// ended. Default 2 min: a disk that slept has to start.
+	Silence time.Duration
 }
 
 const (
-	defaultGrace  = 5 * time.Second
-	defaultAnswer = 2 * time.Minute
+	defaultGrace   = 5 * time.Second
+	defaultSilence = 2 * time.Minute
 )
 
 // Conn is one connection with one share. Calls to the share take no context: whoever
 // does not want to wait for one leaves it behind, and it ends when it is answered or
 // when the connection closes. (The library may spoil a connection on which a call's own
-// context ends in the middle of a write.)
+// context ends in the middle of a write.) Each is announced by Asked.
 type Conn struct {
 	Share     *smb2.Share
 	Encrypted bool // else it is signed, unless Config.Insecure was set
 
-	conn   net.Conn
-	stop   context.CancelFunc
-	answer time.Duration
+	conn  *life
+	stop  context.CancelFunc
+	watch *silence.Watch
 }
 
 // dialWithin bounds the way to a mounted share, for a server that accepts a connection
@@ -86,10 +88,13 @@ func Dial(ctx context.Context, c Config) (*Conn, error) {
 		host, address = strings.Trim(address, "[]"), net.JoinHostPort(strings.Trim(address, "[]"), "445")
 	}
 	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", address)
+	socket, err := d.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, refused(ctx, err, c.User)
 	}
+	mounted := &Conn{}
+	mounted.watch = silence.New(cmp.Or(c.Silence, defaultSilence), func() { go mounted.Close() }) // the calls tell of it
+	conn := &life{Conn: socket, watch: mounted.watch}
 	domain, user := account(c.User)
 	login := &handshake{Conn: conn, open: c.Insecure, faults: make(chan error, 1)}
 	// The library's own balance lets a dozen listings at once run out of credits.
@@ -106,26 +111,14 @@ func Dial(ctx context.Context, c Config) (*Conn, error) {
 	if err != nil {
 		return nil, errors.Join(refused(ctx, cmp.Or(login.fault(), err), c.User), conn.Close())
 	}
-	life, stop := context.WithCancel(context.WithoutCancel(ctx))
-	mounted := &Conn{
-		Share: share.WithContext(life), Encrypted: login.sealed,
-		conn: conn, stop: stop, answer: cmp.Or(c.Answer, defaultAnswer),
-	}
-	go mounted.keepAlive(life, session, c.KeepAlive)
+	standing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	mounted.Share, mounted.conn, mounted.stop, mounted.Encrypted = share.WithContext(standing), conn, stop, login.sealed
+	go mounted.keepAlive(standing, session, c.KeepAlive)
 	return mounted, nil
 }
 
-// Awaited runs one call to the share, and closes the connection if it goes unanswered for
-// too long, which ends the call. times says how many requests one after the other it may
-// need.
-func Awaited[T any](c *Conn, times int, call func() (T, error)) (T, error) {
-	late := time.AfterFunc(time.Duration(times)*c.answer, func() { c.Close() }) // the call says that it is lost
-	defer late.Stop()
-	return call()
-}
-
 // keepAlive cuts the connection once an echo stays unanswered.
-func (c *Conn) keepAlive(life context.Context, session *smb2.Session, every time.Duration) {
+func (c *Conn) keepAlive(standing context.Context, session *smb2.Session, every time.Duration) {
 	if every == 0 {
 		every = 15 * time.Second
 	}
@@ -133,12 +126,17 @@ func (c *Conn) keepAlive(life context.Context, session *smb2.Session, every time
 	defer tick.Stop()
 	for {
 		select {
-		case <-life.Done():
+		case <-standing.Done():
 			return
 		case <-tick.C:
 		}
-		ctx, cancel := context.WithTimeout(life, 3*every)
+		ctx, cancel := context.WithTimeout(standing, 3*every)
+		// The library keeps to no context where a write before this one is stuck.
+		late := time.AfterFunc(3*every, func() { c.Close() })
+		c.conn.echoing.Store(true)
 		err := session.WithContext(ctx).Echo()
+		c.conn.echoing.Store(false)
+		late.Stop()
 		cancel()
 		if err != nil {
 			c.Close() // its own error would say no more than the calls that now fail

@@ -48,7 +48,7 @@ func TestChangedBytesAreFound(t *testing.T) {
 				t.Fatal(err)
 			}
 			c := configOf(server)
-			c.Answer = time.Second
+			c.Silence = time.Second
 			conn, err := smbconn.Dial(t.Context(), c)
 			if err != nil {
 				t.Fatal(err)
@@ -82,7 +82,9 @@ func readAll(c *smbconn.Conn, name string) ([]byte, error) {
 	var whole bytes.Buffer
 	b := make([]byte, 1<<20)
 	for off := int64(0); ; {
-		n, err := smbconn.Awaited(c, 1, func() (int, error) { return f.ReadAt(b, off) })
+		answered := c.Asked()
+		n, err := f.ReadAt(b, off)
+		answered()
 		whole.Write(b[:n])
 		off += int64(n)
 		if err == io.EOF || err == nil && n == 0 {
@@ -213,7 +215,7 @@ func TestNoSMB2(t *testing.T) {
 func TestUnanswered(t *testing.T) {
 	server := collecttest.StartSMB(t, collecttest.Dir(t))
 	c := configOf(server)
-	c.Answer = 50 * time.Millisecond
+	c.Silence = 50 * time.Millisecond
 	conn, err := smbconn.Dial(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -224,7 +226,9 @@ func TestUnanswered(t *testing.T) {
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() {
-		_, err := smbconn.Awaited(conn, 1, func() ([]os.FileInfo, error) { return conn.Share.ReadDir("") })
+		answered := conn.Asked()
+		_, err := conn.Share.ReadDir("")
+		answered()
 		ended <- smbconn.Explain(err)
 	}()
 	select {

@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	smb2 "github.com/cloudsoda/go-smb2"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -39,7 +38,7 @@ func (s *Session) Explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	err = Explain(err)
+	err = s.conn.Explain(err)
 	if errors.Is(err, ErrGone) {
 		s.line.drop(s.conn)
 	}
@@ -51,48 +50,28 @@ func (s *Session) Explain(err error) error {
 
 func (s *Session) at(name string) string { return path.Join(s.files.root, name) }
 
-// done is a call that gives nothing back.
-func (c *Conn) done(call func() error) error {
-	_, err := Awaited(c, few, func() (struct{}, error) { return struct{}{}, call() })
-	return err
-}
-
-const (
-	few  = 2 // requests that most calls need, one after the other
-	many = 5 // of a listing; and a disk may be slow to take in what it was given
-)
-
 // Stat describes a file or a folder, and follows no link.
 func (s *Session) Stat(name string) (fs.FileInfo, error) {
-	return Awaited(s.conn, few, func() (fs.FileInfo, error) { return s.conn.Share.Lstat(s.at(name)) })
+	defer s.conn.Asked()()
+	return s.conn.Share.Lstat(s.at(name))
 }
 
 // List lists a folder.
 func (s *Session) List(dir string) ([]fs.FileInfo, error) {
-	return Awaited(s.conn, many, func() ([]fs.FileInfo, error) { return s.conn.Share.ReadDir(s.at(dir)) })
+	defer s.conn.Asked()()
+	return s.conn.Share.ReadDir(s.at(dir))
 }
 
 // Remove removes a file, also one that is marked as read-only.
 func (s *Session) Remove(name string) error {
-	return s.conn.done(func() error { return s.conn.Share.Remove(s.at(name)) })
+	defer s.conn.Asked()()
+	return s.conn.Share.Remove(s.at(name))
 }
 
 // Chtimes sets when a file was written to.
 func (s *Session) Chtimes(name string, t time.Time) error {
-	return s.conn.done(func() error { return s.conn.Share.Chtimes(s.at(name), t, t) })
-}
-
-func (s *Session) open(name string, flags int, mode fs.FileMode) (*smb2.File, error) {
-	return Awaited(s.conn, few, func() (*smb2.File, error) { return s.conn.Share.OpenFile(s.at(name), flags, mode) })
-}
-
-func (s *Session) sync(f *smb2.File) error {
-	_, err := Awaited(s.conn, many, func() (struct{}, error) { return struct{}{}, f.Sync() })
-	return err
-}
-
-func (s *Session) mkdir(dir string) error {
-	return s.conn.done(func() error { return s.conn.Share.Mkdir(s.at(dir), 0o700) })
+	defer s.conn.Asked()()
+	return s.conn.Share.Chtimes(s.at(name), t, t)
 }
 
 // ErrNoFolder: the folder that a file shall lie in is missing.
@@ -103,7 +82,7 @@ var ErrNoFolder = errors.New("the folder is missing")
 // folder is missing; nothing of r is read then. After another error the file may be there
 // in part.
 func (s *Session) Write(name string, size int64, r io.Reader) (fs.FileInfo, error) {
-	f, err := s.open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := s.conn.open(s.at(name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: %w", ErrNoFolder, err)
 	}
@@ -115,20 +94,20 @@ func (s *Session) Write(name string, size int64, r io.Reader) (fs.FileInfo, erro
 		err = fmt.Errorf("got %d bytes instead of %d", n, size)
 	}
 	if err == nil {
-		err = s.sync(f)
+		err = f.Sync()
 	}
 	var info fs.FileInfo
 	if err == nil {
-		info, err = Awaited(s.conn, few, f.Stat)
+		info, err = f.Stat()
 	}
 	if err == nil && info.Size() != size {
 		err = fmt.Errorf("the server kept %d bytes of %d", info.Size(), size)
 	}
-	return info, errors.Join(err, s.conn.done(f.Close))
+	return info, errors.Join(err, f.Close())
 }
 
 // pour writes all of r, with some requests in flight. A failure can leave holes.
-func (s *Session) pour(f *smb2.File, r io.Reader) (int64, error) {
+func (s *Session) pour(f *handle, r io.Reader) (int64, error) {
 	var writing errgroup.Group
 	var failed atomic.Bool
 	writing.SetLimit(inFlight)
@@ -148,7 +127,7 @@ func (s *Session) pour(f *smb2.File, r io.Reader) (int64, error) {
 			if n == 0 {
 				return nil
 			}
-			_, err := Awaited(s.conn, few, func() (int, error) { return f.WriteAt(b[:n], at) })
+			_, err := f.WriteAt(b[:n], at)
 			if err != nil {
 				failed.Store(true)
 			}
@@ -174,7 +153,8 @@ func fill(r io.Reader, b []byte) (n int, err error) {
 
 // Replace gives a file another name, and replaces what has it.
 func (s *Session) Replace(from, to string) error {
-	return s.conn.done(func() error { return s.conn.Share.Rename(s.at(from), s.at(to)) })
+	defer s.conn.Asked()()
+	return s.conn.Share.Rename(s.at(from), s.at(to))
 }
 
 // Publish gives a file another name if that is free, and fs.ErrExist if it is not.
@@ -193,7 +173,7 @@ func (s *Session) Publish(from, to, claim string) error {
 	if err = s.free(to); err == nil {
 		err = s.Replace(from, to)
 	}
-	err = errors.Join(err, s.conn.done(held.Close))
+	err = errors.Join(err, held.Close())
 	_ = s.Remove(claim) // a claim that stays behind holds nobody up
 	return err
 }
@@ -211,10 +191,10 @@ func (s *Session) free(name string) error {
 }
 
 // claim waits until nobody else publishes under a name, which takes some round trips.
-func (s *Session) claim(claim, name string) (*smb2.File, error) {
+func (s *Session) claim(claim, name string) (*handle, error) {
 	const pause = 10 * time.Millisecond
 	for {
-		held, err := s.open(claim, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		held, err := s.conn.open(s.at(claim), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 		if err == nil || !errors.Is(err, fs.ErrExist) && !has(err, statusSharingViolation, statusDeletePending) {
 			return held, err
 		}
@@ -235,12 +215,12 @@ func (s *Session) claim(claim, name string) (*smb2.File, error) {
 // MakeFolder makes a folder and those above it, as far as the folder that these Files
 // are, and none above that. One that is there already is no error.
 func (s *Session) MakeFolder(dir string) error {
-	err := s.mkdir(dir)
+	err := s.conn.makeFolder(s.at(dir))
 	if errors.Is(err, fs.ErrNotExist) && dir != "." {
 		if err := s.MakeFolder(path.Dir(dir)); err != nil {
 			return err
 		}
-		err = s.mkdir(dir)
+		err = s.conn.makeFolder(s.at(dir))
 	}
 	if err == nil {
 		return s.SyncFolder(path.Dir(dir))
@@ -254,11 +234,11 @@ func (s *Session) MakeFolder(dir string) error {
 // SyncFolder has the server make the names in a folder durable. One that does not do
 // that for folders is left to its own ways.
 func (s *Session) SyncFolder(dir string) error {
-	f, err := s.open(dir, os.O_RDWR, 0o700)
+	f, err := s.conn.open(s.at(dir), os.O_RDWR, 0o700)
 	if err != nil {
 		return unlessOurs(err)
 	}
-	return errors.Join(unlessOurs(s.sync(f)), s.conn.done(f.Close))
+	return errors.Join(unlessOurs(f.Sync()), f.Close())
 }
 
 // unlessOurs drops what a server says that does not sync folders.
@@ -271,24 +251,23 @@ func unlessOurs(err error) error {
 
 // Open opens a file.
 func (s *Session) Open(name string) (*File, error) {
-	f, err := s.open(name, os.O_RDONLY, 0o600)
+	f, err := s.conn.open(s.at(name), os.O_RDONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	info, err := Awaited(s.conn, few, f.Stat)
+	info, err := f.Stat()
 	if err == nil && info.IsDir() {
 		err = fmt.Errorf("%w: %s is a folder", fs.ErrInvalid, name)
 	}
 	if err != nil {
-		return nil, errors.Join(err, s.conn.done(f.Close))
+		return nil, errors.Join(err, f.Close())
 	}
-	return &File{s.conn, f, info.Size()}, nil
+	return &File{f, info.Size()}, nil
 }
 
 // File is an open file.
 type File struct {
-	conn *Conn
-	file *smb2.File
+	file *handle
 	size int64
 }
 
@@ -296,7 +275,7 @@ type File struct {
 func (f *File) Size() int64 { return f.size }
 
 // Close gives it back.
-func (f *File) Close() error { return f.conn.done(f.file.Close) }
+func (f *File) Close() error { return f.file.Close() }
 
 // ReadAt implements io.ReaderAt, with several requests in flight.
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
@@ -306,7 +285,7 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	for i := range counts {
 		reading.Go(func() (err error) {
 			part := p[i*piece : min((i+1)*piece, len(p))]
-			counts[i], err = Awaited(f.conn, few, func() (int, error) { return f.file.ReadAt(part, off+int64(i*piece)) })
+			counts[i], err = f.file.ReadAt(part, off+int64(i*piece))
 			if err == io.EOF { // the library often ends a file without saying so
 				err = nil
 			}

@@ -68,15 +68,12 @@ func Dial(ctx context.Context, c Config) (collectors.Source, error) {
 	return s, nil
 }
 
-// How long a request may go unanswered: a server may have to fetch a tiered file from a tape
-// first. A listing of many files takes many requests.
-const (
-	answerWithin     = 5 * time.Minute
-	opening, listing = 2, 4
-)
+// answerWithin is how long a server may say nothing: it may have to fetch a tiered file from a
+// tape first.
+const answerWithin = 5 * time.Minute
 
 func dial(ctx context.Context, c Config) (*smbconn.Conn, error) {
-	c.Conn.Answer = cmp.Or(c.Conn.Answer, answerWithin)
+	c.Conn.Silence = cmp.Or(c.Conn.Silence, answerWithin)
 	conn, err := smbconn.Dial(ctx, c.Conn)
 	if err != nil {
 		return nil, fmt.Errorf(`share \\%s\%s: %w`, c.Conn.Address, c.Conn.Share, told(err))
@@ -113,7 +110,8 @@ func (s *source) ReadDir(ctx context.Context, dir string) ([]fs.FileInfo, error)
 		return nil, collectors.PathError("list", dir, err)
 	}
 	entries, err := collectors.Call(ctx, func() ([]fs.FileInfo, error) {
-		return smbconn.Awaited(s.lists, listing, func() ([]fs.FileInfo, error) { return s.lists.Share.ReadDir(path) })
+		defer s.lists.Asked()()
+		return s.lists.Share.ReadDir(path)
 	}, nil)
 	if err != nil {
 		return nil, collectors.PathError("list", dir, s.explain(ctx, err))
@@ -129,9 +127,7 @@ func (s *source) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
 	if err != nil {
 		return nil, collectors.PathError("stat", name, err)
 	}
-	info, err := collectors.Call(ctx, func() (fs.FileInfo, error) {
-		return smbconn.Awaited(s.lists, opening, func() (fs.FileInfo, error) { return s.stat(path) })
-	}, nil)
+	info, err := collectors.Call(ctx, func() (fs.FileInfo, error) { return s.stat(path) }, nil)
 	if err != nil {
 		return nil, collectors.PathError("stat", name, s.explain(ctx, err))
 	}
@@ -140,6 +136,7 @@ func (s *source) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
 
 // stat has to ask what kind of reparse point it met: only a listing tells the tag.
 func (s *source) stat(path string) (fs.FileInfo, error) {
+	defer s.lists.Asked()()
 	info, err := s.lists.Share.Lstat(path)
 	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
 		return info, err
@@ -150,19 +147,21 @@ func (s *source) stat(path string) (fs.FileInfo, error) {
 	return plain{info}, nil
 }
 
+// opened is an open file, each of whose calls is announced.
 type opened struct {
-	*smb2.File
-	conn *smbconn.Conn
+	file *smb2.File
+	on   *smbconn.Conn
 	info fs.FileInfo
 }
 
 func (f opened) ReadAt(p []byte, off int64) (int, error) {
-	return smbconn.Awaited(f.conn, 1, func() (int, error) { return f.File.ReadAt(p, off) })
+	defer f.on.Asked()()
+	return f.file.ReadAt(p, off)
 }
 
 func (f opened) Close() error {
-	_, err := smbconn.Awaited(f.conn, 1, func() (struct{}, error) { return struct{}{}, f.File.Close() })
-	return err
+	defer f.on.Asked()()
+	return f.file.Close()
 }
 
 func (s *source) Open(ctx context.Context, name string) (collectors.File, error) {
@@ -171,9 +170,7 @@ func (s *source) Open(ctx context.Context, name string) (collectors.File, error)
 		return nil, collectors.PathError("open", name, err)
 	}
 	f, err := collectors.Call(ctx,
-		func() (opened, error) {
-			return smbconn.Awaited(s.reads, opening, func() (opened, error) { return s.open(path) })
-		},
+		func() (opened, error) { return s.open(path) },
 		func(f opened) { f.Close() })
 	if err != nil {
 		return nil, collectors.PathError("open", name, s.explain(ctx, err))
@@ -182,6 +179,7 @@ func (s *source) Open(ctx context.Context, name string) (collectors.File, error)
 }
 
 func (s *source) open(path string) (opened, error) {
+	defer s.reads.Asked()()
 	f, err := s.reads.Share.Open(path)
 	if err != nil {
 		return opened{}, err
@@ -217,7 +215,7 @@ func (s *source) lost(err error) error {
 	if s.closed.Load() {
 		return fmt.Errorf("%w: %w", fs.ErrClosed, err)
 	}
-	return told(smbconn.Explain(err))
+	return told(s.reads.Explain(s.lists.Explain(err)))
 }
 
 // entry takes the mark of a link off every reparse point that is none. The N bit of

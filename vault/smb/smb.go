@@ -8,6 +8,7 @@
 package smb
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -22,6 +23,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"airlock/smbconn"
 	"airlock/vault"
@@ -35,7 +37,12 @@ type Config struct {
 	Connections int
 }
 
-const defaultConnections = 2
+const (
+	defaultConnections = 2
+
+	// defaultSilence is shorter than elsewhere: a door stands open meanwhile.
+	defaultSilence = 30 * time.Second
+)
 
 // Store is a vault's folder on a share.
 type Store struct {
@@ -53,6 +60,7 @@ func Dial(ctx context.Context, c Config) (*Store, error) {
 	if c.Connections == 0 {
 		c.Connections = defaultConnections
 	}
+	c.Conn.Silence = cmp.Or(c.Conn.Silence, defaultSilence)
 	files, err := smbconn.NewFiles(c.Conn, c.Path, c.Connections)
 	if err == nil {
 		err = files.Connect(ctx)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"airlock/collectors/collecttest"
+	"airlock/silence"
 	"airlock/smbconn"
 	"airlock/vault"
 	"airlock/vault/vaulttest"
@@ -294,6 +295,66 @@ func BenchmarkPut(b *testing.B) {
 					}
 				}
 			})
+		})
+	}
+}
+
+// S4: a server that says nothing more to a call is left after the silence that is allowed
+// it, long before the window's end and before its echoes are missed.
+func TestSilence(t *testing.T) {
+	server := share(t, collecttest.Dir(t))
+	c := conn(server)
+	c.Address, c.Silence = server.Link.Address, 1500*time.Millisecond
+	s := dial(t, c, "")
+	vaulttest.Put(t, s, "p/there.f", vaulttest.Random(1, 8<<20))
+	for what, call := range map[string]func() error{
+		"put": func() error {
+			return s.Put(t.Context(), "p/hangs.f", 64<<20, &trigger{bytes.NewReader(make([]byte, 64<<20)), 8 << 20, server.Link.Freeze})
+		},
+		"open": func() error {
+			server.Link.Freeze()
+			_, err := s.Open(t.Context(), "p/there.f", 0, -1)
+			return err
+		},
+		"read": func() error {
+			r, err := s.Open(t.Context(), "p/there.f", 0, -1)
+			if err != nil {
+				return err
+			}
+			server.Link.Freeze()
+			_, err = io.ReadAll(r)
+			return errors.Join(err, r.Close())
+		},
+		"close": func() error {
+			r, err := s.Open(t.Context(), "p/there.f", 0, 1)
+			if err != nil {
+				return err
+			}
+			server.Link.Freeze()
+			return r.Close()
+		},
+		"list": func() error {
+			server.Link.Freeze()
+			_, err := s.List(t.Context(), "p")
+			return err
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			ended := make(chan error, 1)
+			go func() { ended <- call() }()
+			select {
+			case err := <-ended:
+				if !errors.Is(err, silence.Err) || !errors.Is(err, smbconn.ErrGone) {
+					t.Errorf("got %v, want that it was silent", err)
+				}
+			case <-time.After(30 * time.Second):
+				t.Error("the call goes on")
+			}
+			server.Link.Cut()
+			server.Link.Thaw()
+			if got := vaulttest.Get(t, s, "p/there.f"); !bytes.Equal(got, vaulttest.Random(1, 8<<20)) {
+				t.Error("the store is of no use after the link came back")
+			}
 		})
 	}
 }
