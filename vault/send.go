@@ -68,7 +68,9 @@ func (p *Plan) Send(ctx context.Context, store Store, origin Origin, progress fu
 	if progress == nil {
 		progress = func(Progress) {}
 	}
-	s := &sending{plan: p, store: store, origin: origin, tell: progress, known: p.in.Memory.recall(), work: p.work}
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	s := &sending{plan: p, store: store, origin: prompt{origin, end}, tell: progress, known: p.in.Memory.recall(), work: p.work}
 	if p.known.changes != s.known.changes { // an earlier try has come some way
 		s.learn(s.known)
 	}
