@@ -138,7 +138,10 @@ func CheckName(name, separators string) error {
 		return nil
 	}
 	for element := range strings.SplitSeq(name, "/") {
-		if element == "" || element == "." || element == ".." || strings.ContainsAny(element, "\x00"+separators) {
+		if i := strings.IndexAny(element, separators); i >= 0 {
+			return fmt.Errorf("%w: over this protocol %q parts folders, so no name with it can be asked for; have the file renamed at the source, or gather by another way", fs.ErrInvalid, element[i:i+1])
+		}
+		if element == "" || element == "." || element == ".." || strings.Contains(element, "\x00") {
 			return fmt.Errorf("%w: names are relative to the source's root and stay below it", fs.ErrInvalid)
 		}
 	}

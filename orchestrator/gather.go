@@ -274,8 +274,9 @@ func (s *Site) snapshot(ctx context.Context, g *Gathered, by Caller, tell Watch)
 	if err != nil {
 		return err
 	}
+	var names collectors.Names
 	result, err := repo.Snapshot(ctx, repository.Job{
-		System: g.System, Source: src, Parallel: system.Limits.Concurrency, RehashPercent: rehashPercent,
+		System: g.System, Source: names.Wrap(src), Parallel: system.Limits.Concurrency, RehashPercent: rehashPercent,
 		Judge: func(now repository.Extent, last *repository.Extent) string {
 			return implausible(system.Expect, now, last)
 		},
@@ -288,6 +289,8 @@ func (s *Site) snapshot(ctx context.Context, g *Gathered, by Caller, tell Watch)
 	}
 	g.Snapshot, g.Files, g.Bytes, g.NewBytes, g.Unchanged = result.ID, result.Files, result.Bytes, result.NewBytes, result.Unchanged
 	g.Failed, g.NotRead, g.Changed = fileErrors(result.Failed), result.ErrorCount, result.Changed
+	g.misnamed(system.Source, names.MadeUp())
+	s.tellStrangers(repo, tell)
 	g.TooLong = result.TooLong
 	if g.Held = result.Held; g.Held == "" { // S17: what is held pushes nothing out
 		if err := errors.Join(s.rememberPlace(g.System, place), s.retain(ctx, repo, g.System, system.Keep)); err != nil {

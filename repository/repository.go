@@ -67,6 +67,7 @@ type Repository struct {
 	place, id string
 	storage   blob.Storage // catalogued; the owner's, so closed by Close
 	catalogue *catalogue
+	strangers strangers
 	upkeep    sync.Mutex // a list of blobs and maintenance exclude each other
 
 	checkpointEvery time.Duration // of the uploader; 0 is kopia's 45 minutes, the longest
@@ -103,7 +104,7 @@ func (c Config) create(ctx context.Context, st blob.Storage) error {
 	// What is left of a repository that is no more would spoil the new one.
 	err = errors.Join(cat.clear(ctx), os.RemoveAll(c.cacheDir()))
 	if err == nil {
-		err = c.initialize(ctx, &catalogued{Storage: st, catalogue: cat, place: c.Place.String()})
+		err = c.initialize(ctx, &catalogued{Storage: st, catalogue: cat, place: c.Place.String(), strangers: &strangers{}})
 	}
 	return errors.Join(err, cat.close())
 }
@@ -156,7 +157,7 @@ func (c Config) openOn(ctx context.Context, st blob.Storage) (*Repository, error
 		return nil, err
 	}
 	r := &Repository{place: c.Place.String(), id: id, catalogue: cat}
-	r.storage = &catalogued{Storage: st, catalogue: cat, place: r.place}
+	r.storage = &catalogued{Storage: st, catalogue: cat, place: r.place, strangers: &r.strangers}
 	r.kopia = c.kopia(r.storage)
 	if err = cat.claim(ctx, id); err == nil { // first: the caches are the known one's
 		r.rep, err = r.kopia.open(ctx, cached)

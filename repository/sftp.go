@@ -22,8 +22,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// SFTPPlace is a repository's folder on an SFTP server. The server must know OpenSSH's
-// posix-rename, as those of all current NAS do. Either Key or Password is given.
+// SFTPPlace is a repository's folder on an SFTP server. Either Key or Password is given.
 type SFTPPlace struct {
 	Host       string
 	Port       int // default 22
@@ -54,14 +53,17 @@ func (p *SFTPPlace) open(ctx context.Context, create bool) (blob.Storage, error)
 		if create {
 			if err := c.Mkdir(p.Path); err != nil {
 				if _, statErr := c.Stat(p.Path); statErr != nil {
-					return fmt.Errorf("make folder %s: %w; the folder above must exist", p.Path, err)
+					return fmt.Errorf("make folder %s: %w; the folder above must exist%s", p.Path, err, sshconn.PathsCount(c.ReadDir))
 				}
 			}
 			return nil
 		}
+		if err := finishReplacing(c, p.Path); err != nil {
+			return err
+		}
 		_, err := c.Stat(path.Join(p.Path, formatBlob+sharded.CompleteBlobSuffix))
 		if errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("%w; is the NAS's volume mounted? If there should be a new one, create it", ErrNoRepository)
+			return fmt.Errorf("%w; is the NAS's volume mounted? If there should be a new one, create it%s", ErrNoRepository, sshconn.PathsCount(c.ReadDir))
 		}
 		return err
 	})
@@ -120,7 +122,7 @@ func (s *sftpFiles) connect(ctx context.Context) (*sftpConn, error) {
 	}
 	c, err := sshconn.OpenSFTP(ctx, client, s.config.Silence, sftp.UseConcurrentWrites(true))
 	if err != nil {
-		return nil, errors.Join(err, client.Close())
+		return nil, errors.Join(sshconn.NoSFTP(err), client.Close())
 	}
 	s.conn = &sftpConn{ssh: client, sftp: c}
 	return s.conn, nil
@@ -223,7 +225,7 @@ func (s *sftpFiles) PutBlobInPath(ctx context.Context, dir, name string, data bl
 		if err := s.write(c, dir, temporary, whole.Bytes()); err != nil {
 			return err
 		}
-		if err := c.PosixRename(temporary, name); err != nil {
+		if err := replace(c, temporary, name); err != nil {
 			return errors.Join(fmt.Errorf("rename %s into place: %w", temporary, err), c.Remove(temporary))
 		}
 		if !o.SetModTime.IsZero() {

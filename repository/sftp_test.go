@@ -41,7 +41,7 @@ type sftpServer struct {
 	conns []net.Conn
 }
 
-func startSSHD(t *testing.T) *sftpServer {
+func startSSHD(t *testing.T, subsystem ...string) *sftpServer {
 	t.Helper()
 	sshd, err := exec.LookPath("/usr/sbin/sshd")
 	need(t, err == nil && os.Getuid() == 0, "root and OpenSSH's sshd")
@@ -53,7 +53,7 @@ func startSSHD(t *testing.T) *sftpServer {
 	must(t, os.WriteFile(dir+"/authorized", ssh.MarshalAuthorizedKey(pub), 0o600))
 	port := freePort(t)
 	config := fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\nAuthorizedKeysFile %[2]s/authorized\n"+
-		"PermitRootLogin yes\nStrictModes no\nUsePAM no\nPidFile none\nSubsystem sftp internal-sftp\n", port, dir)
+		"PermitRootLogin yes\nStrictModes no\nUsePAM no\nPidFile none\nSubsystem sftp internal-sftp %s\n", port, dir, strings.Join(subsystem, " "))
 	must(t, os.WriteFile(dir+"/config", []byte(config), 0o600))
 	cmd := exec.Command(sshd, "-D", "-e", "-f", dir+"/config")
 	log, err := cmd.StderrPipe()
@@ -142,5 +142,33 @@ func TestSFTPWrongHostKey(t *testing.T) {
 	must(t, os.WriteFile(server.place.KnownHosts, []byte(line+"\n"), 0o600))
 	if err := Create(t.Context(), configFor(t, Place{SFTP: &server.place})); !errors.Is(err, sshconn.ErrAuth) {
 		t.Errorf("another host key: %v", err)
+	}
+}
+
+// A server without OpenSSH's rename keeps a repository as well. What is replaced is whole
+// under one name or another at every instant.
+func TestSFTPWithoutPosixRename(t *testing.T) {
+	s := startSSHD(t, "-P", "posix-rename")
+	testRemote(t, remote{Place{SFTP: &s.place}, s.place.Path, s.cut, "no secret"})
+
+	c := configFor(t, Place{SFTP: &s.place})
+	r := reopen(t, c)
+	must(t, r.Maintain(t.Context()))
+	must(t, r.Maintain(t.Context())) // which replaces kopia.maintenance
+	left, err := filepath.Glob(filepath.Join(s.place.Path, "*.old.*"))
+	must(t, err)
+	if len(left) != 0 {
+		t.Errorf("left aside: %q", left)
+	}
+
+	// A cut after the old one was put aside: the repository's own description, say.
+	file := filepath.Join(s.place.Path, "kopia.repository.f")
+	must(t, os.Rename(file, strings.TrimSuffix(file, ".f")+aside+"CUT"))
+	res := snap(t, reopen(t, c), "imaging", disk(hospital(t)))
+	if res.Files == 0 {
+		t.Error("nothing was gathered after the cut")
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
 	}
 }

@@ -127,6 +127,7 @@ type catalogued struct {
 	blob.Storage
 	catalogue *catalogue
 	place     string
+	strangers *strangers
 }
 
 func (s *catalogued) PutBlob(ctx context.Context, id blob.ID, data blob.Bytes, opts blob.PutOptions) error {

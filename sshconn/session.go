@@ -85,7 +85,7 @@ func OpenSFTP(ctx context.Context, client *ssh.Client, limit time.Duration, opti
 		return err
 	})
 	if err != nil {
-		return nil, s.watch.Explain(err)
+		return nil, s.watch.Explain(NoSFTP(err))
 	}
 	return s, nil
 }

@@ -153,8 +153,11 @@ func result(what, text string, err error) finding {
 }
 
 func reachRepository(ctx context.Context, p policies.Policy) finding {
-	err := openRepository(ctx, p)
+	strange, err := openRepository(ctx, p)
 	text := "opens with its passphrase"
+	if len(strange) > 0 {
+		text = fmt.Sprintf("opens with its passphrase; %d files there are not its own and were passed over, such as %s; remove them", len(strange), strange[0])
+	}
 	if errors.Is(err, repository.ErrNoRepository) {
 		err = fmt.Errorf("%w; `airlock init` makes it, if the place is the right one", err)
 	}
@@ -163,20 +166,20 @@ func reachRepository(ctx context.Context, p policies.Policy) finding {
 
 // openRepository opens the repository with a state of its own, so that nothing of the
 // site's is touched.
-func openRepository(ctx context.Context, p policies.Policy) (err error) {
+func openRepository(ctx context.Context, p policies.Policy) (strange []string, err error) {
 	conf, err := repositoryConfig(p)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if conf.StateDir, err = os.MkdirTemp("", "airlock-check-"); err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(conf.StateDir)) }()
 	r, err := repository.Open(ctx, conf)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return r.Close(ctx)
+	return r.Strangers(), r.Close(ctx)
 }
 
 func reachSource(ctx context.Context, name string, s policies.Source) finding {

@@ -71,11 +71,17 @@ func (s *source) start(c Config) (root string, err error) {
 			return "", err
 		}
 	}
-	if root, err = s.client.RealPath(c.Root); err != nil {
+	root, err = s.client.RealPath(c.Root)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("folder %s: %w%s", c.Root, err, sshconn.PathsCount(s.client.ReadDir))
+	case err != nil:
 		return "", fmt.Errorf("folder %s: %w", c.Root, err)
 	}
 	info, err := s.client.Stat(root)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("folder %s: %w%s", c.Root, err, sshconn.PathsCount(s.client.ReadDir))
 	case err != nil:
 		return "", fmt.Errorf("folder %s: %w", c.Root, err)
 	case !info.IsDir():
@@ -189,6 +195,8 @@ func (s *source) lost(err error) error {
 	switch {
 	case s.closed.Load():
 		return fmt.Errorf("%w: %w", fs.ErrClosed, err)
+	case errors.Is(err, sshconn.ErrNoSFTP):
+		return err
 	case errors.Is(err, sftp.ErrSSHFxConnectionLost), errors.Is(err, sftp.ErrSSHFxNoConnection),
 		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
 		errors.As(err, &timeout):

@@ -101,8 +101,38 @@ func Dial(ctx context.Context, c Config) (*Store, error) {
 		}
 		errs = append(errs, err)
 	}
+	if slices.ContainsFunc(errs, crowded) && s.alone(dialling, c.Conn) == nil && release() {
+		s.expectOthers()
+		return s, nil
+	}
 	errs = append(errs, context.Cause(ctx), s.Close())
 	return nil, fmt.Errorf("vault %s: %w", s.label, errors.Join(errs...))
+}
+
+// crowded tells whether a server cut a connection off before any login, as one does that lets
+// in few at once (OpenSSH's MaxStartups, a firewall's limit).
+func crowded(err error) bool {
+	if errors.Is(err, sshconn.ErrAuth) || errors.Is(err, sshconn.ErrNoLogin) || errors.Is(err, sshconn.ErrNoSFTP) {
+		return false
+	}
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE)
+}
+
+// alone tries one connection by itself, and soon again: the others that were tried, and the
+// look whether the vault answers, count for a moment after they have ended.
+func (s *Store) alone(ctx context.Context, conf sshconn.Config) error {
+	const tries, first = 7, 50 * time.Millisecond // three seconds in all
+	for n, pause := 1, first; ; n, pause = n+1, 2*pause {
+		err := s.join(ctx, &line{conf: conf})
+		if err == nil || !crowded(err) || n == tries {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // join makes one connection.
@@ -332,7 +362,7 @@ func (s *Store) makeFolder(c *sftp.Client, folder string) error {
 	if info, missing := c.Stat(folder); missing == nil && info.IsDir() {
 		return nil // another blob of the same shard came first
 	}
-	return fmt.Errorf("make folder %s: %w; mount its disk, or make the folder above it", folder, err)
+	return fmt.Errorf("make folder %s: %w; mount its disk, or make the folder above it%s", folder, err, sshconn.PathsCount(c.ReadDir))
 }
 
 // readyFolder makes a folder if it is missing, and asks for each only once.
