@@ -79,7 +79,7 @@ func Problems(st orchestrator.Status) []Problem {
 	for _, name := range slices.Sorted(maps.Keys(st.Vaults)) {
 		if w := st.Vaults[name].LastWindow; w != nil && w.Result != "done" {
 			severity := Critical
-			if w.Result == "in part" {
+			if w.Result == "in part" && len(w.Gone) == 0 { // S16: a vault without its history is none
 				severity = Warning
 			}
 			add(severity, "vault %s: last window %s: %s", name, w.Result, w.Error)

@@ -56,6 +56,11 @@ type WindowRecord struct {
 	Lacking    int          `json:"lacking,omitempty"` // how many those are; the ledger names no more than fits
 	Conflicts  []string     `json:"conflicts,omitempty"`
 	Relisted   string       `json:"relisted,omitempty"`
+	// Gone are generations that had to stand in the vault and did not, Another that those
+	// were all; Replaced that a person had said that this is right.
+	Gone     []int64 `json:"gone,omitempty"`
+	Another  bool    `json:"another_vault,omitempty"`
+	Replaced bool    `json:"replaced,omitempty"`
 	// Receipt is what the vault's host vouches for; nil where the policy names no key of
 	// one. Of what it lacks, no more is named than fits the ledger.
 	Receipt *vault.Receipt `json:"receipt,omitempty"`
@@ -166,7 +171,7 @@ func (s *Site) Window(ctx context.Context, name string, by Caller, watch Watch) 
 		return WindowRecord{}, err
 	}
 	defer p.release()
-	cargo, err := s.load(ctx, &p.record, p.tell)
+	cargo, err := s.load(ctx, &p.record, by.Replaced, p.tell)
 	if err != nil {
 		return p.end(Passage{}, fmt.Errorf("%w: %w", ErrRefused, err))
 	}
@@ -260,7 +265,8 @@ type cargo struct {
 const longestNote = 64 << 10
 
 // load works out what the vault lacks, with the doors shut.
-func (s *Site) load(ctx context.Context, r *WindowRecord, tell Watch) (*cargo, error) {
+func (s *Site) load(ctx context.Context, r *WindowRecord, replaced bool, tell Watch) (*cargo, error) {
+	r.Replaced = replaced
 	if err := s.trust(ctx); err != nil {
 		return nil, err // before much is worked out in vain
 	}
@@ -282,12 +288,15 @@ func (s *Site) load(ctx context.Context, r *WindowRecord, tell Watch) (*cargo, e
 	}
 	in := vault.PlanInput{
 		Site: s.policy.Site, Vault: r.Vault, Window: r.ID, Now: time.Now(), Memory: memory,
-		Ledger: s.head(ctx), Met: func(g *vault.Generation) error { return s.meet(ctx, r.Vault, g) },
+		Identity: vault.Identity{Replaced: replaced}, Ledger: s.head(ctx), Met: func(g *vault.Generation) error { return s.meet(ctx, r.Vault, g) },
 	}
 	if in.SiteKey, in.HostKey, err = s.sealingKeys(r.Vault); err == nil {
 		in.Trust, in.Past, err = s.own(ctx, r.Vault)
 	}
 	if err != nil {
+		return nil, errors.Join(err, memory.Close())
+	}
+	if err := s.knownBy(&in, memory); err != nil {
 		return nil, errors.Join(err, memory.Close())
 	}
 	plan, amiss, err := s.plan(ctx, repo, inventory, in, tell)
@@ -394,6 +403,7 @@ func (c *cargo) deliver(ctx context.Context, store vault.Store, r *WindowRecord)
 	}
 	r.Lacking, r.Resent = len(report.Damaged), report.Resent
 	r.marks.sent, r.marks.sealed = report.Sent, report.Sealed
+	r.Gone, r.Another = report.Gone, report.Another
 	if report.Generation > 0 {
 		r.Hash = report.Hash.String()
 		if c.head != "" {
@@ -439,7 +449,7 @@ func (r WindowRecord) unvouched() string {
 
 // damaged says whether something of the repository or of the vault is not as it must be.
 func (r WindowRecord) damaged() bool {
-	return len(r.Lacks)+len(r.Amiss)+len(r.Conflicts) > 0 || r.unvouched()+r.lost() != ""
+	return len(r.Lacks)+len(r.Amiss)+len(r.Conflicts) > 0 || r.unvouched()+r.lost()+r.missing() != ""
 }
 
 // hold opens the door for work and returns after it was shut.
@@ -621,7 +631,7 @@ func (p *passage) end(passed Passage, err error) (WindowRecord, error) {
 	switch {
 	case err == nil && r.damaged():
 		r.Result = resultInPart
-		err = fmt.Errorf("%w: the generation lacks %d blobs, %d are amiss in the repository%s, %d conflict in the vault%s", ErrInPart, len(r.Lacks), len(r.Amiss), r.healing(), len(r.Conflicts), r.unvouched()+r.lost())
+		err = fmt.Errorf("%w: the generation lacks %d blobs, %d are amiss in the repository%s, %d conflict in the vault%s", ErrInPart, len(r.Lacks), len(r.Amiss), r.healing(), len(r.Conflicts), r.unvouched()+r.lost()+r.missing())
 	case err == nil:
 		r.Result = resultDone
 	case errors.Is(err, ErrRefused):

@@ -87,6 +87,9 @@ func (t *tending) run(ctx context.Context, store vault.Store, looking *vault.Loo
 	if !whole {
 		return nil
 	}
+	if r.Replaced { // what this one lacks of the other is not waited for; the next window drops
+		t.register.Forget(r.Gone)
+	}
 	c.tell(Progress{Stage: "reading back"})
 	back, err := looking.Finish(ctx, c.plan.Sealed())
 	r.ReadBack = &back
@@ -96,7 +99,7 @@ func (t *tending) run(ctx context.Context, store vault.Store, looking *vault.Loo
 	if amiss := back.Amiss(); len(amiss) > 0 {
 		return t.mend(ctx, store, c, r, amiss)
 	}
-	if r.damaged() {
+	if r.damaged() || r.Replaced {
 		return nil
 	}
 	c.tell(Progress{Stage: "dropping what no rule keeps"})

@@ -21,6 +21,9 @@ func (s *sending) meet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.identify(ctx, s.standing, s.recognised); err != nil {
+		return err
+	}
 	switch {
 	case len(shards) > 0:
 		if err := checkShards(shards); err != nil {
@@ -46,6 +49,10 @@ func (s *sending) ask(ctx context.Context) (shards []byte, surprise string, err 
 	var next, signed, last, landed string
 	asking, ctx := errgroup.WithContext(ctx)
 	asking.Go(func() (err error) {
+		s.standing, err = s.stands(ctx)
+		return err
+	})
+	asking.Go(func() (err error) {
 		shards, err = s.peek(ctx, ShardsName, 0, 4096)
 		return err
 	})
@@ -67,6 +74,7 @@ func (s *sending) ask(ctx context.Context) (shards []byte, surprise string, err 
 			if !same {
 				last = fmt.Sprintf("its generation %d is not the one remembered", s.known.last.Number)
 			}
+			s.recognised = same
 			return err
 		})
 	}

@@ -25,6 +25,8 @@ type PlanInput struct {
 	// lists it all the same; otherwise it says that it lacks it.
 	Amiss  map[string]string
 	Memory *Memory
+	// Identity is what the vault is known again by; the zero Identity refuses none.
+	Identity Identity
 	// Workers is how many blobs are on their way at once; 0 means 8.
 	Workers int
 	// SiteKey signs the generation; nil leaves it unsigned, and no reader trusts it.

@@ -176,7 +176,7 @@ func (rt *Retirement) compare(ctx context.Context, store Store, fresh []*Generat
 		case rt.begun[n]: // a cut came between its removal and the register
 			rt.gone(n)
 		default:
-			report.hold(fmt.Sprintf("generation %d is gone from the vault, and airlock did not drop it; if its disk was replaced, remove %s", n, rt.register.file))
+			report.hold(fmt.Sprintf("generation %d is gone from the vault, and airlock did not drop it; if that is right: airlock window VAULT --replaced --reason TEXT", n))
 		}
 	}
 	for _, g := range fresh {

@@ -43,6 +43,10 @@ type Report struct {
 	// Relisted says why the vault had to be listed with the door open; "" if it
 	// was as remembered.
 	Relisted string
+	// Gone are the generations that had to stand in the vault and do not; Another says that
+	// those are all of them.
+	Gone    []int64
+	Another bool
 	// Receipt is what the vault's host vouches for; nil where none was asked for or
 	// none came. What it still lacks has been sent again already, as far as it could be.
 	Receipt *Receipt
@@ -93,6 +97,10 @@ type sending struct {
 	// whose bytes nothing is known.
 	unknown map[string]int64
 	taken   map[int64]bool // numbers of generations that something in the vault has; nil unless it was listed
+	// standing are the generations that the vault had when it was met, where that was asked;
+	// recognised says that the last one is as it was left there.
+	standing   map[int64]bool
+	recognised bool
 
 	mu       sync.Mutex
 	report   Report

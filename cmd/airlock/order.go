@@ -176,6 +176,9 @@ func (a *app) windowCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if by.Replaced && !c.Flags().Changed("reason") {
+				return fmt.Errorf("%w: --replaced gives generations up: say why, --reason TEXT", errUsage)
+			}
 			out, err := a.order(c.Context(), p, orchestrator.Order{Verb: "window", Vault: name, Caller: by})
 			if a.json {
 				return errors.Join(err, a.printJSON(out.Window))
@@ -190,6 +193,7 @@ func (a *app) windowCommand() *cobra.Command {
 	c.Flags().StringVar(&by.Reason, "reason", "by hand", "why, for the ledger")
 	c.Flags().IntVar(&by.Brake, "brake", 0, "drop up to so many generations this once")
 	c.Flags().BoolVar(&by.ClockRight, "clock-is-right", false, "the clock was looked at, and is right")
+	c.Flags().BoolVar(&by.Replaced, "replaced", false, "the vault is another one than before, or lost its history, and that is right; needs --reason")
 	c.Flags().BoolVar(&by.RoomMade, "room-was-made", false, "the vault has room again, whatever its last receipt says")
 	return c
 }

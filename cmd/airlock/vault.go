@@ -84,7 +84,8 @@ func (a *app) hosting(c *cobra.Command, f func(context.Context, *policies.VaultH
 }
 
 func (a *app) vaultServeCommand() *cobra.Command {
-	return &cobra.Command{
+	var replaced bool
+	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the vault over SFTP: what arrives can only add",
 		Long:  "Serve the vault over SFTP until SIGINT or SIGTERM. A client can add files and read; nothing that it asks for changes or removes what is there.",
@@ -95,6 +96,7 @@ func (a *app) vaultServeCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				service.Replaced = replaced
 				l, err := net.Listen("tcp", p.Listen)
 				if err != nil {
 					return fmt.Errorf("listen on %s: %w", p.Listen, err)
@@ -105,6 +107,8 @@ func (a *app) vaultServeCommand() *cobra.Command {
 			})
 		},
 	}
+	c.Flags().BoolVar(&replaced, "replaced", false, "the folder is another one than before, and that is right: what the state knows of the other is given up")
+	return c
 }
 
 // vaultService is to whom a vault is served.

@@ -71,6 +71,9 @@ func (a *app) printKnown(all []orchestrator.KnownGeneration, p policies.Policy) 
 		if g.Lacks > 0 {
 			remarks = append(remarks, a.text("lacks %s", a.count(g.Lacks, "%d blob", "%d blobs")))
 		}
+		if g.Gone {
+			remarks = append(remarks, a.text("GONE from the vault"))
+		}
 		if g.Receipt {
 			remarks = append(remarks, a.text("receipt"))
 		}

@@ -227,6 +227,7 @@ func japanese() []phrase {
 		{"from generation %d of %s: %s fetched, %s; %d set aside, %d removed", "{2} の世代 {1} から: 取得 {3}、{4}。退避 {5} 個、取り除いたもの {6} 個"},
 		{"no window has made a generation yet", "世代を作った開扉はまだありません"},
 		{"lacks %s", "欠け {1}"},
+		{"GONE from the vault", "二次保管先にない"},
 		{"receipt", "受領証"},
 		{"MADE", "作成"},
 		{"HASH", "ハッシュ"},

@@ -17,6 +17,14 @@ func japaneseShutDoors() []phrase {
 		{"%s lies around %s, at %s: a vault needs a place of its own", "{1} の中に{2}（{3}）があります。二次保管先には専用の場所が必要です"},
 		{"a window finds what it needs here; the vault stands behind its door, which a check does not open", "開扉に要るものは、このサーバーにそろっています。二次保管先は扉の向こうにあり、点検では扉を開けません"},
 		{"the repository", "一次保管先"},
+
+		// S16: another vault than before.
+		{"the vault is another one than before, or lost its history, and that is right; needs --reason", "二次保管先が別のものになった、または履歴を失ったのは正しい（--reason が必要）"},
+		{"the folder is another one than before, and that is right: what the state knows of the other is given up", "フォルダーが別のものになったのは正しい（状態フォルダーが知る以前の内容はあきらめる）"},
+		{"send to vault %s: %s", "二次保管先 {1} への送信: {2}"},
+		{"another vault than before", "以前の二次保管先ではありません"},
+		{"%s: none of the generations that were left in it (%s to %s) is there; is its disk mounted? Nothing was sent. If this is right: airlock window %s --replaced --reason TEXT", "{1}: 残したはずの世代（{2}〜{3}）が一つもありません。ディスクはマウントされていますか。何も送っていません。これで正しいなら: airlock window {4} --replaced --reason 理由"},
+		{"%s; %s generations are gone from the vault (%s first), and airlock did not drop them: find out who did; if it is right: airlock window %s --replaced --reason TEXT", "{1}。{2} 世代が二次保管先からなくなっています（最初は世代 {3}）。airlock が消したものではありません。原因を調べてください。正しいなら: airlock window {4} --replaced --reason 理由"},
 		{"the vault has room again, whatever its last receipt says", "最後の受領証にかかわらず、二次保管先には空きがある"},
 	}
 }

@@ -167,6 +167,9 @@ const removeAtOnce = 500
 // is removed.
 func (h *Host) Prune(ctx context.Context, o PruneOptions) (report PruneReport, err error) {
 	report.Try = o.Try
+	if err := h.recognise(ctx, false); err != nil {
+		return report, err
+	}
 	trouble, err := h.watchClock(o.ClockRight)
 	if err != nil {
 		return report, err

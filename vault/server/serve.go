@@ -27,6 +27,8 @@ type Service struct {
 	HostKey ssh.Signer
 	Clients map[string]ssh.PublicKey // by user name
 	Limits  Limits
+	// Replaced: a person said that the folder is another one than the state knows.
+	Replaced bool
 }
 
 // Limits protect the host. None may be zero but Bandwidth, which then has none.
@@ -120,6 +122,9 @@ func (h *Host) prepare(ctx context.Context, service Service) (s *serving, err er
 	s.ssh = s.sshConfig()
 	if b := service.Limits.Bandwidth; b > 0 {
 		s.arrival = rate.NewLimiter(rate.Limit(b), int(max(b, 1<<20)))
+	}
+	if err := h.exclusively(ctx, func() error { return h.recognise(ctx, service.Replaced) }); err != nil {
+		return nil, err
 	}
 	if err := s.sweep(); err != nil {
 		return nil, fmt.Errorf("clearing %s: %w", vault.Incoming, err)

@@ -48,6 +48,9 @@ const dueAtOnce = 256
 // is carried on by the next. What is damaged now, or was found so before, is in the
 // report, in the index for the next receipt, and in the ledger; it is no error.
 func (h *Host) Verify(ctx context.Context, o VerifyOptions) (report VerifyReport, err error) {
+	if err := h.recognise(ctx, false); err != nil {
+		return report, err
+	}
 	began := h.conf.Now()
 	if report.Began, err = h.index.passBegan(ctx, began); err != nil {
 		return report, err
