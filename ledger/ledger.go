@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"airlock/ledger/proof"
@@ -19,7 +20,9 @@ type Ledger struct {
 	writer *sql.DB
 	signer note.Signer
 	time   *timekeeper
-	edge   proof.Edge // of the entries; only store touches it
+	edge   proof.Edge                 // of the entries; only store touches it
+	wrote  atomic.Pointer[proof.Edge] // a copy of edge after the last commit; nil before the first
+	own    ownFiles
 	queue  queue
 	late   lateFile
 }
@@ -73,6 +76,9 @@ func (l *Ledger) begin(ctx context.Context, version int) error {
 		return errors.Join(err, writer.Close())
 	}
 	l.writer = writer
+	if err := l.own.hold(l.path); err != nil {
+		return errors.Join(err, writer.Close())
+	}
 	l.queue.store, l.queue.keep, l.queue.forget, l.queue.stamp = l.store, l.late.keep, l.late.remove, l.time.stamp
 	l.queue.start(left, onFile)
 	if step := l.time.resume(last.Recorded); ok && step != nil {
@@ -146,6 +152,7 @@ func (l *Ledger) store(batch []*item) error {
 		return explain(l.path, err)
 	}
 	l.edge = edge
+	l.wrote.Store(new(edge))
 	if step != nil {
 		l.queue.note(*step)
 	}

@@ -174,6 +174,9 @@ func (s *Site) trust(ctx context.Context) error {
 	if s.journal.openErr != nil {
 		return nil // nothing can be appended, and so nothing opened
 	}
+	if err := s.underneath(ctx); err != nil {
+		return s.doubtAll(err)
+	}
 	all, unread := doubts(ctx, s.policy.State, &s.journal.Ledger.Reader)
 	for _, d := range all {
 		s.distrust(d)

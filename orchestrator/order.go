@@ -7,7 +7,7 @@ import (
 
 // Order is something that a person, or a program on their behalf, wants done now.
 type Order struct {
-	Verb    string   `json:"verb"`              // gather, accept, window, shut, lockdown, release, restore, heal, verify, snapshots, status
+	Verb    string   `json:"verb"`              // gather, accept, window, shut, lockdown, release, restore, heal, verify, snapshots, recheck, status
 	Names   []string `json:"names,omitempty"`   // gather, accept, snapshots: systems; shut: doors; none: all
 	Vault   string   `json:"vault,omitempty"`   // window, verify, snapshots
 	Restore *Restore `json:"restore,omitempty"` // restore
@@ -103,6 +103,8 @@ func (s *Site) Do(ctx context.Context, o Order, watch Watch) (Outcome, error) {
 		} else {
 			out.Snapshots, err = s.Snapshots(ctx, name)
 		}
+	case "recheck":
+		s.recheck(ctx)
 	case "status":
 		var st Status
 		st, err = s.Status(ctx)

@@ -78,7 +78,11 @@ const (
 func (s *Site) watchLedger(ctx context.Context) {
 	var last time.Time
 	every(ctx, time.Minute, func() {
-		if !last.IsZero() && time.Since(last) < verifyEvery || s.passing() {
+		if s.passing() {
+			return
+		}
+		if !last.IsZero() && time.Since(last) < verifyEvery {
+			s.recheck(ctx)
 			return
 		}
 		if err := s.verifyLedger(ctx); err == nil || !errors.Is(err, context.Canceled) {

@@ -18,6 +18,14 @@ func japaneseShutDoors() []phrase {
 		{"a window finds what it needs here; the vault stands behind its door, which a check does not open", "開扉に要るものは、このサーバーにそろっています。二次保管先は扉の向こうにあり、点検では扉を開けません"},
 		{"the repository", "一次保管先"},
 
+		// A ledger that somebody laid hands on.
+		{"%s; shutting goes on, and no vault's door is opened; put the very file back, or end the executor and start it again: it carries on with what lies there, and what vaults hold tells what is missing", "{1}。扉を閉じることは続け、二次保管先の扉は開けません。同じファイルを元に戻すか、実行役を止めて起動し直してください。そこにある台帳から続け、足りないものは二次保管先の控えで分かります"},
+		{"%s: %s is not there any more", "{1}: {2} がありません"},
+		{"%s: another file lies at %s", "{1}: {2} は別のファイルです"},
+		{"the ledger's file was removed or replaced under the running executor", "実行中に台帳のファイルが削除または交換されました"},
+		{"the ledger was changed under the running executor", "実行中に台帳が書き換えられました"},
+		{"%s: entries %s to %s are not those that were written; airlock audit verify names what was changed", "{1}: 記録 {2}〜{3} が書かれたときのものと異なります。どこが変わったかは airlock audit verify で分かります"},
+
 		// S16: another vault than before.
 		{"the vault is another one than before, or lost its history, and that is right; needs --reason", "二次保管先が別のものになった、または履歴を失ったのは正しい（--reason が必要）"},
 		{"the folder is another one than before, and that is right: what the state knows of the other is given up", "フォルダーが別のものになったのは正しい（状態フォルダーが知る以前の内容はあきらめる）"},
