@@ -142,7 +142,10 @@ func (d *desk) take(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/jsonl")
 	w.WriteHeader(http.StatusOK)
 	out.flush()
-	outcome, err := d.site.Do(ctx, o, func(p orchestrator.Progress) { out.send(line{Progress: &p}) })
+	watch, seen := orchestrator.Detached(func(p orchestrator.Progress) { out.send(line{Progress: &p}) })
+	outcome, err := d.site.Do(ctx, o, watch) // S2: a client that is stopped holds up nothing
+	seen()
+	out.c.SetWriteDeadline(time.Now().Add(answersWithin)) // without one, at the end of the connection
 	d.mu.Lock()
 	delete(d.ends, id)
 	d.mu.Unlock()

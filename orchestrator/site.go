@@ -434,6 +434,9 @@ func (s *Site) begin() error {
 	return nil
 }
 
+// Raise is an alarm of whoever wires the program.
+func (s *Site) Raise(a Alarm) { s.alarm(a) }
+
 // alarm calls a person: by the log, the ledger and the status.
 func (s *Site) alarm(a Alarm) {
 	s.options.Log.Error("ALARM " + a.String())

@@ -24,15 +24,17 @@ func (a *app) guardCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "guard",
 		Short: "Run the dead man's switch: shut a vault's door when its executor is gone",
-		Long: "Run the dead man's switch until SIGINT or SIGTERM, beside serve and as a service of its own. " +
+		Long: "Run the dead man's switch until SIGINT, SIGTERM or SIGQUIT, beside serve and as a service of its own. " +
 			"Whatever becomes of the executor, a vault's door that stands open without a valid lease is shut. The guard opens nothing.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			a.signals.stay()
 			p, err := a.policy()
 			if err != nil {
 				return err
 			}
-			log := slog.New(slog.NewTextHandler(a.errs, nil))
+			log := a.logger()
+			a.stays(c.Context(), log, soundSite, nil)
 			conf := guard.Config{Policy: p, Switch: readSwitch, Log: log, Version: a.version}
 			own, key, err := openGuardLedger(c.Context(), p, log)
 			if err != nil { // S2: doors are shut all the same

@@ -10,12 +10,10 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"os/signal"
 	"os/user"
 	"runtime/debug"
 	"slices"
 	"strings"
-	"syscall"
 	_ "time/tzdata" // hospital servers without zone files exist
 
 	"airlock/ledger/proof"
@@ -46,11 +44,8 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(growth)
 	}
-	// SIGINT and SIGTERM end what is being done: doors are shut first.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	ctx, signals := catch(context.Background()) // they stay caught until the process has ended
+	os.Exit(run(ctx, signals, os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // The exit codes of every command.
@@ -65,13 +60,19 @@ const (
 // errUsage: the command line is wrong.
 var errUsage = errors.New("usage")
 
-func run(ctx context.Context, args []string, out, errs io.Writer) int {
-	a := &app{out: out, errs: errs, version: buildVersion(), words: language(os.Getenv)}
+func run(ctx context.Context, s *signals, args []string, out, errs io.Writer) int {
+	results := &printed{out: out, failed: s.end}
+	a := &app{out: results, errs: errs, version: buildVersion(), words: language(os.Getenv), signals: s}
 	root := a.root()
 	root.SetArgs(args)
-	root.SetOut(out)
+	root.SetOut(results)
 	root.SetErr(errs)
 	err := root.ExecuteContext(ctx)
+	if a.logs != nil {
+		a.logs.flush(logWithin)
+	}
+	results.close()
+	err = results.or(err)
 	var silent exitStatus
 	if err != nil && !errors.As(err, &silent) {
 		a.complain(err)
@@ -175,6 +176,9 @@ type app struct {
 	out, errs io.Writer
 	version   string
 	words     *words
+	signals   *signals
+	read      reading // the policy file
+	logs      *outlet // of a service; nil until it has one
 }
 
 // text renders what a person reads, in their language.
@@ -255,14 +259,15 @@ func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
 
 // policy reads the policy file.
 func (a *app) policy() (policies.Policy, error) {
-	data, err := os.ReadFile(a.file)
+	var err error
+	a.read, err = readFile(a.file)
 	if errors.Is(err, os.ErrNotExist) {
 		return policies.Policy{}, fmt.Errorf("%w: there is no policy file %s; name one with -c, or make one with: airlock init", errUsage, a.file)
 	}
 	if err != nil {
 		return policies.Policy{}, fmt.Errorf("%w: policy file: %w", errUsage, err)
 	}
-	p, err := policies.Parse(a.file, data)
+	p, err := policies.Parse(a.file, a.read.text)
 	if err != nil {
 		return policies.Policy{}, err
 	}

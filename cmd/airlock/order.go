@@ -26,7 +26,7 @@ const busyFor = 10 * time.Second
 // then is the executor for as long as that takes.
 func (a *app) order(ctx context.Context, p policies.Policy, o orchestrator.Order) (orchestrator.Outcome, error) {
 	o.Actor, o.UID = actor(), person()
-	watch, end := a.progress()
+	watch, end := a.detached()
 	defer end()
 	for began := time.Now(); ; {
 		remote, err := console.Connect(ctx, console.SocketPath(p.State))
@@ -91,15 +91,17 @@ func (a *app) serveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
 		Short: "Run the orchestrator: gather and hold windows on schedule",
-		Long:  "Run the orchestrator until SIGINT or SIGTERM. On start every door is read back and, where it should be, shut, before anything else runs.",
+		Long:  "Run the orchestrator until SIGINT, SIGTERM or SIGQUIT; SIGHUP looks whether the policy file has changed, which takes effect at the next start. On start every door is read back and, where it should be, shut, before anything else runs.",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			a.signals.stay()
 			p, err := a.policy()
 			if err != nil {
 				return err
 			}
-			log := slog.New(slog.NewTextHandler(a.errs, nil))
+			log := a.logger()
 			return a.execute(c.Context(), p, "serve", log, func(ctx context.Context, s *orchestrator.Site) error {
+				a.stays(ctx, log, soundSite, s.Raise)
 				return a.serve(ctx, p, s, log)
 			})
 		},

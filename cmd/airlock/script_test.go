@@ -228,6 +228,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"port":    port,
 		"switch":  misbehave,
 		"sigterm": sigterm,
+		"sighup":  sighup,
 		"sigkill": sigkill,
 		"mode":    mode,
 		"edit":    edit,
@@ -314,8 +315,13 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 			_ = ts.Exec("airlock", "-c", args[1], "status") // its exit code tells of other things
 			return !strings.Contains(ts.ReadFile("stdout"), "running: window")
 		}
+	case "entry": // of the ledger, about which something is said
+		there = func() bool {
+			ts.Check(ts.Exec("airlock", "-c", args[1], "audit", "list"))
+			return strings.Contains(ts.ReadFile("stdout"), args[2])
+		}
 	default:
-		ts.Fatalf("await socket | vault | port NAME up|down | idle POLICY")
+		ts.Fatalf("await socket | vault | port NAME up|down | idle POLICY | entry POLICY TEXT")
 	}
 	for deadline := time.Now().Add(30 * time.Second); !there(); runtime.Gosched() {
 		if time.Now().After(deadline) {
@@ -385,6 +391,12 @@ func polls(ts *testscript.TestScript, _ bool, args []string) {
 func sigterm(ts *testscript.TestScript, _ bool, _ []string) {
 	all := ts.BackgroundCmds()
 	ts.Check(all[len(all)-1].Process.Signal(syscall.SIGTERM))
+}
+
+// sighup sends SIGHUP to the program that was put into the background last.
+func sighup(ts *testscript.TestScript, _ bool, _ []string) {
+	all := ts.BackgroundCmds()
+	ts.Check(all[len(all)-1].Process.Signal(syscall.SIGHUP))
 }
 
 // sigkill COMMAND kills the program in the background whose last argument that is.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -47,14 +46,15 @@ func (a *app) vaultPolicy(c *cobra.Command) (*policies.VaultHost, error) {
 	if c.Flags().Changed("config") {
 		file = a.file
 	}
-	data, err := os.ReadFile(file)
+	var err error
+	a.read, err = readFile(file)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%w: there is no policy file %s; name one with -c, or begin with examples/vault.yaml", errUsage, file)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: policy file: %w", errUsage, err)
 	}
-	return policies.ParseVaultHost(file, data)
+	return policies.ParseVaultHost(file, a.read.text)
 }
 
 // hosting opens the vault of this host while f runs.
@@ -75,7 +75,7 @@ func (a *app) hosting(c *cobra.Command, f func(context.Context, *policies.VaultH
 		},
 		MinAge: time.Duration(p.Retention.MinAge), Brake: p.Retention.Brake, WindowsPerDay: p.Retention.WindowsPerDay, Strays: time.Duration(p.Retention.Strays),
 		Quota: int64(p.Quota), Floor: int64(p.Floor), ReadAll: time.Duration(p.ReadAll),
-		Log: slog.New(slog.NewTextHandler(a.errs, nil)), Actor: actor(),
+		Log: a.logger(), Actor: actor(),
 	})
 	if err != nil {
 		return err
@@ -88,9 +88,10 @@ func (a *app) vaultServeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the vault over SFTP: what arrives can only add",
-		Long:  "Serve the vault over SFTP until SIGINT or SIGTERM. A client can add files and read; nothing that it asks for changes or removes what is there.",
+		Long:  "Serve the vault over SFTP until SIGINT, SIGTERM or SIGQUIT. A client can add files and read; nothing that it asks for changes or removes what is there.",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			a.signals.stay()
 			return a.hosting(c, func(ctx context.Context, p *policies.VaultHost, h *server.Host) error {
 				service, err := vaultService(p)
 				if err != nil {
@@ -101,7 +102,8 @@ func (a *app) vaultServeCommand() *cobra.Command {
 				if err != nil {
 					return fmt.Errorf("listen on %s: %w", p.Listen, err)
 				}
-				log := slog.New(slog.NewTextHandler(a.errs, nil))
+				log := a.logger()
+				a.stays(ctx, log, soundHost, nil)
 				log.Info("serving", "vault", p.Vault, "folder", p.Folder, "listen", l.Addr(), "receipt_key", h.PublicKey(), "host_key", ssh.FingerprintSHA256(service.HostKey.PublicKey()))
 				return h.Serve(ctx, l, service)
 			})

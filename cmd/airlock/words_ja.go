@@ -248,6 +248,7 @@ func japaneseHeard() []phrase {
 		japaneseGatheringHeard(),
 		japaneseDoorsHeard(),
 		japaneseTroubleHeard(),
+		japaneseEndings(),
 	), []phrase{
 		// Tasks and stages.
 		{"gather %s", "収集 {1}"},

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package main
+
+import "os"
+
+func powerFails() []os.Signal { return nil }
