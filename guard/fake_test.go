@@ -44,6 +44,15 @@ type fakeSwitch struct {
 	slow     time.Duration           // until a SET is carried out
 }
 
+func newFakeSwitch(t *testing.T) *fakeSwitch {
+	f := &fakeSwitch{t: t, begun: time.Now(), downAt: map[string]time.Duration{}, commands: map[string]int{}, sentBy: map[string]int{}}
+	for i, name := range []string{"p1", "p3", "p4"} {
+		f.ports = append(f.ports, switchctl.Row{Index: i + 1, Name: name, Type: 6, Admin: switchctl.AdminDown, Oper: switchctl.OperDown})
+	}
+	f.move("p1", switchctl.AdminUp)
+	return f
+}
+
 func (f *fakeSwitch) fault(change func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -298,11 +307,7 @@ func guarding(t *testing.T, f func(*site), before ...func(*site)) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		begun := time.Now()
-		sw := &fakeSwitch{t: t, begun: begun, downAt: map[string]time.Duration{}, commands: map[string]int{}, sentBy: map[string]int{}}
-		for i, name := range []string{"p1", "p3", "p4"} {
-			sw.ports = append(sw.ports, switchctl.Row{Index: i + 1, Name: name, Type: 6, Admin: switchctl.AdminDown, Oper: switchctl.OperDown})
-		}
-		sw.move("p1", switchctl.AdminUp)
+		sw := newFakeSwitch(t)
 		s := &site{T: t, diary: &diary{begun: begun}, sw: sw, folder: lease.In(state), state: state, boot: time.Hour, window: "w1", ended: make(chan error, 1)}
 		s.guard = newGuard(Config{Policy: *p, Switch: sw.connect, Journal: s.diary, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 		s.guard.now = s.clock

@@ -20,7 +20,10 @@
 // On another machine than the executor's, the guard asks for the leases over HTTP, each
 // time anew (lease.Statement); an executor that does not answer has given none.
 //
-// The guard opens nothing, ever.
+// Where no guard runs, whoever opens a door has a Watcher watch over that one opening: a
+// process of its own as well, which shuts the door when its executor is gone.
+//
+// Neither opens anything, ever.
 package guard
 
 import (
@@ -106,11 +109,7 @@ func (g *guard) run(ctx context.Context) error {
 		return errors.New("there is nothing to guard: the policy file has no door that must not rest open")
 	}
 	var writer, doors sync.WaitGroup
-	writer.Go(func() {
-		for line := range g.lines {
-			line()
-		}
-	})
+	writer.Go(g.write)
 	g.note(ledger.Entry{Kind: ledger.KindStart, Reason: "airlock guard"})
 	g.say(slog.LevelInfo, "guarding", "doors", names,
 		"interval", time.Duration(g.Policy.Guard.Interval).String(), "lease_ttl", time.Duration(g.Policy.Guard.LeaseTTL).String())
@@ -129,6 +128,13 @@ func (g *guard) run(ctx context.Context) error {
 	close(g.lines)
 	writer.Wait()
 	return nil
+}
+
+// write writes what there is to say, until nothing more comes.
+func (g *guard) write() {
+	for line := range g.lines {
+		line()
+	}
 }
 
 // live says at each interval that the guard lives, and what it saw. Nothing waits for

@@ -104,7 +104,8 @@ func (s sight) overdue() string {
 // run guards until ctx ends.
 func (w *watch) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		next := time.NewTimer(w.once(ctx))
+		_, pause := w.once(ctx)
+		next := time.NewTimer(pause)
 		select {
 		case <-next.C:
 		case <-ctx.Done():
@@ -116,21 +117,21 @@ func (w *watch) run(ctx context.Context) {
 	}
 }
 
-// once looks at the door, has it shut if it is overdue, and returns when to look again.
-func (w *watch) once(ctx context.Context) time.Duration {
+// once looks at the door, has it shut if it is overdue, and returns what it saw and when to
+// look again.
+func (w *watch) once(ctx context.Context) (s sight, next time.Duration) {
 	interval := time.Duration(w.Policy.Guard.Interval)
-	s := w.look(ctx)
-	if ctx.Err() != nil {
-		return 0
+	if s = w.look(ctx); ctx.Err() != nil {
+		return s, 0
 	}
 	defer func() { w.saw(s) }()
 	switch {
 	case s.left > 0:
 		w.state, w.tries, w.told = "", 0, time.Time{}
-		return min(interval, s.left)
+		return s, min(interval, s.left)
 	case !s.up() && (w.state == "" || !s.link()):
 		w.shut(s)
-		return interval
+		return s, interval
 	}
 	var err error
 	if s.up() {
@@ -142,9 +143,9 @@ func (w *watch) once(ctx context.Context) time.Duration {
 	}
 	w.tell(s, err)
 	if shift := max(w.tries-1, 0); shift < 16 {
-		return min(interval, firstPause<<shift)
+		return s, min(interval, firstPause<<shift)
 	}
-	return interval
+	return s, interval
 }
 
 // saw keeps the look for whoever asks whether the guard lives.

@@ -469,6 +469,11 @@ func (p *passage) hold(ctx context.Context, plan any, work inside) (WindowRecord
 	if err := p.ready(ctx); err != nil {
 		return p.end(Passage{}, fmt.Errorf("%w: %w", ErrRefused, err))
 	}
+	ctx, dismiss, err := s.watched(ctx, p)
+	if err != nil {
+		return p.end(Passage{}, fmt.Errorf("%w: %w", ErrRefused, err))
+	}
+	defer dismiss()
 	begun := ledger.Entry{
 		Time: time.Now(), Kind: ledger.KindWindow, Actor: p.by.Actor, Reason: p.by.Reason,
 		Vault: p.record.Vault, Window: p.record.ID, To: p.record.Purpose,

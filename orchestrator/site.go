@@ -61,6 +61,9 @@ type Parts struct {
 	// reads local files, and reaches nothing. It may be nil.
 	Ready      func(context.Context, policies.Vault) error
 	Repository func(policies.Policy) (repository.Config, error)
+	// Watcher starts a process that shuts the door if this one ends before it says that the
+	// door is proven shut. It returns once that process has read the door. It may be nil.
+	Watcher func(ctx context.Context, door, window string) (Watcher, error)
 	// Traps receives what switches tell until ctx ends, or returns why it cannot. It may
 	// be nil.
 	Traps func(ctx context.Context, p policies.Policy, take func(switchctl.Trap), log *slog.Logger) error

@@ -226,6 +226,7 @@ func (a *app) root() *cobra.Command {
 	add("run", a.serveCommand(), a.guardCommand(), a.gatherCommand(), a.acceptCommand(), a.windowCommand(), a.shutCommand(), a.lockdownCommand(), a.releaseCommand())
 	add("look", a.statusCommand(), a.vaultsCommand(), a.snapshotsCommand(), a.restoreCommand(), a.verifyCommand(), a.healCommand(), a.auditCommand())
 	add("far", a.vaultCommand())
+	root.AddCommand(a.watcherCommand())
 	a.words.help(root)
 	return root
 }

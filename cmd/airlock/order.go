@@ -69,7 +69,13 @@ func (a *app) orderHere(ctx context.Context, p policies.Policy, o orchestrator.O
 // execute makes this process the site's executor while f runs. The doors are where
 // they belong, or known to be stuck, when it returns.
 func (a *app) execute(ctx context.Context, p policies.Policy, command string, log *slog.Logger, f func(context.Context, *orchestrator.Site) error) error {
-	s, err := orchestrator.Open(ctx, p, parts(p), orchestrator.Options{Command: command, Actor: actor(), Version: a.version, Log: log})
+	drivers := parts(p)
+	if command != "demo" { // whose switch ends with it
+		drivers.Watcher = func(ctx context.Context, door, window string) (orchestrator.Watcher, error) {
+			return a.watcher(ctx, p, door, window)
+		}
+	}
+	s, err := orchestrator.Open(ctx, p, drivers, orchestrator.Options{Command: command, Actor: actor(), Version: a.version, Log: log})
 	if err != nil {
 		return err
 	}

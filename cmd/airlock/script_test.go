@@ -101,7 +101,12 @@ func setUp(e *testscript.Env) error {
 	s.core = core
 	s.faults(snmpswitch.Faults{})
 	e.Values[siteKey{}] = s
-	e.Defer(func() { core.Close() })
+	e.Defer(func() {
+		core.Close()
+		if err := killWatchers(e.WorkDir); err != nil {
+			e.T().Log(err)
+		}
+	})
 	e.Setenv("PATH", binaries+string(os.PathListSeparator)+e.Getenv("PATH"))
 	e.Setenv("SWITCH", core.Addr())
 	e.Setenv("AIRLOCK_LANG", "en")
@@ -230,6 +235,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"sigterm": sigterm,
 		"sighup":  sighup,
 		"sigkill": sigkill,
+		"orphan":  orphan,
 		"mode":    mode,
 		"edit":    edit,
 		"polls":   polls,
@@ -284,7 +290,8 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 
 // await socket waits until an executor answers; await port NAME up|down, until the
 // switch really has its port so; await vault, until a window hangs at the hung vault;
-// await idle POLICY, until no window is in course.
+// await idle POLICY, until no window is in course; await entry POLICY TEXT, until the ledger
+// says so.
 func await(ts *testscript.TestScript, _ bool, args []string) {
 	var there func() bool
 	switch args[0] {
@@ -408,6 +415,36 @@ func sigkill(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("no %s runs in the background", args[0])
+}
+
+// orphan kills the program that was put into the background last, and its watchers: those
+// first, for they would shut the door.
+func orphan(ts *testscript.TestScript, _ bool, _ []string) {
+	all := ts.BackgroundCmds()
+	executor := all[len(all)-1].Process
+	ts.Check(executor.Signal(syscall.SIGSTOP)) // lest it see them end
+	ts.Check(killWatchers(ts.Getenv("WORK")))
+	ts.Check(executor.Kill())
+}
+
+// killWatchers ends the watchers that were started below a folder; a switch that is gone
+// would keep them for ever.
+func killWatchers(folder string) error {
+	processes, err := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range processes {
+		line, _ := os.ReadFile(filepath.Join(dir, "cmdline")) // it may have ended
+		at, _ := os.Readlink(filepath.Join(dir, "cwd"))
+		if string(line) != "airlock\x00watcher\x00" || !strings.HasPrefix(at, folder) {
+			continue
+		}
+		pid, bad := strconv.Atoi(filepath.Base(dir))
+		if err = errors.Join(err, bad); bad == nil {
+			if gone := syscall.Kill(pid, syscall.SIGKILL); !errors.Is(gone, syscall.ESRCH) {
+				err = errors.Join(err, gone)
+			}
+		}
+	}
+	return err
 }
 
 // mode OCTAL FILE holds a file's permissions.
