@@ -113,6 +113,7 @@ type door struct {
 	failed   func(err error, sent bool) // a command to open was refused, or never left; sent if one may yet be carried out
 	detoured func(to string, why error) // a command to shut takes another way
 	timed    func(timing)
+	broke    broke // nil: a panic ends the process
 
 	commands chan telling
 	asks     chan chan<- sighting // examine
@@ -192,25 +193,19 @@ func (d *door) run(ctx context.Context) {
 	var every time.Duration
 	look := time.NewTimer(0)
 	look.Stop()
-	for {
+	turn := func() error {
 		select {
 		case <-ctx.Done():
-			d.forget()
-			return
 		case t := <-d.commands:
 			d.carryOut(ctx, t)
 			d.tell(ctx, false)
 		case <-d.disarms:
 			d.disarm(ctx)
 		case reply := <-d.asks:
-			if time.Since(d.proven) > cacheLag {
-				d.turnTo(0)
-			}
-			d.stale = true // S7: resolved at every use
-			reply <- d.look(ctx, true)
+			d.answer(ctx, reply)
 		case pace := <-d.paces:
 			if pace == every {
-				continue // lest a door that is paced often be never looked at
+				return nil // lest a door that is paced often be never looked at
 			}
 			if every = pace; every == 0 {
 				d.opened = switchctl.Reading{}
@@ -224,7 +219,39 @@ func (d *door) run(ctx context.Context) {
 		if every > 0 {
 			look.Reset(every)
 		}
+		return nil
 	}
+	for ctx.Err() == nil {
+		if err := d.broke.contain("door "+d.name, turn); err != nil {
+			d.fall(ctx, err)
+		}
+	}
+	d.forget()
+}
+
+// fall begins anew after a panic: with another session, and with the command to shut that
+// was being carried out. The window, if there is one, ends.
+func (d *door) fall(ctx context.Context, why error) {
+	d.port, d.from = nil, nil
+	if d.shutting {
+		select {
+		case d.commands <- telling{}:
+		default: // there is a newer one
+		}
+	}
+	d.failed(why, true)
+	pause(ctx, brokeAgain)
+}
+
+// answer is what examine asked for.
+func (d *door) answer(ctx context.Context, reply chan<- sighting) {
+	s := sighting{at: time.Now(), err: ErrDefect}
+	defer func() { reply <- s }()
+	if time.Since(d.proven) > cacheLag {
+		d.turnTo(0)
+	}
+	d.stale = true // S7: resolved at every use
+	s = d.look(ctx, true)
 }
 
 // tell looks and reports it, unless a command came in between, which asks for a look

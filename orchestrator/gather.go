@@ -187,7 +187,9 @@ func (s *Site) gather(ctx context.Context, name string, by Caller, watch Watch) 
 	}
 	s.awaitQuietEnd(ctx, name, by, tell)
 	tell(Progress{Stage: "waiting for its turn"})
-	err := s.inTurn(ctx, func() error { return s.snapshot(ctx, &g, by, tell) })
+	err := s.inTurn(ctx, func() error {
+		return s.contain("gather "+name, func() error { return s.snapshot(ctx, &g, by, tell) })
+	})
 	s.mu.Lock()
 	delete(s.gathering, name)
 	s.mu.Unlock()

@@ -165,6 +165,7 @@ type keeper struct {
 	lease   *permit    // nil for a door that no vault names, which nobody opens
 	journal Journal    // for the clerk, and there before it runs
 	alarm   func(Alarm)
+	broke   broke // nil: a panic ends the process
 	clerk   *clerk
 	life    context.Context // outlives every window
 	inbox   chan any        // window.Event, sighted, patrolled, recalled, trapped, shown, failed, request, order, lock, timing, answered, leased, renewed, cutShort, ending, reached
@@ -269,14 +270,13 @@ func (k *keeper) run() {
 	defer stop()
 	k.step(window.Tick{At: time.Now()})
 	due := time.NewTimer(0)
-	for {
+	turn := func() error {
 		due.Stop()
 		if next := k.state.Next(); !next.IsZero() {
 			due.Reset(time.Until(next))
 		}
 		select {
 		case <-k.life.Done():
-			return
 		case m := <-k.inbox:
 			k.take(m)
 		case <-due.C:
@@ -284,7 +284,26 @@ func (k *keeper) run() {
 		case <-renewals:
 			k.renew()
 		}
+		return nil
 	}
+	for k.life.Err() == nil {
+		if err := k.broke.contain("the keeper of "+k.doors[window.Vault].name, turn); err != nil {
+			k.fall(err)
+		}
+	}
+}
+
+// fall shuts what a keeper that broke may have left open, without asking the machine, and
+// has the window end.
+func (k *keeper) fall(why error) {
+	if phase := k.state.Doors[window.Vault].Phase; phase != window.Shut {
+		k.doors[window.Vault].command(telling{})
+	}
+	_ = k.broke.contain("the end of a window", func() error { // told of like the first
+		k.take(window.Cancel{At: time.Now(), Why: why.Error()})
+		return nil
+	})
+	pause(k.life, brokeAgain)
 }
 
 func (k *keeper) take(m any) {
@@ -402,10 +421,7 @@ func (k *keeper) follow(m sighted) {
 }
 
 func (k *keeper) step(e window.Event) {
-	k.mu.Lock()
-	state, actions := k.state.Step(e)
-	k.state = state
-	k.mu.Unlock()
+	state, actions := k.advance(e)
 	k.shared.tell(k, state.Doors[window.Vault].Phase == window.Shut)
 	for _, a := range actions { // S2: what shuts a door goes first
 		if c, ok := a.(window.Command); ok && !c.Open {
@@ -430,6 +446,14 @@ func (k *keeper) step(e window.Event) {
 		k.shared.release(k)
 	}
 	k.broadcast()
+}
+
+func (k *keeper) advance(e window.Event) (window.State, []window.Action) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	state, actions := k.state.Step(e)
+	k.state = state
+	return state, actions
 }
 
 func (k *keeper) broadcast() {
@@ -471,24 +495,7 @@ func (k *keeper) call(a Alarm) { k.clerk.hand(func() { k.alarm(a) }) }
 // moved notes a change of state without waiting (S2). An opening's entry is kept
 // until the command asks for it, for it has to be durable before (S1).
 func (k *keeper) moved(a window.Moved, at time.Time) {
-	k.mu.Lock()
-	k.since[a.Side] = at
-	again := !k.passage.ProvenAt.IsZero()
-	if a.Side == window.Vault && a.To == window.Shut {
-		k.passage.ProvenAt = at
-		if k.passage.DownAt.IsZero() {
-			k.passage.DownAt = at
-		}
-	}
-	if a.Side == window.Vault && a.To == window.Stuck {
-		k.passage.DownAt = time.Time{} // the exposure goes on counting
-	}
-	e := ledger.Entry{
-		Time: at, Kind: ledger.KindDoor, Actor: k.request.actor, Reason: k.request.reason,
-		Door: k.doors[a.Side].name, Vault: k.vault, Window: k.state.Window,
-		From: a.From.String(), To: a.To.String(), Detail: k.evidence(a, again),
-	}
-	k.mu.Unlock()
+	e := k.entry(a, at)
 	defer k.watchMove(a, at) // its entries come after this one
 	if a.Side == window.Vault && a.To == window.Shut {
 		k.withdrawLease()
@@ -505,6 +512,28 @@ func (k *keeper) moved(a window.Moved, at time.Time) {
 	}
 	if a.Side == window.Inner && (a.To == window.Open || a.To == window.Shut) {
 		k.shared.show(k, k.seen[window.Inner])
+	}
+}
+
+// entry times a change of state, and says it for the ledger.
+func (k *keeper) entry(a window.Moved, at time.Time) ledger.Entry {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.since[a.Side] = at
+	again := !k.passage.ProvenAt.IsZero()
+	if a.Side == window.Vault && a.To == window.Shut {
+		k.passage.ProvenAt = at
+		if k.passage.DownAt.IsZero() {
+			k.passage.DownAt = at
+		}
+	}
+	if a.Side == window.Vault && a.To == window.Stuck {
+		k.passage.DownAt = time.Time{} // the exposure goes on counting
+	}
+	return ledger.Entry{
+		Time: at, Kind: ledger.KindDoor, Actor: k.request.actor, Reason: k.request.reason,
+		Door: k.doors[a.Side].name, Vault: k.vault, Window: k.state.Window,
+		From: a.From.String(), To: a.To.String(), Detail: k.evidence(a, again),
 	}
 }
 
@@ -600,7 +629,7 @@ func (k *keeper) start(id string) {
 		ctx, cancel := context.WithDeadline(ctx, hard)
 		defer cancel()
 		e := window.Worked{Window: id}
-		if err := work(ctx); err != nil {
+		if err := k.broke.contain("window "+id, func() error { return work(ctx) }); err != nil {
 			e.Failed = err.Error()
 		}
 		e.At = time.Now()

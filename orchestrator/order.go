@@ -52,7 +52,15 @@ type Executor interface {
 }
 
 // Do carries out an order.
-func (s *Site) Do(ctx context.Context, o Order, watch Watch) (Outcome, error) {
+func (s *Site) Do(ctx context.Context, o Order, watch Watch) (out Outcome, err error) {
+	err = s.contain("order "+o.Verb, func() (err error) {
+		out, err = s.do(ctx, o, watch)
+		return err
+	})
+	return out, err
+}
+
+func (s *Site) do(ctx context.Context, o Order, watch Watch) (Outcome, error) {
 	var out Outcome
 	var err error
 	switch o.Verb {

@@ -500,8 +500,8 @@ func (p *passage) hold(ctx context.Context, plan any, work inside) (WindowRecord
 		id: p.record.ID, actor: p.by.Actor, reason: p.by.Reason, maxOpen: time.Duration(p.policy.Window.MaxOpen),
 		work: func(ctx context.Context) error {
 			close(began)
+			defer func() { done <- record }()
 			worked = p.inside(ctx, work, &record)
-			done <- record
 			return worked
 		},
 	})

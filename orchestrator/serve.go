@@ -22,45 +22,55 @@ func (s *Site) Serve(ctx context.Context) error {
 	for name, system := range s.policy.Systems {
 		runs.Go(func() {
 			last := s.lastRun(ctx, ledger.Filter{Kind: ledger.KindGather, System: name})
-			follow(ctx, system.Schedule, last, func(due time.Time) {
-				s.Gather(ctx, []string{name}, bySchedule(system.Schedule, due), s.logProgress) // the ledger has the error
+			follow(ctx, system.Schedule, last, func(due time.Time) { // the ledger has the error
+				_ = s.contain("gather "+name, func() error {
+					_, err := s.Gather(ctx, []string{name}, bySchedule(system.Schedule, due), s.logProgress)
+					return err
+				})
 			})
 		})
 	}
 	for name, v := range s.policy.Vaults {
 		runs.Go(func() {
 			last := s.lastRun(ctx, ledger.Filter{Kind: ledger.KindWindow, Vault: name, To: copying})
-			follow(ctx, v.Window.Schedule, last, func(due time.Time) {
-				s.Window(ctx, name, bySchedule(v.Window.Schedule, due), s.logProgress) // the ledger has the error
+			follow(ctx, v.Window.Schedule, last, func(due time.Time) { // the ledger has the error
+				_ = s.contain("window "+name, func() error {
+					_, err := s.Window(ctx, name, bySchedule(v.Window.Schedule, due), s.logProgress)
+					return err
+				})
 			})
 		})
 	}
 	for _, k := range s.keepers {
 		for side, d := range k.doors {
 			if d != nil {
-				runs.Go(func() { s.patrol(ctx, k, window.Side(side)) })
+				runs.Go(func() {
+					s.lasting(ctx, "patrol of "+d.name, func(ctx context.Context) { s.patrol(ctx, k, window.Side(side)) })
+				})
 			}
 		}
 	}
 	if s.policy.Traps != nil && s.parts.Traps != nil {
-		runs.Go(func() { s.receive(ctx) })
+		runs.Go(func() { s.lasting(ctx, "traps", s.receive) })
 	}
 	if s.policy.Ledger.Syslog != nil && s.journal.openErr == nil {
-		runs.Go(func() { s.tell(ctx) })
+		runs.Go(func() { s.lasting(ctx, "telling the SIEM", s.tell) })
 	}
 	if s.policy.Ledger.Timestamps != nil && s.journal.openErr == nil {
-		runs.Go(func() { s.stampHeads(ctx, *s.policy.Ledger.Timestamps) })
+		runs.Go(func() {
+			s.lasting(ctx, "time-stamps", func(ctx context.Context) { s.stampHeads(ctx, *s.policy.Ledger.Timestamps) })
+		})
 	}
 	runs.Go(func() {
-		every(ctx, lockWatch, func() { s.followLock(ctx) })
+		s.lasting(ctx, "lockdown", func(ctx context.Context) { every(ctx, lockWatch, func() { s.followLock(ctx) }) })
 	})
 	runs.Go(func() {
-		every(ctx, time.Hour, func() { s.upkeep(ctx) })
+		s.lasting(ctx, "upkeep", func(ctx context.Context) { every(ctx, time.Hour, func() { s.upkeep(ctx) }) })
 	})
 	if s.journal.openErr == nil {
-		runs.Go(func() { s.watchLedger(ctx) })
+		runs.Go(func() { s.lasting(ctx, "watching the ledger", s.watchLedger) })
 	}
-	runs.Go(func() { s.listen(ctx) })
+	runs.Go(func() { s.lasting(ctx, "listening for the guard", s.listen) })
 	runs.Wait()
 	return context.Cause(ctx)
 }

@@ -236,6 +236,7 @@ func (s *Site) build() {
 		}
 		k := newKeeper(s.life, name, rules, doors, s.alarm)
 		k.lease = newPermit(s.policy, v.Door)
+		k.broke = s.broke
 		if claim := shared[v.InnerDoor]; claim != nil {
 			claim.join(k)
 		}
@@ -252,7 +253,7 @@ func (s *Site) build() {
 func (s *Site) door(name string) *door {
 	conf := s.policy.Doors[name]
 	d := newDoor(name, conf.Probe, approaches(s.policy, conf, s.way)...)
-	d.timer = conf.Timer != policies.TimerNone
+	d.timer, d.broke = conf.Timer != policies.TimerNone, s.broke
 	d.probe.controls = conf.Control
 	return d
 }

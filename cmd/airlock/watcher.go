@@ -224,7 +224,7 @@ func (d *diary) write(ctx context.Context) {
 	for e := range d.entries {
 		if l == nil {
 			var err error
-			if l, err = openGuardLedger(ctx, d.policy, d.log); err != nil {
+			if l, _, err = openGuardLedger(ctx, d.policy, d.log); err != nil {
 				d.log.Error("ALARM the guard's ledger cannot be opened; only this log tells what the watcher does", "error", err)
 				continue
 			}
