@@ -54,6 +54,8 @@ type Config struct {
 	// Silence is how long an SFTP server may send not a byte while an answer is due;
 	// then its connection is ended. Default 2 min: a disk that slept has to start.
 	Silence time.Duration
+	// Met is told of the server's host key once it is known to be the pinned one; may be nil.
+	Met func(ssh.PublicKey)
 }
 
 // dialWithin bounds the way to a finished login, for a server that accepts a connection
@@ -127,9 +129,23 @@ func (c Config) client() (*ssh.ClientConfig, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: known_hosts for %s: %w; one line that cannot be read makes the whole file useless: mend it or take it out", ErrNoLogin, c.Address, err)
 	}
-	conf.HostKeyCallback = check
+	conf.HostKeyCallback = c.meet(check)
 	conf.HostKeyAlgorithms = c.pinned(check)
 	return conf, nil
+}
+
+// meet tells of a key that check takes.
+func (c Config) meet(check ssh.HostKeyCallback) ssh.HostKeyCallback {
+	if c.Met == nil {
+		return check
+	}
+	return func(host string, remote net.Addr, key ssh.PublicKey) error {
+		err := check(host, remote, key)
+		if err == nil {
+			c.Met(key)
+		}
+		return err
+	}
 }
 
 // pinned lists the algorithms of the keys that known_hosts has for the address, so that

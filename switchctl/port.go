@@ -104,6 +104,9 @@ type Port interface {
 	Close() error
 }
 
+// Located is a Port that tells which row it was found as, without asking the switch.
+type Located interface{ Found() Row }
+
 // Keeper is a Port whose switch tells what it will make of the port after a power cut
 // (S8). Drivers that cannot tell do not implement it.
 type Keeper interface {

@@ -33,12 +33,16 @@ type console struct {
 	platform *Platform
 	driver   *network.Driver
 	line     *line
-	changing bool // a command that may change something was sent
+	changing bool   // a command that may change something was sent
+	hostKey  string // the fingerprint of the switch's
+	prompt   string // the first
 }
 
 // open logs in and goes to the platform's level. ctx bounds that.
 func open(ctx context.Context, c Config, p *Platform) (*console, error) {
-	client, err := sshconn.Dial(ctx, c.ssh(p.LoginSuffix))
+	conf, hostKey := c.ssh(p.LoginSuffix), ""
+	conf.Met = func(key ssh.PublicKey) { hostKey = ssh.FingerprintSHA256(key) }
+	client, err := sshconn.Dial(ctx, conf)
 	if err != nil {
 		return nil, trust(err)
 	}
@@ -52,7 +56,7 @@ func open(ctx context.Context, c Config, p *Platform) (*console, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("switch %s: platform %s: %w", c.Address, p.Platform, err), l.Close())
 	}
-	console := &console{platform: p, driver: driver, line: l}
+	console := &console{platform: p, driver: driver, line: l, hostKey: hostKey}
 	if err := console.enter(ctx, c.Timeout); err != nil {
 		return nil, errors.Join(console.why(err), console.close())
 	}
@@ -82,9 +86,11 @@ func (c *console) enter(ctx context.Context, timeout time.Duration) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if _, err := c.driver.Channel.ReadUntilPrompt(ctx); err != nil {
+	greeting, err := c.driver.Channel.ReadUntilPrompt(ctx)
+	if err != nil {
 		return fmt.Errorf("no prompt of platform %s came: %w", c.platform.Platform, err)
 	}
+	c.prompt = string(greeting)
 	if err := c.driver.AcquirePriv(c.platform.Level); err != nil {
 		return fmt.Errorf("reach mode %s: %w", c.platform.Level, err)
 	}

@@ -169,6 +169,9 @@ func (p *port) cure(e entry, w words) []string {
 	return w.fillAll(templates)
 }
 
+// Found is the row as the lookup found it.
+func (p *port) Found() switchctl.Row { return p.found }
+
 // Close ends this port's use of the session; the session stays.
 func (p *port) Close() error {
 	p.closed.Store(true)

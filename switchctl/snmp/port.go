@@ -102,6 +102,9 @@ func (p *port) Set(ctx context.Context, admin switchctl.Admin) error {
 	return p.session.refusal(answer.Error, fmt.Sprintf("set ifAdminStatus of port %s to %d", p.asked, admin))
 }
 
+// Found is the row as the lookup found it.
+func (p *port) Found() switchctl.Row { return p.found }
+
 // Close ends this port's use of the session; the session stays.
 func (p *port) Close() error {
 	p.closed.Store(true)

@@ -81,7 +81,7 @@ func find(t testing.TB, sw switchctl.Switch, l switchctl.Lookup) switchctl.Port 
 func TestConformance(t *testing.T) {
 	for _, version := range []string{"3", "2c"} {
 		t.Run("version "+version, func(t *testing.T) {
-			config := snmpswitch.Config{}
+			config := snmpswitch.Config{Name: "core"}
 			if version == "2c" {
 				config.Community = "private"
 			}

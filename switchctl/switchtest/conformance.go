@@ -43,6 +43,7 @@ func Conformance(t *testing.T, h Harness) {
 	t.Run("rows", h.rows)
 	t.Run("find by each key", h.find)
 	t.Run("refuse what is not one port", h.refuse)
+	t.Run("tell which switch it is", h.identity)
 	t.Run("set and read back", h.setAndRead)
 	t.Run("set twice", h.setTwice)
 	t.Run("concurrent use", h.concurrent)
@@ -164,6 +165,9 @@ func (h Harness) find(t *testing.T) {
 			t.Errorf("find %s: %v", ask, err)
 			continue
 		}
+		if at, ok := p.(switchctl.Located); !ok || !h.isPort(at.Found()) {
+			t.Errorf("find %s: %T does not tell which row it found", ask, p)
+		}
 		if r, err := p.Read(t.Context()); err != nil || !h.isPort(r.Row) {
 			t.Errorf("find %s: read %+v, %v; want %+v", ask, r.Row, err, h.Port)
 		}
@@ -189,6 +193,23 @@ func (h Harness) refuse(t *testing.T) {
 		if _, err := sw.Find(t.Context(), ask); !errors.Is(err, want) {
 			t.Errorf("find %s: %v, want %v", ask, err, want)
 		}
+	}
+}
+
+// S6, S7: two doors are told apart by what the switch tells of itself, by every session the
+// same.
+func (h Harness) identity(t *testing.T) {
+	var first switchctl.Identity
+	for i := range 2 {
+		who, ok := h.dial(t).(switchctl.Identifier)
+		if !ok {
+			t.Fatal("the driver is no switchctl.Identifier")
+		}
+		told, err := who.Identity(t.Context())
+		if err != nil || told.Engine+told.MAC+told.HostKey+told.Name == "" || i > 0 && told != first || !told.Same(told) {
+			t.Errorf("session %d: %+v, %v; the first was told %+v", i+1, told, err, first)
+		}
+		first = told
 	}
 }
 
