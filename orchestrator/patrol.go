@@ -523,9 +523,10 @@ func (s *Site) recalled(ctx context.Context, side window.Side, door string) reca
 	return r
 }
 
-// heard takes a trap of the door's switch: nothing is believed, and the door is looked
-// at. A linkUp of the door's own port that no window of ours accounts for is kept as
-// evidence, for the port may be down again before anybody looks.
+// heard takes a trap of the door's switch, and has the door looked at. What is seen then
+// counts. Only an authentic linkUp of the door's own port that no window of ours accounts
+// for is kept as evidence beside that, for the port may be down again before anybody looks;
+// any other trap may be anybody's, and accuses nobody.
 func (k *keeper) heard(t trapped) {
 	w := &k.watches[t.side]
 	ours := t.IfIndex == 0 || w.index == 0 || t.IfIndex == w.index
@@ -543,7 +544,7 @@ func (k *keeper) heard(t trapped) {
 			made = at
 		}
 	}
-	if t.Kind == switchctl.LinkUp && t.IfIndex != 0 && t.IfIndex == w.index && w.trap == nil && !w.touched && k.mustBeShut(t.side) &&
+	if t.Authentic && t.Kind == switchctl.LinkUp && t.IfIndex != 0 && t.IfIndex == w.index && w.trap == nil && !w.touched && k.mustBeShut(t.side) &&
 		k.state.Window == "" && made.After(w.since.Add(cacheLag)) {
 		w.trap = &trapDetail{At: t.At, Kind: string(t.Kind), Index: t.IfIndex, From: t.From.String(), Authentic: t.Authentic}
 		w.trapAt = t.At

@@ -418,6 +418,39 @@ func (n *night) linkUp(index int) switchctl.Trap {
 	return switchctl.Trap{Switch: "core", At: time.Now(), Kind: switchctl.LinkUp, IfIndex: index, Uptime: time.Since(n.sw.restarted), Authentic: true}
 }
 
+// forged is a linkUp that anybody may have sent who knows a community.
+func (n *night) forged(index int) switchctl.Trap {
+	trap := n.linkUp(index)
+	trap.Authentic, trap.Uptime = false, 0
+	return trap
+}
+
+// S15: a flood of traps that anybody may have sent accuses nobody, is no entry, and shuts no
+// inner door; nor does it have the switch asked more often than once in a second.
+func TestPatrolForgedTraps(t *testing.T) {
+	inNight(t, func(n *night) {
+		k := n.patrolled(doors{"p3", "p1", ""})
+		n.settled()
+		finds := 0
+		n.sw.fault(func() { n.sw.find = func(context.Context) error { finds++; return nil } })
+		for range 1200 {
+			k.post(trapped{window.Vault, n.forged(3)})
+			k.post(trapped{window.Inner, n.forged(1)})
+			time.Sleep(50 * time.Millisecond)
+		}
+		synctest.Wait()
+		if all := n.noted(wasOpened); len(all) > 0 {
+			n.Errorf("found was %+v", all)
+		}
+		n.never("ALARM")
+		n.never("SET p1")
+		if finds > 130 {
+			n.Errorf("the switch was asked %d times within a minute, for two doors", finds)
+		}
+		n.shut(k)
+	})
+}
+
 // A trap has the door looked at at once. One that says that the door's port came up is
 // evidence even if the port is down again by then.
 func TestPatrolTraps(t *testing.T) {
@@ -432,6 +465,8 @@ func TestPatrolTraps(t *testing.T) {
 		"another port, open":    {time.Hour, func(n *night) switchctl.Trap { return n.linkUp(4) }, true},
 		"link up, shut again":   {time.Second, func(n *night) switchctl.Trap { return n.linkUp(3) }, true},
 		"link up, not at all":   {0, func(n *night) switchctl.Trap { return n.linkUp(3) }, true},
+		"forged, open":          {time.Hour, func(n *night) switchctl.Trap { return n.forged(3) }, true},
+		"forged, not at all":    {0, func(n *night) switchctl.Trap { return n.forged(3) }, false},
 		"another, not at all":   {0, func(n *night) switchctl.Trap { return n.linkUp(4) }, false},
 		"restart, not at all":   {0, func(n *night) switchctl.Trap { return switchctl.Trap{At: time.Now(), Kind: switchctl.WarmStart} }, false},
 		"link down, not at all": {0, func(n *night) switchctl.Trap { trap := n.linkUp(3); trap.Kind = switchctl.LinkDown; return trap }, false},
