@@ -151,6 +151,8 @@ type port struct {
 
 func (p *port) Close() error { return nil }
 
+func (p *port) Found() switchctl.Row { return p.found }
+
 // now is the port's row after a round trip, or why the switch does not answer.
 func (p *port) now(ctx context.Context) (switchctl.Row, error) {
 	time.Sleep(time.Millisecond)

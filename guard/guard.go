@@ -10,6 +10,10 @@
 // valid. A person is called once for each time that
 // a door is overdue, and once more if it cannot be shut.
 //
+// A port that is not the one which counts as the door's own (lease.Port) is not touched: the
+// policy file may have been edited, and a person has not said yet that it is right. The
+// executor tells which it is; where it cannot, the guard's own ledger does.
+//
 // A lease that is renewed for longer than the door's vault has max_open does not help
 // either: the guard measures that by itself.
 //
@@ -55,8 +59,11 @@ type Config struct {
 	Journal Journal
 	// Sign signs a head of that ledger, and gives its note; nil where nobody does. It ends
 	// soon after its context does.
-	Sign    func(context.Context) (string, error)
-	Key     note.Signer // of that ledger, by which an executor on another machine knows the guard; nil for none
+	Sign func(context.Context) (string, error)
+	Key  note.Signer // of that ledger, by which an executor on another machine knows the guard; nil for none
+	// Own is the port that the guard's own ledger has for a door, for as long as no executor
+	// tells; nil without a ledger.
+	Own     func(ctx context.Context, door string) (lease.Port, bool)
 	Log     *slog.Logger
 	Version string // of airlock, for people
 }
@@ -74,7 +81,7 @@ func Run(ctx context.Context, c Config) error {
 			return err
 		}
 		defer far.client.CloseIdleConnections()
-		g.read = far.read
+		g.read, g.port = far.read, far.port
 		here := g.beat
 		g.beat = func(sign lease.Guard) error {
 			_, err := far.ask(rand.Text()) // it is the question that counts
@@ -89,6 +96,7 @@ type guard struct {
 	Config
 	now   func() (lease.Instant, error)
 	read  func(door string) (lease.Lease, error) // errLockdown: nobody has leave
+	port  func(door string) (lease.Port, error)  // that counts as the door's own
 	beat  func(lease.Guard) error                // says that the guard lives
 	lines chan func()                            // to the log, which may be slower than a door has time (S2)
 
@@ -98,7 +106,7 @@ type guard struct {
 }
 
 func newGuard(c Config) *guard {
-	g := &guard{Config: c, now: lease.Now, read: folder(c.Policy.State).read, lines: make(chan func(), 256), looks: map[string]lease.Look{}}
+	g := &guard{Config: c, now: lease.Now, read: folder(c.Policy.State).read, port: folder(c.Policy.State).port, lines: make(chan func(), 256), looks: map[string]lease.Look{}}
 	g.beat = func(sign lease.Guard) error { return sign.Write(lease.GuardFile(c.Policy.Guard.Ledger)) }
 	return g
 }

@@ -193,7 +193,8 @@ func TestLockdown(t *testing.T) {
 				s.down(began, began+interval+promptly)
 				what := map[string]string{"stands": "stands open in a lockdown", "damaged": "stands open without a lease"}[name]
 				s.says("vault-door open → shutting", "vault-door ALARM "+what, "vault-door shutting → shut")
-				if why := string(s.written()[1].Detail); !strings.Contains(why, "lockdown") {
+				alarm := slices.IndexFunc(s.written(), func(e ledger.Entry) bool { return e.Kind == ledger.KindAlarm })
+				if why := string(s.written()[alarm].Detail); !strings.Contains(why, "lockdown") {
 					s.Errorf("the evidence does not name the lockdown: %s", why)
 				}
 				must(s, lease.Unlock(s.state))

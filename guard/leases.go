@@ -32,6 +32,9 @@ func (f folder) read(door string) (lease.Lease, error) {
 	return l, errors.Join(err, doubt) // the guard errs to shutting: in doubt no lease is valid (S2)
 }
 
+// port is the one that counts as a door's own.
+func (f folder) port(door string) (lease.Port, error) { return lease.ReadPort(string(f), door) }
+
 func inLockdown(l lease.Lockdown) error {
 	return fmt.Errorf("%w by %s since %s: %s", errLockdown, l.By, l.At.Format(time.RFC3339), l.Reason)
 }
@@ -48,6 +51,7 @@ type remote struct {
 
 	mu   sync.Mutex
 	last map[string]lease.Lease // by door
+	told []lease.Port           // ports of doors, by the executor's last word
 }
 
 func newRemote(l policies.Leases, version string, own note.Signer) (*remote, error) {
@@ -74,7 +78,7 @@ func (r *remote) read(door string) (lease.Lease, error) {
 	l, err := r.fetch(door)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if last, told := r.last[door]; told && errors.Is(err, errNoAnswer) {
+	if last, ok := r.last[door]; ok && errors.Is(err, errNoAnswer) {
 		return last, nil
 	}
 	delete(r.last, door)
@@ -82,6 +86,18 @@ func (r *remote) read(door string) (lease.Lease, error) {
 		r.last[door] = l
 	}
 	return l, err
+}
+
+// port is the one that counts as a door's own, as the executor told last.
+func (r *remote) port(door string) (lease.Port, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.told {
+		if p.Door == door {
+			return p, nil
+		}
+	}
+	return lease.Port{}, fmt.Errorf("door %s: the executor has not told its port", door)
 }
 
 // errNoAnswer: the executor was not heard.
@@ -101,6 +117,9 @@ func (r *remote) fetch(door string) (lease.Lease, error) {
 	if err != nil {
 		return lease.Lease{}, err
 	}
+	r.mu.Lock()
+	r.told = s.Ports
+	r.mu.Unlock()
 	l, err := s.Lease(door, asked)
 	if s.Lockdown != nil {
 		return l, inLockdown(*s.Lockdown)

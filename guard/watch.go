@@ -37,6 +37,8 @@ type watch struct {
 	told time.Time // when the first command to shut was accepted by this way; zero if none was
 
 	asked chan answer // a lease that is being read
+	named *lease.Port // that counts as the door's own, by the executor
+	own   *lease.Port // the same, by the guard's own ledger
 
 	window  string        // whose opening is measured
 	upSince time.Time     // when it was first seen in that window; zero while the door is down
@@ -57,7 +59,8 @@ type way struct {
 // answer is a lease that was read.
 type answer struct {
 	lease.Lease
-	err error
+	err  error
+	port *lease.Port // nil where nobody tells
 }
 
 // sight is one look at a door.
@@ -218,7 +221,11 @@ func (w *watch) readLease() (lease.Lease, error) {
 		w.asked = asked
 		go func() {
 			l, err := w.read(w.name)
-			asked <- answer{l, err}
+			a := answer{l, err, nil}
+			if p, err := w.guard.port(w.name); err == nil {
+				a.port = &p
+			}
+			asked <- a
 		}()
 	}
 	late := time.NewTimer(leaseWithin)
@@ -226,6 +233,9 @@ func (w *watch) readLease() (lease.Lease, error) {
 	select {
 	case a := <-w.asked:
 		w.asked = nil
+		if a.port != nil {
+			w.named = a.port
+		}
 		return a.Lease, a.err
 	case <-late.C:
 		return lease.Lease{}, errors.New("the leases are not there in time")
@@ -320,6 +330,9 @@ func (w *watch) find(ctx context.Context) error {
 		return err
 	}
 	w.port, err = w.sw.Find(ctx, w.ways[0].lookup)
+	if err == nil {
+		err = w.admit(ctx)
+	}
 	return err
 }
 

@@ -21,6 +21,7 @@ type Statement struct {
 	Nonce    string    `json:"nonce"`
 	Now      Instant   `json:"now"`
 	Leases   []Lease   `json:"leases"`
+	Ports    []Port    `json:"ports,omitempty"` // that count as the doors' own
 	Lockdown *Lockdown `json:"lockdown,omitempty"`
 	Doubt    string    `json:"lockdown_unknown,omitempty"` // why nobody knows whether there is one: no lease is told then
 }
@@ -53,6 +54,7 @@ func State(state, nonce string, now Instant) (Statement, error) {
 			}
 		}
 	}
+	s.Ports = ports(state)
 	if s.Lockdown, err = Locked(state); err != nil {
 		s.Leases, s.Doubt = []Lease{}, err.Error()
 	}

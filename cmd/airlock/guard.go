@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"airlock/guard"
+	"airlock/lease"
 	"airlock/ledger"
 	"airlock/orchestrator"
 	"airlock/policies"
@@ -42,6 +43,9 @@ func (a *app) guardCommand() *cobra.Command {
 				return guard.Run(c.Context(), conf)
 			}
 			conf.Journal, conf.Key = own, key
+			conf.Own = func(ctx context.Context, door string) (lease.Port, bool) {
+				return guard.OwnPort(ctx, &own.Reader, door)
+			}
 			conf.Sign = func(ctx context.Context) (string, error) {
 				head, err := own.Checkpoint(ctx)
 				return head.Note, err
