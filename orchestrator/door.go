@@ -79,9 +79,10 @@ func (w *way) close() error {
 
 // approach is one of the ways to a door's port, and what the port is called there.
 type approach struct {
-	name   string // the switch's, in the policy file
-	lookup switchctl.Lookup
-	way    *way
+	name    string // the switch's, in the policy file
+	lookup  switchctl.Lookup
+	way     *way
+	address string // host:port
 }
 
 // sighting is one look at a door: what the state machine is told, and the evidence.
@@ -113,7 +114,10 @@ type door struct {
 	failed   func(err error, sent bool) // a command to open was refused, or never left; sent if one may yet be carried out
 	detoured func(to string, why error) // a command to shut takes another way
 	timed    func(timing)
-	broke    broke // nil: a panic ends the process
+	broke    broke       // nil: a panic ends the process
+	claims   *claims     // of all doors; nil where nothing is ever sent
+	adopted  func(claim) // its first use made it the door's own
+	objected func(what objection, why string)
 
 	commands chan telling
 	asks     chan chan<- sighting // examine
@@ -123,6 +127,9 @@ type door struct {
 	mu        sync.Mutex
 	interrupt context.CancelFunc // ends the call to the switch that is under way
 	raising   bool               // that call is to open the door
+	owned     *claim             // the port that counts as the door's own; nil for none yet
+	waiting   *claim             // what the policy names instead, until a person says that it is right
+	objects   [objections]string
 
 	// Only the goroutine of run uses what follows.
 	at       int // the way in use
@@ -139,6 +146,8 @@ type door struct {
 	loose    time.Time         // when the last command to open ended that may still be carried out
 	single   bool              // there was but one, and the switch confirmed it
 	doubt    string            // why the probe's silence proved nothing when it was asked last
+	raised   bool              // told to open, and not yet seen shut
+	surveyed time.Time         // when the further ways were looked up last
 	armed    []bool            // by way: the switch's timer may be running
 }
 
@@ -251,7 +260,9 @@ func (d *door) answer(ctx context.Context, reply chan<- sighting) {
 		d.turnTo(0)
 	}
 	d.stale = true // S7: resolved at every use
-	s = d.look(ctx, true)
+	if s = d.look(ctx, true); s.err == nil {
+		d.survey(ctx)
+	}
 }
 
 // tell looks and reports it, unless a command came in between, which asks for a look
@@ -297,6 +308,9 @@ func (d *door) carryOut(ctx context.Context, t telling) {
 	d.turnTo(0)
 	d.proven = time.Time{}
 	_, err := d.find(ctx, true) // S7: resolved at every use
+	if err == nil {
+		err = d.claims.contested(d.name) // S6
+	}
 	if err == nil {
 		err = d.arm(ctx, t.longest)
 	}
@@ -355,7 +369,7 @@ func (d *door) anyWay(ctx context.Context, f func(context.Context) error) error 
 		once, cancel := context.WithTimeout(ctx, within)
 		err := f(once)
 		cancel()
-		if err == nil || ctx.Err() != nil || errors.Is(err, switchctl.ErrMoved) {
+		if err == nil || ctx.Err() != nil || errors.Is(err, switchctl.ErrMoved) || errors.Is(err, errBarred) {
 			return err
 		}
 		errs = append(errs, fmt.Errorf("by %s: %w", by, err))
@@ -392,7 +406,7 @@ func (d *door) set(ctx context.Context, open bool) error {
 	defer cancel()
 	admin := switchctl.AdminDown
 	if open {
-		admin = switchctl.AdminUp
+		admin, d.raised = switchctl.AdminUp, true
 		if !d.opening {
 			d.opening, d.sent, d.loose, d.single = true, time.Now(), time.Time{}, true
 		} else {
@@ -437,6 +451,9 @@ func (d *door) find(ctx context.Context, anew bool) (switchctl.Port, error) {
 		if errors.Is(err, switchctl.ErrMoved) {
 			return nil, errors.Join(err, port.Close())
 		}
+	}
+	if err := d.admit(ctx, sw, port, d.at); err != nil {
+		return nil, errors.Join(err, port.Close())
 	}
 	d.forget()
 	d.port, d.from, d.stale = port, sw, false
@@ -535,6 +552,7 @@ func (d *door) read(ctx context.Context) sighting {
 			Up:   reading.Row.Admin != switchctl.AdminDown,
 			Link: !down(reading.Row.Oper),
 		}
+		d.raised = d.raised && (d.opening || !s.sight.Shut())
 		if d.at != 0 && d.shutting && d.proven.IsZero() && s.sight.Shut() {
 			d.proven = s.at
 		}

@@ -78,6 +78,7 @@ type fakeSwitch struct {
 	restarted time.Time   // sysUpTime runs from here
 	octets    uint64      // that every port has counted
 	rises     func(int)   // told when a port goes up
+	identity  switchctl.Identity
 }
 
 // command is one SET that reached the switch.
@@ -187,6 +188,12 @@ type fakeSession struct {
 	by     *otherWay // nil for the first way, which has the faults
 }
 
+func (s *fakeSession) Identity(context.Context) (switchctl.Identity, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.identity, nil
+}
+
 func (s *fakeSession) Rows(context.Context) ([]switchctl.Row, error) { panic("nobody asks") }
 
 func (s *fakeSession) Close() error {
@@ -274,6 +281,8 @@ type fakePort struct {
 }
 
 func (p *fakePort) Close() error { return nil }
+
+func (p *fakePort) Found() switchctl.Row { return p.found }
 
 func (p *fakePort) Read(ctx context.Context) (switchctl.Reading, error) {
 	if err := wait(ctx, roundTrip); err != nil {
@@ -501,9 +510,9 @@ func (n *night) keeper(vault string, d doors) *keeper {
 		HasInner: d.inner != "", ReadWithin: 12 * time.Second, Repeat: 2 * time.Second, RepeatMax: time.Minute, Lag: 20 * time.Second,
 		Doors: [2]window.Limits{{OpenWithin: 30 * time.Second, ProveWithin: 60 * time.Second}, {OpenWithin: 30 * time.Second, ProveWithin: 60 * time.Second}},
 	}
-	both := [2]*door{newDoor(d.vault+"-door", d.probe, approach{"core", switchctl.Lookup{Name: d.vault}, n.way}), nil}
+	both := [2]*door{newDoor(d.vault+"-door", d.probe, approach{"core", switchctl.Lookup{Name: d.vault}, n.way, "10.0.0.1:161"}), nil}
 	if d.inner != "" {
-		both[window.Inner] = newDoor(d.inner+"-door", "", approach{"core", switchctl.Lookup{Name: d.inner}, n.way})
+		both[window.Inner] = newDoor(d.inner+"-door", "", approach{"core", switchctl.Lookup{Name: d.inner}, n.way, "10.0.0.1:161"})
 	}
 	k := newKeeper(n.life, vault, rules, both, func(a Alarm) {
 		n.sw.mu.Lock()
@@ -527,7 +536,7 @@ func (n *night) second(k *keeper) *otherWay {
 	n.other = &way{dial: o.connect} // one in a night
 	d := k.doors[window.Vault]
 	d.armed = append(d.armed, false)
-	d.by = append(d.by, approach{"core-cli", d.by[0].lookup, n.other})
+	d.by = append(d.by, approach{"core-cli", d.by[0].lookup, n.other, "10.0.0.1:22"})
 	return o
 }
 

@@ -165,7 +165,8 @@ type keeper struct {
 	lease   *permit    // nil for a door that no vault names, which nobody opens
 	journal Journal    // for the clerk, and there before it runs
 	alarm   func(Alarm)
-	broke   broke // nil: a panic ends the process
+	broke   broke  // nil: a panic ends the process
+	folder  string // the state folder; "" keeps nothing there
 	clerk   *clerk
 	life    context.Context // outlives every window
 	inbox   chan any        // window.Event, sighted, patrolled, recalled, trapped, shown, failed, request, order, lock, timing, answered, leased, renewed, cutShort, ending, reached
@@ -251,6 +252,7 @@ func newKeeper(life context.Context, vault string, rules window.Rules, doors [2]
 			}
 			d.timed = func(t timing) { k.post(t) }
 			k.listens(window.Side(side), d)
+			k.claims(d)
 		}
 	}
 	return k
@@ -691,6 +693,11 @@ func (k *keeper) hold(ctx context.Context, r request) (Passage, error) {
 		}
 		k.post(sighted{window.Side(side), s})
 	}
+	for _, d := range k.doors { // once both were resolved
+		if d != nil && d.objection() != "" {
+			return Passage{}, fmt.Errorf("%w: door %s: %s", ErrRefused, d.name, d.objection())
+		}
+	}
 	k.post(r)
 	done := ctx.Done()
 	for {
@@ -740,8 +747,8 @@ func (k *keeper) settle(ctx context.Context) error {
 	}
 	return k.await(ctx, func() bool {
 		disarming := k.timer.armed && k.timer.vain == 0 && k.state.Doors[window.Vault].Phase == window.Shut
-		return k.state.Window == "" && resting(k.state, window.Vault) && !disarming &&
-			(k.doors[window.Inner] == nil || resting(k.state, window.Inner) || k.state.Doors[window.Inner].Tries > 0)
+		return k.state.Window == "" && (resting(k.state, window.Vault) || k.doors[window.Vault].isBarred()) && !disarming &&
+			(k.doors[window.Inner] == nil || resting(k.state, window.Inner) || k.state.Doors[window.Inner].Tries > 0 || k.doors[window.Inner].isBarred())
 	})
 }
 
@@ -775,7 +782,7 @@ func (k *keeper) await(ctx context.Context, there func() bool) error {
 func (k *keeper) stuck() string {
 	var names string
 	for side, d := range k.doors {
-		if d != nil && k.state.Doors[side].Phase == window.Stuck {
+		if d != nil && (k.state.Doors[side].Phase == window.Stuck || d.isBarred()) {
 			if names != "" {
 				names += "; "
 			}

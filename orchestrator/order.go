@@ -3,12 +3,14 @@ package orchestrator
 import (
 	"context"
 	"fmt"
+
+	"airlock/lease"
 )
 
 // Order is something that a person, or a program on their behalf, wants done now.
 type Order struct {
-	Verb    string   `json:"verb"`              // gather, accept, window, shut, lockdown, release, restore, heal, verify, snapshots, recheck, status
-	Names   []string `json:"names,omitempty"`   // gather, accept, snapshots: systems; shut: doors; none: all
+	Verb    string   `json:"verb"`              // gather, accept, window, shut, lockdown, release, accept-port, restore, heal, verify, snapshots, recheck, status
+	Names   []string `json:"names,omitempty"`   // gather, accept, snapshots: systems; shut: doors; none: all; accept-port: a door
 	Vault   string   `json:"vault,omitempty"`   // window, verify, snapshots
 	Restore *Restore `json:"restore,omitempty"` // restore
 	Heal    *Heal    `json:"heal,omitempty"`    // heal
@@ -23,7 +25,7 @@ type Order struct {
 // MovesDoors tells whether an order may open or shut a door.
 func (o Order) MovesDoors() bool {
 	switch o.Verb {
-	case "window", "shut", "lockdown", "release", "heal":
+	case "window", "shut", "lockdown", "release", "accept-port", "heal":
 		return true
 	case "verify", "snapshots":
 		return o.Vault != ""
@@ -42,6 +44,7 @@ type Outcome struct {
 	Verified  *Verified      `json:"verified,omitempty"`
 	Snapshots []Snapshot     `json:"snapshots,omitempty"`
 	Status    *Status        `json:"status,omitempty"`
+	Port      *lease.Port    `json:"port,omitempty"` // that counts as the door's own from now on
 }
 
 // Executor carries out orders: a Site, or a connection to the process that has it.
@@ -83,6 +86,11 @@ func (s *Site) do(ctx context.Context, o Order, watch Watch) (Outcome, error) {
 		err = s.Lockdown(ctx, o.Caller)
 	case "release":
 		err = s.Release(ctx, o.Caller, o.Key)
+	case "accept-port":
+		if len(o.Names) != 1 {
+			return out, fmt.Errorf("accept: which door is missing")
+		}
+		out.Port, err = s.AcceptPort(ctx, o.Names[0], o.Caller)
 	case "restore":
 		if o.Restore == nil {
 			return out, fmt.Errorf("restore: what shall be restored is missing")

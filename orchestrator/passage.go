@@ -683,10 +683,6 @@ func (s *Site) Shut(ctx context.Context, names []string, by Caller) error {
 	if len(names) == 0 {
 		names = slices.Sorted(maps.Keys(s.policy.Doors))
 	}
-	type place struct {
-		keeper *keeper
-		side   window.Side
-	}
 	var places []place
 	for _, name := range names {
 		if s.policy.Doors[name] == nil {

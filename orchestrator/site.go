@@ -87,6 +87,7 @@ type Site struct {
 	clerk   *clerk // for what has to be noted before there is a journal
 	keepers []*keeper
 	ways    map[string]*way
+	claims  *claims
 	gate    collectors.Gate          // shut while a window keeps the departments' door shut
 	slots   chan struct{}            // systems that are gathered at once
 	turns   map[string]chan struct{} // of the vaults' windows, by the inner door that they shut
@@ -158,7 +159,7 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	s := &Site{
 		policy: p, parts: parts, options: o, lock: lock, life: life, end: end,
-		clerk: newClerk(), ways: map[string]*way{}, gathering: map[string]Progress{}, windows: map[string]bool{}, errands: map[string]bool{}, turns: map[string]chan struct{}{}, distrusted: map[string]bool{},
+		clerk: newClerk(), ways: map[string]*way{}, claims: newClaims(), gathering: map[string]Progress{}, windows: map[string]bool{}, errands: map[string]bool{}, turns: map[string]chan struct{}{}, distrusted: map[string]bool{},
 		begun: time.Now(), slots: make(chan struct{}, max(2, runtime.NumCPU())), opening: make(chan struct{}, 1),
 		passphrases: newPassphrases(),
 	}
@@ -193,7 +194,7 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	s.recover(ctx)
 	s.hands.Go(func() { s.clerk.run(life) })
 	for _, k := range s.keepers {
-		k.journal = s.journal
+		k.journal, k.folder = s.journal, s.policy.State
 		s.hands.Go(func() { k.clerk.run(life) })
 	}
 	return s, nil
@@ -229,6 +230,7 @@ func (s *Site) build() {
 		rules := s.rules(v.Door, v.InnerDoor)
 		if v.InnerDoor != "" {
 			doors[window.Inner] = s.door(v.InnerDoor)
+			s.claims.rests[v.InnerDoor] = true
 			if shared[v.InnerDoor] == nil {
 				shared[v.InnerDoor] = &innerDoor{}
 				s.turns[v.InnerDoor] = make(chan struct{}, 1)
@@ -255,6 +257,8 @@ func (s *Site) door(name string) *door {
 	d := newDoor(name, conf.Probe, approaches(s.policy, conf, s.way)...)
 	d.timer, d.broke = conf.Timer != policies.TimerNone, s.broke
 	d.probe.controls = conf.Control
+	d.claims = s.claims
+	s.recallPort(d)
 	return d
 }
 
@@ -274,9 +278,9 @@ func wayTo(parts Parts, p policies.Policy, name string, recorded func(Recording)
 
 // approaches are the ways to a door's port, its own first.
 func approaches(p policies.Policy, conf *policies.Door, to func(name string) *way) []approach {
-	all := []approach{{conf.Switch, switchctl.Lookup(conf.Port), to(conf.Switch)}}
+	all := []approach{{conf.Switch, switchctl.Lookup(conf.Port), to(conf.Switch), p.Switches[conf.Switch].Address}}
 	if conf.Fallback != "" {
-		all = append(all, approach{conf.Fallback, switchctl.Lookup(conf.FallbackPort), to(conf.Fallback)})
+		all = append(all, approach{conf.Fallback, switchctl.Lookup(conf.FallbackPort), to(conf.Fallback), p.Switches[conf.Fallback].Address})
 	}
 	return all
 }
@@ -302,6 +306,7 @@ func (s *Site) recover(ctx context.Context) {
 		for side, d := range k.doors {
 			if d != nil {
 				s.recallProbe(ctx, d)
+				s.comparePort(ctx, d)
 				k.post(s.recalled(ctx, window.Side(side), d.name))
 			}
 		}

@@ -48,6 +48,9 @@ type DoorStatus struct {
 	Vault string    `json:"vault,omitempty"` // whose door it is
 	// Doubt is why the silence of the door's probe proves nothing, while it does not.
 	Doubt string `json:"doubt,omitempty"`
+	// Barred is why no window opens the door, where that is its port: another one than it
+	// was, or another door's as well.
+	Barred string `json:"barred,omitempty"`
 	// Of patrol, while serve runs: when it looked last, and how many looks in a row failed.
 	Looked time.Time `json:"looked,omitzero"`
 	Misses int       `json:"misses,omitempty"`
@@ -154,7 +157,7 @@ func (k *keeper) describe(doors map[string]DoorStatus, zone *time.Location) {
 		}
 		doors[d.name] = DoorStatus{
 			State: phase.String(), Since: inZone(k.since[side], zone), Proof: k.seen[side].proof(zone),
-			Rests: rests(window.Side(side)), Vault: k.vault, Doubt: k.seen[side].doubting(d.probe),
+			Rests: rests(window.Side(side)), Vault: k.vault, Doubt: k.seen[side].doubting(d.probe), Barred: d.objection(),
 			Looked: inZone(k.watches[side].looked, zone), Misses: k.watches[side].misses,
 		}
 	}

@@ -122,6 +122,9 @@ func (d *door) portBy(ctx context.Context, i int) (switchctl.Port, error) {
 	if err != nil {
 		return nil, errors.Join(err, d.by[i].way.drop(sw))
 	}
+	if err := d.admit(ctx, sw, port, i); err != nil {
+		return nil, errors.Join(err, port.Close())
+	}
 	return port, nil
 }
 

@@ -142,7 +142,7 @@ func reach(ctx context.Context, p policies.Policy, watch orchestrator.Watch) []f
 		})
 	}
 	all.Wait()
-	return slices.Concat(found...)
+	return append(slices.Concat(found...), comparePorts(ctx, p)...)
 }
 
 func result(what, text string, err error) finding {

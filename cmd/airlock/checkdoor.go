@@ -154,6 +154,15 @@ func carriesUs(ctx context.Context, what, by string, sw switchctl.Switch, port s
 	return f
 }
 
+// comparePorts says which doors an executor would not open for their ports' sake (S6, S7).
+func comparePorts(ctx context.Context, p policies.Policy) []finding {
+	var all []finding
+	for _, clash := range orchestrator.Clashes(ctx, p, readSwitch) {
+		all = append(all, finding{What: "door " + clash.Door, Text: clash.Text})
+	}
+	return all
+}
+
 // printAdvice says what the policy file would be better for.
 func (a *app) printAdvice(p policies.Policy) {
 	for _, advice := range p.Advice() {

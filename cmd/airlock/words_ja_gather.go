@@ -14,8 +14,6 @@ func japaneseGathering() []phrase {
 		{"all of them: %s", "全件の一覧: {1}"},
 		{"only this file or folder, by its `path` in the snapshot; may be repeated", "スナップショット内のこの `path`（ファイルまたはフォルダー）だけ（複数指定可）"},
 		{"leave out what this `glob` matches, as exclude in the policy file; may be repeated", "この `glob` に当たるものを除く（設定ファイルの exclude と同じ書き方。複数指定可）"},
-		{"Say that a system's held gathering is right", "保留中の収集を、正しいものとして受け入れる"},
-		{"Say that a system's held gathering is right, or that its source lies on another disk than before. The snapshot then counts like any other, and later gatherings are compared with it.", "保留中の収集が正しいこと、または取得元のディスクが以前と替わったことを認めます。そのスナップショットは以後ほかと同じに数えられ、次からの収集はこれと比べられます。"},
 	}
 }
 
