@@ -43,7 +43,7 @@ func apartFrom(v policies.URL, other string, its policies.URL) error {
 		return fmt.Errorf("%s is the same place as %s, at %s: a vault needs one of its own", v, other, its)
 	case how == in:
 		return fmt.Errorf("%s lies in %s, at %s: a vault needs a place of its own", v, other, its)
-	case how == around:
+	case how == encloses:
 		return fmt.Errorf("%s lies around %s, at %s: a vault needs a place of its own", v, other, its)
 	}
 	return nil
@@ -56,7 +56,7 @@ const (
 	apart relation = iota
 	same
 	in
-	around
+	encloses
 )
 
 // relate makes a relation of whether the one lies in the other, and the other in the one.
@@ -67,7 +67,7 @@ func relate(within, beyond bool) relation {
 	case within:
 		return in
 	case beyond:
-		return around
+		return encloses
 	}
 	return apart
 }

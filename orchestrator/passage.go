@@ -492,6 +492,7 @@ func (p *passage) hold(ctx context.Context, plan any, work inside) (WindowRecord
 			return p.end(Passage{}, fmt.Errorf("%w: %w", ErrRefused, err))
 		}
 	}
+	ports := s.around(ctx, p.keeper)
 	p.tell(Progress{Stage: "opening the door"})
 	began, done := make(chan struct{}), make(chan WindowRecord, 1)
 	record := p.record
@@ -505,6 +506,7 @@ func (p *passage) hold(ctx context.Context, plan any, work inside) (WindowRecord
 			return worked
 		},
 	})
+	ports.compare(s, p.record.ID, passed)
 	// The door is shut. The work, whose context has ended, still writes down how far
 	// it came, and is given some time for that.
 	select {

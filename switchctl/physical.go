@@ -8,6 +8,9 @@ import (
 	"unicode"
 )
 
+// Physical reports whether the row, judged by itself, is a physical Ethernet port.
+func (r Row) Physical() bool { return notPhysical(r, nil) == "" }
+
 // notPhysical says why a row of a table cannot be a door, or "" for a physical Ethernet
 // port.
 //

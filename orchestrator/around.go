@@ -1,0 +1,124 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"airlock/orchestrator/window"
+	"airlock/switchctl"
+)
+
+// Before a vault's door is opened and after it is proven shut, the other ports of its switch
+// are read: a command that opened another one as well shows there. Both readings are taken
+// with the door shut, by a session of their own, so that nothing waits for them (S2).
+const (
+	aroundWithin = 5 * time.Second
+	// A port that gets its link so soon after the command is told of. Ports of a living
+	// hospital come up at any time; one that does later is somebody's computer.
+	cameUpWithin = 5 * time.Second
+)
+
+// around is the ports of a door's switch before a window.
+type around struct {
+	door *door
+	rows []switchctl.Row
+}
+
+// around reads the ports of the switch of a keeper's vault door. That it cannot is no reason
+// to refuse a window.
+func (s *Site) around(ctx context.Context, k *keeper) around {
+	a := around{door: k.doors[window.Vault]}
+	var err error
+	if a.rows, err = s.portsOf(ctx, a.door); err != nil {
+		s.options.Log.Warn("the other ports of the switch are not compared", "door", a.door.name, "error", err)
+	}
+	return a
+}
+
+func (s *Site) portsOf(ctx context.Context, d *door) (rows []switchctl.Row, err error) {
+	ctx, cancel := context.WithTimeout(ctx, aroundWithin)
+	defer cancel()
+	name := d.by[0].name
+	sw, err := s.parts.Switch(ctx, name, *s.policy.Switches[name], nil)
+	if err != nil {
+		return nil, err
+	}
+	rows, err = sw.Rows(ctx)
+	return rows, errors.Join(err, sw.Close())
+}
+
+// compare reads them again, after a window in which the door was opened, and calls a person
+// where another port came up. Nobody waits for it.
+func (a around) compare(s *Site, id string, p Passage) {
+	if len(a.rows) == 0 || p.OpenedAt.IsZero() || p.ProvenAt.IsZero() {
+		return
+	}
+	s.hands.Go(func() {
+		after, err := s.portsOf(context.WithoutCancel(s.life), a.door)
+		if err != nil {
+			s.options.Log.Warn("the other ports of the switch are not compared", "door", a.door.name, "error", err)
+			return
+		}
+		device := switchctl.Identity{}
+		if own := a.door.ownPort(); own != nil {
+			device = own.device
+		}
+		for _, r := range cameUp(a.rows, after, p) {
+			if at := (claim{device, r, a.door.by[0].name}); !s.claims.has(at) {
+				s.alarm(Alarm{At: time.Now(), Door: a.door.name, What: "was opened, and another port came up with it",
+					Why: fmt.Sprintf("port %s came up while it was being opened (window %s); no window of airlock opened that port", at, id)})
+			}
+		}
+	})
+}
+
+// has reports whether a port is that of any door, which has its own keeper.
+func (cs *claims) has(at claim) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for _, ways := range cs.all {
+		for _, c := range ways {
+			if c.meets(at) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// cameUp are the physical ports that were told to be up since before, and those that were
+// not up and whose link came within a short time after the command to open the door.
+func cameUp(before, after []switchctl.Row, p Passage) []switchctl.Row {
+	type key struct {
+		index int
+		name  string
+	}
+	was := map[key]switchctl.Row{}
+	for _, r := range before {
+		was[key{r.Index, r.Name}] = r
+	}
+	var up []switchctl.Row
+	for _, now := range after {
+		then, known := was[key{now.Index, now.Name}]
+		if !known || !now.Physical() || now.Index == p.before.Row.Index && now.Name == p.before.Row.Name {
+			continue
+		}
+		told := then.Admin == switchctl.AdminDown && now.Admin == switchctl.AdminUp
+		if told || then.Oper != switchctl.OperUp && now.Oper == switchctl.OperUp && soonAfter(now, p) {
+			up = append(up, now)
+		}
+	}
+	return up
+}
+
+// soonAfter reports whether a port's state changed last just after the command to open the
+// door was sent, by the switch's own clock. One that tells no clock tells nothing of that.
+func soonAfter(r switchctl.Row, p Passage) bool {
+	if p.before.Uptime == 0 || r.LastChange == 0 {
+		return false
+	}
+	at := p.before.At.Add(r.LastChange - p.before.Uptime)
+	return !at.Before(p.OpenedAt.Add(-changeJitter)) && at.Before(p.OpenedAt.Add(cameUpWithin))
+}
