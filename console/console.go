@@ -13,8 +13,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"airlock/lease"
@@ -111,6 +114,39 @@ func reply(w http.ResponseWriter, v any) {
 	if err := e.Encode(v); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 	}
+}
+
+// fetchWithin bounds how long a status takes to come, and fetchLimit its bytes.
+const (
+	fetchWithin = 15 * time.Second
+	fetchLimit  = 16 << 20
+)
+
+// Fetch asks the status address at url, http://HOST:PORT, as monitoring does. ErrNobody if
+// nobody answers there.
+func Fetch(ctx context.Context, url string) (st orchestrator.Status, err error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchWithin)
+	defer cancel()
+	url = strings.TrimSuffix(strings.TrimSuffix(url, "/"), "/v1/status") + "/v1/status"
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return st, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return st, fmt.Errorf("%w: %w", ErrNobody, err)
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, fetchLimit))
+	if err = errors.Join(err, response.Body.Close()); err != nil {
+		return st, err
+	}
+	if response.StatusCode != http.StatusOK {
+		return st, fmt.Errorf("%s answers %s: %s", url, response.Status, strings.TrimSpace(string(body[:min(len(body), 200)])))
+	}
+	if err := json.Unmarshal(body, &st); err != nil || st.Site == "" {
+		return st, fmt.Errorf("%s answers with what is no status of airlock", url)
+	}
+	return st, nil
 }
 
 // Serve answers requests on l, of people who may give orders, until ctx ends, and then lets

@@ -130,7 +130,7 @@ func TestHealthz(t *testing.T) {
 		"ledger":           {func(s *told) { s.status.Ledger.Error = "disk full" }, 503, "CRITICAL: ledger: disk full"},
 		"no guard":         {func(s *told) { s.status.Guard.Missing = "no guard was heard of for 1m0s" }, 503, "CRITICAL: no guard was heard of for 1m0s"},
 		"never a guard":    {func(s *told) { s.status.Guard = &orchestrator.GuardStatus{Missing: "no guard was heard of yet"} }, 200, "WARNING: no guard was heard of yet"},
-		"no executor":      {func(s *told) { s.status.Guard.Missing, s.status.Serving = "no guard was heard of", false }, 200, "ok"},
+		"no executor":      {func(s *told) { s.status.Guard.Missing, s.status.Serving = "no guard was heard of", false }, 503, "CRITICAL: neither an executor nor a guard runs"},
 		"overdue":          {func(s *told) { s.overdue("") }, 503, "CRITICAL: the guard reads door vault-door as open, without leave (stuck)"},
 		"overdue long ago": {func(s *told) { s.overdue("no guard was heard of for 1m0s") }, 503, "CRITICAL: no guard was heard of for 1m0s\n"},
 		"nothing to guard": {func(s *told) { s.status.Guard = nil }, 200, "ok"},

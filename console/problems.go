@@ -30,9 +30,10 @@ func (p Problem) String() string {
 }
 
 // Problems lists what is wrong, worst first. Critical are a lockdown, one of which nobody knows,
-// a door that is not where it belongs or whose probe proves nothing, a guard that is not heard of
-// any more or that finds a door overdue, a ledger that cannot be written or trusted, a gathering
-// that is held, an RPO that is not met, and a window that failed, since the
+// a door that is not where it belongs, waits for a person's word or whose probe proves nothing, a
+// guard that is not heard of any more, that does not run where no executor does, or that finds a
+// door overdue, a ledger that cannot be written or trusted, a gathering that is held, an RPO that
+// is not met, and a window that failed, since the
 // next one may come too late; an inner door that keeps gatherings out is a warning, and
 // so are a guard that never was and a SIEM that takes no entries.
 func Problems(st orchestrator.Status) []Problem {
@@ -58,12 +59,14 @@ func Problems(st orchestrator.Status) []Problem {
 		}
 	}
 	if g := st.Guard; g != nil {
-		if g.Missing != "" && st.Serving {
-			severity := Critical
-			if g.HeardAt.IsZero() {
-				severity = Warning // one of four layers was never there; no door is the worse for it yet
-			}
-			add(severity, "%s", g.Missing)
+		switch {
+		case g.Missing == "":
+		case !st.Serving:
+			add(Critical, "neither an executor nor a guard runs, so nothing is gathered and nobody shuts a door: start airlock serve and airlock guard (%s)", g.Missing)
+		case g.HeardAt.IsZero():
+			add(Warning, "%s", g.Missing) // one of four layers was never there; no door is the worse for it yet
+		default:
+			add(Critical, "%s", g.Missing)
 		}
 		for _, name := range slices.Sorted(maps.Keys(g.Doors)) {
 			if d := g.Doors[name]; d.Overdue != "" && g.Missing == "" {

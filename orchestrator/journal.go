@@ -129,12 +129,15 @@ func (j *journal) last(ctx context.Context, f ledger.Filter) (ledger.Entry, bool
 // close says what could not be written anywhere.
 func (j *journal) close() error {
 	if j.openErr == nil {
-		return j.Ledger.Close()
+		if err := j.Ledger.Close(); err != nil {
+			return fmt.Errorf("not all could be written down: %w", err)
+		}
+		return nil
 	}
 	j.closing()
 	<-j.closed
 	if err := j.rescue(); err != nil {
-		return fmt.Errorf("%d entries could be written nowhere: %w", len(j.kept), err)
+		return fmt.Errorf("not all could be written down: %d entries could be written nowhere: %w", len(j.kept), err)
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package orchestrator
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"airlock/lease"
 )
@@ -43,8 +45,32 @@ type Outcome struct {
 	Healed    *Healed        `json:"healed,omitempty"`
 	Verified  *Verified      `json:"verified,omitempty"`
 	Snapshots []Snapshot     `json:"snapshots,omitempty"`
+	Shut      []ShutDoor     `json:"shut,omitempty"` // shut, lockdown
 	Status    *Status        `json:"status,omitempty"`
 	Port      *lease.Port    `json:"port,omitempty"` // that counts as the door's own from now on
+}
+
+// ShutDoor is a door that was to be shut: what it is, and what shows it.
+type ShutDoor struct {
+	Door  string `json:"door"`
+	State string `json:"state"`
+	Proof string `json:"proof"`
+}
+
+// shutDoors are doors as they were read last; all if none is named.
+func (s *Site) shutDoors(names []string) []ShutDoor {
+	all := map[string]DoorStatus{}
+	for _, k := range s.keepers {
+		k.describe(all, s.policy.Timezone.Location)
+	}
+	if len(names) == 0 {
+		names = slices.Sorted(maps.Keys(all))
+	}
+	var doors []ShutDoor
+	for _, name := range names {
+		doors = append(doors, ShutDoor{name, all[name].State, all[name].Proof})
+	}
+	return doors
 }
 
 // Executor carries out orders: a Site, or a connection to the process that has it.
@@ -81,9 +107,12 @@ func (s *Site) do(ctx context.Context, o Order, watch Watch) (Outcome, error) {
 		r, err = s.Window(ctx, o.Vault, o.Caller, watch)
 		out.Window = &r
 	case "shut":
-		err = s.Shut(ctx, o.Names, o.Caller)
+		if err = s.Shut(ctx, o.Names, o.Caller); err == nil {
+			out.Shut = s.shutDoors(o.Names)
+		}
 	case "lockdown":
 		err = s.Lockdown(ctx, o.Caller)
+		out.Shut = s.shutDoors(nil)
 	case "release":
 		err = s.Release(ctx, o.Caller, o.Key)
 	case "accept-port":

@@ -27,18 +27,19 @@ func (a *app) lockdownCommand() *cobra.Command {
 			"It stands from the moment when it is written down, even if the executor does not answer: the guard then shuts the vaults' doors.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			p, err := a.policyFor(reason)
+			p, err := a.policyAnywayFor(reason)
 			if err != nil {
 				return err
 			}
 			by := orchestrator.Caller{Actor: actor(), UID: person(), Reason: reason}
+			a.sayAmiss()
 			written := lease.Lock(p.State, lease.Lockdown{At: time.Now(), By: by.Actor, UID: by.UID, Reason: reason})
-			_, err = a.order(c.Context(), p, orchestrator.Order{Verb: "lockdown", Caller: by})
+			out, err := a.order(c.Context(), p, orchestrator.Order{Verb: "lockdown", Caller: by})
 			if a.json {
-				return errors.Join(err, a.printJSON(map[string]bool{"locked": written == nil, "shut": err == nil}))
+				return errors.Join(err, a.printJSON(map[string]any{"locked": written == nil, "shut": err == nil, "doors": out.Shut}))
 			}
+			a.printShut(out.Shut)
 			if err == nil {
-				a.print("lockdown: proven shut: %s", strings.Join(keys(p.Doors), ", "))
 				a.print("Another person ends it with: airlock release --reason TEXT")
 				return nil
 			}
@@ -49,6 +50,7 @@ func (a *app) lockdownCommand() *cobra.Command {
 		},
 	}
 	a.jsonFlag(c)
+	a.stateFlag(c)
 	c.Flags().StringVar(&reason, "reason", "", "why, for the ledger; needed")
 	return c
 }
@@ -62,10 +64,11 @@ func (a *app) releaseCommand() *cobra.Command {
 			"The doors that it shut of those that rest open are opened again.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			p, err := a.policyFor(reason)
+			p, err := a.policyAnywayFor(reason)
 			if err != nil {
 				return err
 			}
+			a.sayAmiss()
 			key, err := readKey(c.InOrStdin(), keyFile)
 			if err != nil {
 				return err
@@ -73,6 +76,7 @@ func (a *app) releaseCommand() *cobra.Command {
 			return a.release(c.Context(), p, key, reason)
 		},
 	}
+	a.stateFlag(c)
 	a.jsonFlag(c)
 	c.Flags().StringVar(&reason, "reason", "", "why, for the ledger; needed")
 	c.Flags().StringVar(&keyFile, "key", "", "`file` with the release key, - for the standard input")
@@ -85,6 +89,15 @@ func (a *app) policyFor(reason string) (policies.Policy, error) {
 		return policies.Policy{}, fmt.Errorf("%w: say why: --reason TEXT", errUsage)
 	}
 	return a.policy()
+}
+
+// policyAnywayFor is policyFor where a broken policy file must not be in the way.
+func (a *app) policyAnywayFor(reason string) (policies.Policy, error) {
+	p, err := a.policyFor(reason)
+	if err == nil || strings.TrimSpace(reason) == "" {
+		return p, err
+	}
+	return a.policyAnyway()
 }
 
 func (a *app) release(ctx context.Context, p policies.Policy, key, reason string) error {

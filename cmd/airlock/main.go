@@ -179,6 +179,10 @@ type app struct {
 	signals   *signals
 	read      reading // the policy file
 	logs      *outlet // of a service; nil until it has one
+
+	state string // --state
+	yaml  []byte // the policy file, once it was read and found right
+	amiss error  // why another policy is used; nil if none is
 }
 
 // text renders what a person reads, in their language.
@@ -272,6 +276,7 @@ func (a *app) policy() (policies.Policy, error) {
 	if err != nil {
 		return policies.Policy{}, err
 	}
+	a.yaml = a.read.text
 	return *p, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,7 +80,15 @@ func (a *app) execute(ctx context.Context, p policies.Policy, command string, lo
 	if err != nil {
 		return err
 	}
+	if a.yaml != nil {
+		if err := rememberPolicy(p.State, a.yaml); err != nil {
+			log.Warn("a policy file that is broken would keep people from shutting doors", "error", err)
+		}
+	}
 	l, err := console.Listen(console.SocketPath(p.State))
+	if err != nil && (command == "shut" || command == "lockdown") {
+		return errors.Join(f(ctx, s), s.End(), err, s.Close()) // S2: nobody is told how it goes, and doors are shut
+	}
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
@@ -229,23 +238,57 @@ func (a *app) shutCommand() *cobra.Command {
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: a.doorNames,
 		RunE: func(c *cobra.Command, names []string) error {
-			p, err := a.policy()
+			p, err := a.policyAnyway()
 			if err != nil {
 				return err
 			}
-			_, err = a.order(c.Context(), p, orchestrator.Order{Verb: "shut", Names: names, Caller: orchestrator.Caller{Reason: reason}})
+			a.sayAmiss()
+			out, err := a.order(c.Context(), p, orchestrator.Order{Verb: "shut", Names: names, Caller: orchestrator.Caller{Reason: reason}})
+			if proven(out.Shut) && !errors.Is(err, orchestrator.ErrNotShut) {
+				a.unwritten(err)
+				err = nil
+			}
 			if a.json {
-				return errors.Join(err, a.printJSON(map[string]bool{"shut": err == nil}))
+				return errors.Join(err, a.printJSON(map[string]any{"shut": err == nil, "doors": out.Shut}))
 			}
-			if err == nil {
-				a.print("proven shut: %s", strings.Join(named(names, p.Doors), ", "))
-			}
+			a.printShut(out.Shut)
 			return err
 		},
 	}
+	a.stateFlag(c)
 	a.jsonFlag(c)
 	c.Flags().StringVar(&reason, "reason", "", "why, for the ledger")
 	return c
+}
+
+// proven reports whether there are doors, and every one is proven shut.
+func proven(doors []orchestrator.ShutDoor) bool {
+	return len(doors) > 0 && !slices.ContainsFunc(doors, func(d orchestrator.ShutDoor) bool { return d.State != "shut" })
+}
+
+// unwritten says what went wrong beside doors that are proven shut: that is a warning, for
+// the proof is what was asked for.
+func (a *app) unwritten(err error) {
+	if err == nil {
+		return
+	}
+	for _, line := range errorLines(err) {
+		fmt.Fprintf(a.errs, "airlock: %s\n", a.text("the doors are shut, but: %s", a.words.tell(line)))
+	}
+}
+
+// printShut prints the proof of each door.
+func (a *app) printShut(doors []orchestrator.ShutDoor) {
+	var shut []string
+	for _, d := range doors {
+		a.print("%s is %s: %s", d.Door, a.words.tell(d.State), a.words.tell(d.Proof))
+		if d.State == "shut" {
+			shut = append(shut, d.Door)
+		}
+	}
+	if len(shut) > 0 {
+		a.print("proven shut: %s", strings.Join(shut, ", "))
+	}
 }
 
 func (a *app) snapshotsCommand() *cobra.Command {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -17,26 +18,23 @@ import (
 
 func (a *app) statusCommand() *cobra.Command {
 	var nagios bool
+	var address string
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show doors, systems, vaults and next runs",
 		Long:  "Show doors, systems, vaults and next runs: as the running executor knows them, or, if none runs, by asking the switches and the ledger. Nothing is changed.",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			p, err := a.policy()
-			if err != nil {
-				return err
-			}
-			st, err := a.status(c.Context(), p)
+			st, err := a.statusOf(c.Context(), address)
 			switch {
 			case err != nil && nagios:
-				fmt.Fprintf(a.out, "AIRLOCK UNKNOWN - %s\n", oneLine(err.Error()))
-				return exitStatus(3)
+				return a.nagiosUnknown(err)
 			case err != nil:
 				return err
 			case nagios:
 				return a.nagios(st)
 			case a.json:
+				a.sayAmiss()
 				err = a.printJSON(st)
 			default:
 				err = a.printStatus(st)
@@ -45,8 +43,41 @@ func (a *app) statusCommand() *cobra.Command {
 		},
 	}
 	a.jsonFlag(c)
+	a.stateFlag(c)
+	c.Flags().StringVar(&address, "url", "", "ask the executor at this status `address`, http://HOST:PORT, as anybody may who reaches it")
 	c.Flags().BoolVar(&nagios, "nagios", false, "print one line and exit with Nagios' codes: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN")
 	return c
+}
+
+// statusOf is the status of the site whose executor answers at an address, or with none, of
+// the site of the policy file.
+func (a *app) statusOf(ctx context.Context, address string) (orchestrator.Status, error) {
+	if address != "" {
+		return console.Fetch(ctx, address)
+	}
+	p, err := a.policyAnyway()
+	if err != nil {
+		return orchestrator.Status{}, err
+	}
+	return a.status(ctx, p)
+}
+
+// nagiosUnknown prints the one line that a monitoring program wants where nothing is known
+// (UNKNOWN), or where nobody answers at the address that it was given (CRITICAL).
+func (a *app) nagiosUnknown(err error) error {
+	why := oneLine(strings.TrimPrefix(err.Error(), errUsage.Error()+": "))
+	var mistakes policies.Mistakes
+	switch {
+	case errors.Is(err, console.ErrNobody):
+		fmt.Fprintf(a.out, "AIRLOCK CRITICAL - %s\n", why)
+		return exitStatus(console.Critical)
+	case errors.As(err, &mistakes):
+		why = broken(err)
+	case errors.Is(err, fs.ErrPermission):
+		why += "; ask the status address instead: airlock status --nagios --url http://HOST:PORT"
+	}
+	fmt.Fprintf(a.out, "AIRLOCK UNKNOWN - %s\n", why)
+	return exitStatus(3)
 }
 
 func (a *app) status(ctx context.Context, p policies.Policy) (orchestrator.Status, error) {
@@ -61,12 +92,15 @@ func (a *app) status(ctx context.Context, p policies.Policy) (orchestrator.Statu
 		out.Status.Time = out.Status.Time.In(p.Timezone.Location)
 		return *out.Status, nil
 	}
-	r, err := orchestrator.OpenLedger(ctx, p.State)
-	if err != nil {
-		return orchestrator.Status{}, err
+	r, unread := orchestrator.OpenLedger(ctx, p.State)
+	if errors.Is(unread, fs.ErrPermission) {
+		return orchestrator.Status{}, unread
 	}
 	st, err := orchestrator.Observe(ctx, p, parts(p), r)
 	st.Version = a.version
+	if unread != nil { // what doors are is known; what only the ledger tells is not (S15)
+		st.Ledger.Error, st.Systems, st.Vaults = unread.Error(), nil, nil
+	}
 	if r != nil {
 		err = errors.Join(err, r.Close())
 	}
@@ -90,6 +124,9 @@ func doorsAmiss(st orchestrator.Status) error {
 // nagios prints one line in the form of the Nagios plug-in guidelines.
 func (a *app) nagios(st orchestrator.Status) error {
 	problems := console.Problems(st)
+	if a.amiss != nil {
+		problems = append(problems, console.Problem{Severity: console.Warning, Text: a.amiss.Error()})
+	}
 	text := fmt.Sprintf("%d doors where they belong, %d systems within their RPO", len(st.Doors), len(st.Systems))
 	worst := console.OK
 	if len(problems) > 0 {
@@ -133,6 +170,7 @@ func (a *app) printStatus(st orchestrator.Status) error {
 	if st.Serving {
 		executor = a.text("executor %s runs", st.Version)
 	}
+	a.sayAmiss()
 	fmt.Fprintf(a.out, "%s  %s  (%s)\n\n", st.Site, st.Time.Format(timeLayout), executor)
 	if l := st.Lockdown; l != nil {
 		fmt.Fprintf(a.out, "%s\n\n", a.text("LOCKDOWN since %s, by %s: %s", at(l.At), plain(l.By), plain(l.Reason)))

@@ -10,6 +10,7 @@ func japanese() []phrase {
 		japaneseLines(),
 		japaneseGathering(),
 		japaneseDoors(),
+		japaneseTrouble(),
 	), []phrase{
 		// Numbers of things.
 		{"%d file", "{1} ファイル"}, {"%d files", "{1} ファイル"},
@@ -42,7 +43,6 @@ func japanese() []phrase {
 		{"repository %s: %s, %s read back, %s", "一次保管先 {1}: {2}、読み直し {3}、{4}"},
 		{"vault %s %s: generation %d, %s, %s of them read back", "二次保管先 {1} {2}: 世代 {3}、{4}、うち {5} を読み直し"},
 		{"proven shut: %s", "閉鎖を確認: {1}"},
-		{"lockdown: proven shut: %s", "封鎖: 閉鎖を確認: {1}"},
 		{"Another person ends it with: airlock release --reason TEXT", "解除は別の人が行います: airlock release --reason 理由"},
 		{"the lockdown stands, and nothing is opened; what its doors are, this error says", "封鎖は有効で、何も開けません。扉の状態は次のエラーのとおりです"},
 		{"released; doors that rest open are open again", "封鎖を解除し、普段開いている扉を開けました"},

@@ -1,9 +1,25 @@
 package main
 
+// japaneseTrouble are this program's own texts about orders by hand while something is wrong.
+func japaneseTrouble() []phrase {
+	return []phrase{
+		{"%s is %s: %s", "{1}: {2}（{3}）"},
+		{"the doors are shut, but: %s", "扉は閉じていますが、次の問題があります: {1}"},
+		{"state `folder`, where the policy file cannot be used", "設定ファイルを使えないときの状態フォルダー `folder`"},
+		{"ask the executor at this status `address`, http://HOST:PORT, as anybody may who reaches it", "この `address`（http://ホスト:ポート）の実行役に問い合わせる。届く人なら誰でも使える"},
+	}
+}
+
 // japaneseTroubleHeard are what is said of files that cannot be read, and of orders by hand
 // while something is wrong.
 func japaneseTroubleHeard() []phrase {
 	return []phrase{
+		{"%s; used is the policy of %s, %s", "{1}。{2} の設定（{3}）を使います"},
+		{"%s; the executor at %s has its own", "{1}。{2} の実行役は自分の設定で動いています"},
+		{"the policy file has mistakes, which airlock check tells", "設定ファイルに誤りがあります。内容は airlock check で分かります"},
+		{"neither an executor nor a guard runs, so nothing is gathered and nobody shuts a door: start airlock serve and airlock guard (%s)", "実行役も見張りも動いていません。収集も行われず、扉を閉じる者もいません。airlock serve と airlock guard を起動してください（{1}）"},
+		{"%s answers with what is no status of airlock", "{1} の答えは airlock の状態ではありません"},
+		{"not all could be written down: %s", "書き残せなかったものがあります: {1}"},
 		{"%s; no door is opened meanwhile", "{1}。その間、扉は開けません"},
 		{"the lockdown file cannot be read: %s", "封鎖のファイルを読めません: {1}"},
 		{"the ledger cannot be asked for a lockdown: %s", "封鎖中かどうかを台帳で確かめられません: {1}"},
