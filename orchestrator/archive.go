@@ -19,7 +19,7 @@ func ArchiveLedger(ctx context.Context, p policies.Policy, before time.Time, by 
 	if err != nil {
 		return made, err
 	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
+	defer func() { err = errors.Join(err, lock.Unlock()) }()
 	signer, err := siteSigner(p.State)
 	if err != nil {
 		return made, err

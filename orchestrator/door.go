@@ -144,11 +144,44 @@ type door struct {
 	opening  bool              // told to open, and not since to shut
 	sent     time.Time         // when it was first told so
 	loose    time.Time         // when the last command to open ended that may still be carried out
+	missing  missing           // the port, by the way in use
 	single   bool              // there was but one, and the switch confirmed it
 	doubt    string            // why the probe's silence proved nothing when it was asked last
 	raised   bool              // told to open, and not yet seen shut
 	surveyed time.Time         // when the further ways were looked up last
 	armed    []bool            // by way: the switch's timer may be running
+}
+
+// missing is a port that was looked up in vain. A switch is not asked for it by every look,
+// which would read its whole table for ever; a new command asks at once (S2).
+type missing struct {
+	err   error
+	at    int       // the way
+	until time.Time // when the switch is asked again
+	wait  time.Duration
+}
+
+// The times between two look-ups of a port that is not found.
+const (
+	missingFirst   = 250 * time.Millisecond
+	missingLongest = 2 * time.Second
+)
+
+// again reports whether the switch is to be asked.
+func (m missing) again(way int, now time.Time) bool {
+	return m.err == nil || m.at != way || !now.Before(m.until)
+}
+
+// found takes what came of asking.
+func (m missing) found(way int, err error, now time.Time) missing {
+	if !errors.Is(err, switchctl.ErrNoMatch) && !errors.Is(err, switchctl.ErrAmbiguous) && !errors.Is(err, switchctl.ErrNotPhysical) {
+		return missing{}
+	}
+	wait := missingFirst
+	if m.err != nil && m.at == way {
+		wait = min(2*m.wait, missingLongest)
+	}
+	return missing{err, way, now.Add(wait), wait}
 }
 
 // telling is a command to a door.
@@ -259,7 +292,7 @@ func (d *door) answer(ctx context.Context, reply chan<- sighting) {
 	if time.Since(d.proven) > cacheLag {
 		d.turnTo(0)
 	}
-	d.stale = true // S7: resolved at every use
+	d.stale, d.missing = true, missing{} // S7: resolved at every use
 	if s = d.look(ctx, true); s.err == nil {
 		d.survey(ctx)
 	}
@@ -296,6 +329,7 @@ func (d *door) carryOut(ctx context.Context, t telling) {
 	again := d.shutting
 	d.shutting = !t.open
 	d.opening = d.opening && t.open
+	d.missing.until = time.Time{}
 	if !t.open {
 		if !again {
 			d.accepted, d.detour, d.doubt = time.Time{}, false, ""
@@ -432,12 +466,16 @@ func (d *door) find(ctx context.Context, anew bool) (switchctl.Port, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, findWithin)
 	defer cancel()
+	if !d.missing.again(d.at, time.Now()) {
+		return nil, d.missing.err
+	}
 	by := d.by[d.at]
 	sw, err := by.way.session(ctx)
 	if err != nil {
 		return nil, err
 	}
 	port, err := sw.Find(ctx, by.lookup)
+	d.missing = d.missing.found(d.at, err, time.Now())
 	if err != nil {
 		return nil, d.judge(ctx, sw, err)
 	}

@@ -24,6 +24,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"airlock/collectors"
@@ -82,7 +83,7 @@ type Site struct {
 	policy  policies.Policy
 	parts   Parts
 	options Options
-	lock    *flock.Flock
+	lock    *siteLock
 	journal *journal
 	clerk   *clerk // for what has to be noted before there is a journal
 	keepers []*keeper
@@ -203,18 +204,34 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 // ledgerFile is the ledger in the state folder.
 const ledgerFile = "ledger.db"
 
+// siteLock is what only one executor of a site has: the state folder itself, and a file in
+// it, which executors before had alone and which anybody may have taken away.
+type siteLock struct{ folder, file *flock.Flock }
+
+// Unlock gives both back.
+func (l *siteLock) Unlock() error { return errors.Join(l.file.Unlock(), l.folder.Unlock()) }
+
 // takeLock makes this process the site's only executor. The lock ends with the
 // process, however that ends.
-func takeLock(state string) (*flock.Flock, error) {
+func takeLock(state string) (*siteLock, error) {
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		return nil, fmt.Errorf("state folder: %w", err)
 	}
-	lock := flock.New(filepath.Join(state, "lock"), flock.SetPermissions(0o600))
-	switch taken, err := lock.TryLock(); {
-	case err != nil:
-		return nil, fmt.Errorf("lock of the site: %w", err)
-	case !taken:
-		return nil, ErrBusy
+	lock := &siteLock{
+		folder: flock.New(state, flock.SetFlag(os.O_RDONLY)),
+		file:   flock.New(filepath.Join(state, "lock"), flock.SetPermissions(0o600)),
+	}
+	for _, part := range []*flock.Flock{lock.folder, lock.file} {
+		taken, err := part.TryLock()
+		if errors.Is(err, syscall.EROFS) { // a disk that cannot be written keeps no door open (S2)
+			continue
+		}
+		if err == nil && !taken {
+			err = ErrBusy
+		}
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("lock of the site: %w", err), lock.Unlock())
+		}
 	}
 	return lock, nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/user"
 	"strconv"
 	"strings"
 	"time"
@@ -135,24 +134,17 @@ func readKey(in io.Reader, file string) (string, error) {
 	return key, nil
 }
 
-// person is the number of whoever sits at the keyboard: by the login, which sudo and su
-// leave as it is, else by sudo, else of the process; -1 if there is none.
+// person is the number of whoever logged in, which the kernel keeps and sudo and su leave as
+// it is; -1 where nobody did, or nobody knows. An environment vouches for nobody.
 func person() int {
-	if text, err := os.ReadFile("/proc/self/loginuid"); err == nil {
-		const unset = 1<<32 - 1
-		if id, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 32); err == nil && id != unset {
-			return int(id)
-		}
+	text, err := os.ReadFile("/proc/self/loginuid")
+	if err != nil {
+		return -1
 	}
-	if id, err := strconv.Atoi(os.Getenv("SUDO_UID")); err == nil {
-		return id
+	const unset = 1<<32 - 1
+	id, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 32)
+	if err != nil || id == unset {
+		return -1
 	}
-	if name := os.Getenv("SUDO_USER"); name != "" {
-		if u, err := user.Lookup(name); err == nil {
-			if id, err := strconv.Atoi(u.Uid); err == nil {
-				return id
-			}
-		}
-	}
-	return os.Getuid()
+	return int(id)
 }

@@ -13,6 +13,7 @@ import (
 	"os/user"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	_ "time/tzdata" // hospital servers without zone files exist
 
@@ -280,16 +281,25 @@ func (a *app) policy() (policies.Policy, error) {
 	return *p, nil
 }
 
-// actor is on whose behalf the program runs, for the ledger.
+// actor is on whose behalf the program runs, for the ledger: the user whose rights it has,
+// and whoever logged in, as the kernel knows them. What sudo says is in the environment,
+// where anybody can write it, and marked so.
 func actor() string {
-	name := fmt.Sprintf("uid %d", os.Getuid())
-	if u, err := user.Current(); err == nil && u.Username != "" {
-		name = u.Username
-	}
-	if by := os.Getenv("SUDO_USER"); by != "" {
-		name += " (sudo by " + by + ")"
+	name := userName(os.Getuid())
+	switch login := person(); {
+	case login >= 0 && login != os.Getuid():
+		name += " (login " + userName(login) + ")"
+	case login < 0 && os.Getenv("SUDO_USER") != "":
+		name += " (sudo says " + os.Getenv("SUDO_USER") + ", unproven)"
 	}
 	return "user " + name
+}
+
+func userName(id int) string {
+	if u, err := user.LookupId(strconv.Itoa(id)); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return fmt.Sprintf("uid %d", id)
 }
 
 // systemNames completes the names of systems.
