@@ -50,9 +50,9 @@ func doorGauges() []gauge {
 				}
 			}
 		}},
-		{"airlock_door_amiss", "1 if the door is not where it belongs.", []string{"door"}, func(st orchestrator.Status, emit emit) {
-			for name := range st.Doors {
-				emit(truth(Amiss(st, name)), name)
+		{"airlock_door_amiss", "1 if the door is not where it belongs, an inner door that somebody shut among them.", []string{"door"}, func(st orchestrator.Status, emit emit) {
+			for name, d := range st.Doors {
+				emit(truth(Amiss(st, name) || d.Kept != ""), name)
 			}
 		}},
 		{"airlock_patrol_last_look_timestamp_seconds", "When patrol looked at the door last; 0 for never.", []string{"door"}, func(st orchestrator.Status, emit emit) {

@@ -50,6 +50,8 @@ func Problems(st orchestrator.Status) []Problem {
 	for _, name := range slices.Sorted(maps.Keys(st.Doors)) {
 		if d := st.Doors[name]; Amiss(st, name) {
 			add(Critical, "door %s is %s (%s)", name, d.State, d.Proof)
+		} else if d.Kept != "" {
+			add(Warning, "%s", d.Kept)
 		}
 		if d := st.Doors[name]; d.Barred != "" {
 			add(Critical, "door %s: %s", name, d.Barred)

@@ -196,7 +196,7 @@ func (s *Site) gather(ctx context.Context, name string, by Caller, watch Watch) 
 	g.End = time.Now()
 	switch {
 	case err != nil:
-		g.Result, g.Error = resultFailed, err.Error()
+		g.Result, g.Error = resultFailed, strings.Join(append([]string{err.Error()}, s.kept(ctx)...), "; ")
 		s.alarm(Alarm{At: g.End, System: name, What: "was not gathered", Why: g.Error})
 	case g.Held != "":
 		g.Result = resultHeld

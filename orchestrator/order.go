@@ -45,12 +45,13 @@ type Outcome struct {
 	Healed    *Healed        `json:"healed,omitempty"`
 	Verified  *Verified      `json:"verified,omitempty"`
 	Snapshots []Snapshot     `json:"snapshots,omitempty"`
-	Shut      []ShutDoor     `json:"shut,omitempty"` // shut, lockdown
+	Shut      []ShutDoor     `json:"shut,omitempty"` // shut, lockdown; release: what every door is
+	Kept      []string       `json:"kept,omitempty"` // release: why doors that rest open are not
 	Status    *Status        `json:"status,omitempty"`
 	Port      *lease.Port    `json:"port,omitempty"` // that counts as the door's own from now on
 }
 
-// ShutDoor is a door that was to be shut: what it is, and what shows it.
+// ShutDoor is a door after such an order: what it is, and what shows it.
 type ShutDoor struct {
 	Door  string `json:"door"`
 	State string `json:"state"`
@@ -114,7 +115,9 @@ func (s *Site) do(ctx context.Context, o Order, watch Watch) (Outcome, error) {
 		err = s.Lockdown(ctx, o.Caller)
 		out.Shut = s.shutDoors(nil)
 	case "release":
-		err = s.Release(ctx, o.Caller, o.Key)
+		if err = s.Release(ctx, o.Caller, o.Key); err == nil {
+			out.Shut, out.Kept = s.shutDoors(nil), s.kept(ctx)
+		}
 	case "accept-port":
 		if len(o.Names) != 1 {
 			return out, fmt.Errorf("accept: which door is missing")

@@ -779,7 +779,27 @@ func TestInnerDoorShutByHand(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	h.within(func(*Site) {})
+	h.within(func(s *Site) {
+		const who = "departments-door rests open, and was shut by user test on "
+		if st, err := s.Status(t.Context()); err != nil || !strings.HasPrefix(st.Doors["departments-door"].Kept, who) {
+			t.Errorf("the status says %q, %v", st.Doors["departments-door"].Kept, err)
+		}
+		if err := os.RemoveAll(filepath.Join(h.dir, "accounting")); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Gather(t.Context(), []string{"accounting"}, byTest, silent); err == nil || !strings.Contains(got[0].Error, who) {
+			t.Errorf("a gathering that fails says %+v, %v", got, err)
+		}
+		if err := s.Lockdown(t.Context(), byTest); err != nil {
+			t.Fatal(err)
+		}
+		other := byTest
+		other.UID++
+		out, err := s.Do(t.Context(), Order{Verb: "release", Caller: other}, silent)
+		if err != nil || len(out.Kept) != 1 || !strings.HasPrefix(out.Kept[0], who) {
+			t.Errorf("the release says %+v, %v", out, err)
+		}
+	})
 	if h.sw.Up(1) {
 		t.Error("the inner door was opened again")
 	}

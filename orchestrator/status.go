@@ -51,6 +51,8 @@ type DoorStatus struct {
 	// Barred is why no window opens the door, where that is its port: another one than it
 	// was, or another door's as well.
 	Barred string `json:"barred,omitempty"`
+	// Kept says who shut an inner door that rests open, where airlock will not open it again.
+	Kept string `json:"kept_shut,omitempty"`
 	// Of patrol, while serve runs: when it looked last, and how many looks in a row failed.
 	Looked time.Time `json:"looked,omitzero"`
 	Misses int       `json:"misses,omitempty"`
@@ -139,6 +141,7 @@ func (s *Site) Status(ctx context.Context) (Status, error) {
 		st.Running = append(st.Running, Progress{Task: "window " + name})
 	}
 	st.Alarms = append(st.Alarms, s.alarms...)
+	keptShut(ctx, reader, &st)
 	return st, err
 }
 
@@ -370,6 +373,7 @@ func Observe(ctx context.Context, p policies.Policy, parts Parts, r *ledger.Read
 			st.Doors[name] = one
 		}
 	}
+	keptShut(ctx, r, &st)
 	return st, nil
 }
 

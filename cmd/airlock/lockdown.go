@@ -100,14 +100,21 @@ func (a *app) policyAnywayFor(reason string) (policies.Policy, error) {
 }
 
 func (a *app) release(ctx context.Context, p policies.Policy, key, reason string) error {
-	_, err := a.order(ctx, p, orchestrator.Order{Verb: "release", Key: key, Caller: orchestrator.Caller{Reason: reason}})
+	out, err := a.order(ctx, p, orchestrator.Order{Verb: "release", Key: key, Caller: orchestrator.Caller{Reason: reason}})
 	if a.json {
-		return errors.Join(err, a.printJSON(map[string]bool{"released": err == nil}))
+		return errors.Join(err, a.printJSON(map[string]any{"released": err == nil, "doors": out.Shut, "kept_shut": out.Kept}))
 	}
-	if err == nil {
-		a.print("released; doors that rest open are open again")
+	if err != nil {
+		return err
 	}
-	return err
+	a.print("released")
+	for _, d := range out.Shut {
+		a.print("%s is %s: %s", d.Door, a.words.tell(d.State), a.words.tell(d.Proof))
+	}
+	for _, kept := range out.Kept {
+		a.print("note: %s", a.words.tell(kept))
+	}
+	return nil
 }
 
 // readKey reads the release key; it is on no command line, which everybody can see (S13).

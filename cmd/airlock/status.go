@@ -181,6 +181,11 @@ func (a *app) printStatus(st orchestrator.Status) error {
 	if err := errors.Join(a.doorTable(st, at), a.systemTable(st, at), a.vaultTable(st, at)); err != nil {
 		return err
 	}
+	for _, name := range keys(st.Doors) {
+		if kept := st.Doors[name].Kept; kept != "" {
+			a.print("note: %s", a.words.tell(kept))
+		}
+	}
 	a.printGuard(st.Guard)
 	a.warnInsecure(st.Insecure)
 	for _, p := range st.Running {
@@ -254,7 +259,7 @@ func (a *app) doorTable(st orchestrator.Status, at func(time.Time) string) error
 	for _, name := range keys(st.Doors) {
 		d := st.Doors[name]
 		state := strings.ToUpper(a.words.tell(d.State))
-		if console.Amiss(st, name) {
+		if console.Amiss(st, name) || d.Kept != "" {
 			state += " !"
 		}
 		t.row(name, state, at(d.Since), a.words.tell(d.Proof))

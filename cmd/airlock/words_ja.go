@@ -45,7 +45,6 @@ func japanese() []phrase {
 		{"proven shut: %s", "閉鎖を確認: {1}"},
 		{"Another person ends it with: airlock release --reason TEXT", "解除は別の人が行います: airlock release --reason 理由"},
 		{"the lockdown stands, and nothing is opened; what its doors are, this error says", "封鎖は有効で、何も開けません。扉の状態は次のエラーのとおりです"},
-		{"released; doors that rest open are open again", "封鎖を解除し、普段開いている扉を開けました"},
 		{"LOCKDOWN since %s, by %s: %s", "封鎖中（{1}、{2}）: {3}"},
 		{"there is no snapshot yet; make the first with: airlock gather", "スナップショットはまだありません。最初の収集: airlock gather"},
 		{"incomplete: its run was cut short", "不完全（途中で打ち切り）"},

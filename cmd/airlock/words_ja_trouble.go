@@ -3,6 +3,8 @@ package main
 // japaneseTrouble are this program's own texts about orders by hand while something is wrong.
 func japaneseTrouble() []phrase {
 	return []phrase{
+		{"released", "封鎖を解除しました"},
+		{"note: %s", "注意: {1}"},
 		{"%s is %s: %s", "{1}: {2}（{3}）"},
 		{"the doors are shut, but: %s", "扉は閉じていますが、次の問題があります: {1}"},
 		{"state `folder`, where the policy file cannot be used", "設定ファイルを使えないときの状態フォルダー `folder`"},
@@ -20,6 +22,9 @@ func japaneseTroubleHeard() []phrase {
 		{"neither an executor nor a guard runs, so nothing is gathered and nobody shuts a door: start airlock serve and airlock guard (%s)", "実行役も見張りも動いていません。収集も行われず、扉を閉じる者もいません。airlock serve と airlock guard を起動してください（{1}）"},
 		{"%s answers with what is no status of airlock", "{1} の答えは airlock の状態ではありません"},
 		{"not all could be written down: %s", "書き残せなかったものがあります: {1}"},
+		{"%s; gatherings that go through it fail; open its port at the switch when the matter is settled", "{1}。この扉を通る収集は失敗します。解決したら、スイッチでポートを開けてください"},
+		{"%s rests open, and was shut by %s on %s", "普段開いている {1} は、{3} に {2} が閉じました"},
+		{"%s rests open, and was found shut", "普段開いている {1} が閉じています"},
 		{"%s; no door is opened meanwhile", "{1}。その間、扉は開けません"},
 		{"the lockdown file cannot be read: %s", "封鎖のファイルを読めません: {1}"},
 		{"the ledger cannot be asked for a lockdown: %s", "封鎖中かどうかを台帳で確かめられません: {1}"},

@@ -1,0 +1,71 @@
+package orchestrator
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"airlock/ledger"
+	"airlock/orchestrator/window"
+)
+
+// openAtSwitch is what a person does about an inner door that nobody owes its opening.
+const openAtSwitch = "; gatherings that go through it fail; open its port at the switch when the matter is settled"
+
+// keptShut says, of each inner door that is shut while nothing keeps it so, who shut it: a
+// person's will is not undone by airlock, and must not be forgotten either.
+func keptShut(ctx context.Context, r *ledger.Reader, st *Status) {
+	if st.Lockdown != nil {
+		return
+	}
+	for name, d := range st.Doors {
+		passing := slices.ContainsFunc(st.Running, func(p Progress) bool { return strings.HasPrefix(p.Task, "window ") })
+		if d.Rests != window.Open.String() || d.State != window.Shut.String() || passing {
+			continue
+		}
+		d.Kept = fmt.Sprintf("%s rests open, and was found shut", name) + openAtSwitch
+		if r != nil {
+			if e, ok := shutByHand(ctx, r, name); ok {
+				d.Kept = fmt.Sprintf("%s rests open, and was shut by %s on %s", name, e.Actor, e.Time.In(st.Time.Location()).Format("2006-01-02 15:04")) + openAtSwitch
+			}
+		}
+		st.Doors[name] = d
+	}
+}
+
+// shutByHand is the entry by which a person shut a door that was not open since. What a
+// lockdown proved anew in between changes nothing.
+func shutByHand(ctx context.Context, r *ledger.Reader, door string) (ledger.Entry, bool) {
+	f := ledger.Filter{Kind: ledger.KindDoor, Door: door, To: window.Open.String()}
+	open, _, err := r.Last(ctx, f)
+	if err != nil {
+		return ledger.Entry{}, false
+	}
+	f.To, f.AfterSeq = window.Shutting.String(), open.Seq
+	for e, err := range r.Entries(ctx, f) {
+		if err != nil {
+			break
+		}
+		if strings.HasPrefix(e.Reason, byHand) {
+			return e, true
+		}
+	}
+	return ledger.Entry{}, false
+}
+
+// kept are the sentences about inner doors that are shut and stay so.
+func (s *Site) kept(ctx context.Context) []string {
+	st, err := s.Status(ctx)
+	if err != nil {
+		return nil
+	}
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(st.Doors)) {
+		if k := st.Doors[name].Kept; k != "" {
+			all = append(all, k)
+		}
+	}
+	return all
+}
