@@ -239,6 +239,7 @@ func commands() map[string]func(*testscript.TestScript, bool, []string) {
 		"mode":    mode,
 		"edit":    edit,
 		"polls":   polls,
+		"flood":   flood,
 
 		"moved":     moved,
 		"vaulthost": vaultHost,
