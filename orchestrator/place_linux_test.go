@@ -71,6 +71,13 @@ func TestMountMissing(t *testing.T) {
 	if _, err := lookAt(path, file); err != nil {
 		t.Errorf("as it was: %v", err)
 	}
+	// A second mount does not hide that two places are one.
+	if how, err := overlapHere(path, disk); err != nil || how != in {
+		t.Errorf("%s lies to %s as %d, %v", path, disk, how, err)
+	}
+	if how, err := overlapHere(disk, point); err != nil || how != same {
+		t.Errorf("%s lies to %s as %d, %v", disk, point, how, err)
+	}
 	if err := unix.Unmount(point, 0); err != nil {
 		t.Fatal(err)
 	}
