@@ -83,7 +83,7 @@ func TestExamplesParse(t *testing.T) {
 			mustParse(t, file)
 		}
 	}
-	if _, err := policies.ParseVaultHost("vault.yaml", read(t, "../examples/vault.yaml")); err != nil {
+	if _, err := policies.ParseVaultHost("vault.yaml", exampleVault(t)); err != nil {
 		t.Error(err)
 	}
 }

@@ -125,10 +125,22 @@ func within(p, above string) bool {
 	return p != "" && above != "" && (p == above || strings.HasPrefix(p, strings.TrimSuffix(above, "/")+"/"))
 }
 
+// placeholder says whether a key still is what the example has in its place.
+func (r *reader) placeholder(at, value, fix string) bool {
+	if !strings.HasPrefix(value, "REPLACE ") {
+		return false
+	}
+	r.add(r.value(at), at[strings.LastIndexByte(at, '.')+1:]+" still is the placeholder of the example", fix)
+	return true
+}
+
 // noteKey checks a public key in the form of golang.org/x/mod/sumdb/note. One that is
 // wrong is not shown: it may be the private one.
 func (r *reader) noteKey(at, key, what, fix string) (name string) {
 	if key == "" {
+		return ""
+	}
+	if r.placeholder(at, key, fix) {
 		return ""
 	}
 	v, err := note.NewVerifier(key)
@@ -147,14 +159,15 @@ func (r *reader) checkVaultClients(clients map[string]*VaultClient) {
 	}
 	for _, name := range sorted(clients) {
 		at := "clients." + name + ".public_key"
-		if clients[name].PublicKey == "" {
+		const fix = "write the one line of the file that ends in .pub, such as \"ssh-ed25519 AAAA…\""
+		if clients[name].PublicKey == "" || r.placeholder(at, clients[name].PublicKey, fix) {
 			continue
 		}
 		_, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(clients[name].PublicKey))
 		if err != nil || len(options)+len(strings.TrimSpace(string(rest))) > 0 {
 			from := r.value(at)
 			r.masks = append(r.masks, span{from, spot{from.line + 1, 1}}) // it may be the private one
-			r.add(from, "public_key is not the public half of an SSH key", "write the one line of the file that ends in .pub, such as \"ssh-ed25519 AAAA…\"")
+			r.add(from, "public_key is not the public half of an SSH key", fix)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 // Every mistake in a vault host's policy file is told at once, each with its line and
 // with what to do.
 func TestVaultHostMistakes(t *testing.T) {
-	sound := string(read(t, "../examples/vault.yaml"))
+	sound := string(exampleVault(t))
 	for _, c := range []struct{ line, with, want string }{
 		{"vault: kita-vault", "vault: kita vault", `the name "kita vault" is not usable`},
 		{"vault: kita-vault", "valt: kita-vault", "valt"},
@@ -62,7 +62,7 @@ func TestVaultHostMistakes(t *testing.T) {
 
 // A client without a key is a mistake, and no more than that.
 func TestVaultHostClientWithoutKey(t *testing.T) {
-	sound := string(read(t, "../examples/vault.yaml"))
+	sound := string(exampleVault(t))
 	at := strings.Index(sound, "    public_key:")
 	end := at + strings.Index(sound[at:], "\n")
 	for _, with := range []string{"", "    {}", "    null", "    public_key:", "    public_key: null"} {
@@ -74,7 +74,7 @@ func TestVaultHostClientWithoutKey(t *testing.T) {
 
 // Whatever the file, it is a policy or a list of mistakes.
 func FuzzVaultHost(f *testing.F) {
-	f.Add(read(f, "../examples/vault.yaml"))
+	f.Add(exampleVault(f))
 	f.Add([]byte("clients: {a: }"))
 	f.Add([]byte("vault: &a [*a]"))
 	f.Add([]byte("keep: {last: 99999999999999999999}"))
@@ -87,4 +87,23 @@ func FuzzVaultHost(f *testing.F) {
 			t.Fatalf("%+v", h)
 		}
 	})
+}
+
+// exampleVault is the example with keys in the places of its placeholders.
+func exampleVault(t testing.TB) []byte {
+	t.Helper()
+	return []byte(strings.NewReplacer(
+		"REPLACE by the line in keys/site.pub in the orchestrator's state folder", "lab-hospital+f7c8489e+AbobGtYU0psrlep1n40yNYx+k6eAJyAcu85KKV4r3Wi0",
+		"REPLACE by the public half of the key that vaults.NAME.key names", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIF5LfFdbCAcoDFJRJsczmdn+bSOhHy4JkyY9YcURucjZ",
+	).Replace(string(read(t, "../examples/vault.yaml"))))
+}
+
+// The example as it is, with nobody's keys, is refused, and the message says what is missing.
+func TestUntouchedExample(t *testing.T) {
+	_, err := policies.ParseVaultHost("vault.yaml", read(t, "../examples/vault.yaml"))
+	for _, want := range []string{"site_key still is the placeholder", "public_key still is the placeholder", "keys/site.pub"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("wants %q: %v", want, err)
+		}
+	}
 }

@@ -173,6 +173,7 @@ func buildVersion() string {
 // app is what the commands share.
 type app struct {
 	file      string
+	vaultFile string // the policy file of a vault's host
 	json      bool
 	out, errs io.Writer
 	version   string

@@ -33,7 +33,8 @@ func (a *app) vaultCommand() *cobra.Command {
 		Args:  cobra.ArbitraryArgs,
 		RunE:  subcommand,
 	}
-	for _, below := range []*cobra.Command{a.vaultServeCommand(), a.vaultKeysCommand(), a.vaultGenerationsCommand(), a.vaultVerifyCommand(), a.vaultCheckoutCommand(), a.vaultPruneCommand()} {
+	c.PersistentFlags().StringVarP(&a.vaultFile, "config", "c", vaultFile, "policy `file`")
+	for _, below := range []*cobra.Command{a.vaultCheckCommand(), a.vaultServeCommand(), a.vaultStatusCommand(), a.vaultKeysCommand(), a.vaultGenerationsCommand(), a.vaultVerifyCommand(), a.vaultCheckoutCommand(), a.vaultPruneCommand()} {
 		below.Args = usage(below.Args)
 		c.AddCommand(below)
 	}
@@ -41,11 +42,8 @@ func (a *app) vaultCommand() *cobra.Command {
 }
 
 // vaultPolicy reads the policy file of a vault's host.
-func (a *app) vaultPolicy(c *cobra.Command) (*policies.VaultHost, error) {
-	file := vaultFile
-	if c.Flags().Changed("config") {
-		file = a.file
-	}
+func (a *app) vaultPolicy() (*policies.VaultHost, error) {
+	file := a.vaultFile
 	var err error
 	a.read, err = readFile(file)
 	if errors.Is(err, os.ErrNotExist) {
@@ -59,7 +57,7 @@ func (a *app) vaultPolicy(c *cobra.Command) (*policies.VaultHost, error) {
 
 // hosting opens the vault of this host while f runs.
 func (a *app) hosting(c *cobra.Command, f func(context.Context, *policies.VaultHost, *server.Host) error) error {
-	p, err := a.vaultPolicy(c)
+	p, err := a.vaultPolicy()
 	if err != nil {
 		return err
 	}
@@ -148,6 +146,7 @@ func vaultHostKey(p *policies.VaultHost) (ssh.Signer, error) {
 }
 
 func (a *app) vaultKeysCommand() *cobra.Command {
+	var lineOnly bool
 	c := &cobra.Command{
 		Use:   "keys",
 		Short: "Print what the site has to pin: the key of receipts, the line for known_hosts",
@@ -162,12 +161,21 @@ func (a *app) vaultKeysCommand() *cobra.Command {
 				if a.json {
 					return a.printJSON(map[string]string{"receipt_key": h.PublicKey(), "known_hosts": line})
 				}
-				_, err = fmt.Fprintf(a.out, "receipt_key: %q\nknown_hosts: %s\n", h.PublicKey(), line)
+				if lineOnly {
+					_, err = fmt.Fprintln(a.out, line)
+					return err
+				}
+				a.print("# In the site's policy file, under vaults.NAME:")
+				a.print("receipt_key: %s", strconv.Quote(h.PublicKey()))
+				a.print("")
+				a.print("# In the site's known_hosts, this line and nothing else (airlock vault keys --known-hosts >> FILE):")
+				_, err = fmt.Fprintln(a.out, line)
 				return err
 			})
 		},
 	}
 	a.jsonFlag(c)
+	c.Flags().BoolVar(&lineOnly, "known-hosts", false, "print only the line for known_hosts")
 	return c
 }
 

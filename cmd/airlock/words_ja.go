@@ -11,6 +11,7 @@ func japanese() []phrase {
 		japaneseGathering(),
 		japaneseDoors(),
 		japaneseTrouble(),
+		japaneseVaultHost(),
 	), []phrase{
 		// Numbers of things.
 		{"%d file", "{1} ファイル"}, {"%d files", "{1} ファイル"},
@@ -248,6 +249,7 @@ func japaneseHeard() []phrase {
 		japaneseDoorsHeard(),
 		japaneseTroubleHeard(),
 		japaneseEndings(),
+		japaneseVaultHeard(),
 	), []phrase{
 		// Tasks and stages.
 		{"gather %s", "収集 {1}"},

@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -297,8 +298,27 @@ func (s *serving) let(conn net.Conn) {
 	_ = conn.Close() // closed already, or of no more use
 }
 
-// errUnknownKey is all that a stranger is told.
-var errUnknownKey = errors.New("not one of this vault's clients")
+// unknownKeyError is a key that is not that of the client whose name was given. A stranger
+// is told only that it is not.
+type unknownKeyError struct{ user, fingerprint string }
+
+func (e *unknownKeyError) Error() string {
+	return fmt.Sprintf("user %s with key %s", e.user, e.fingerprint)
+}
+
+// whoFailed names the keys that were shown in a login that failed.
+func whoFailed(refused *ssh.ServerAuthError) string {
+	var shown []string
+	for _, err := range refused.Errors {
+		if key, ok := errors.AsType[*unknownKeyError](err); ok && !slices.Contains(shown, key.Error()) {
+			shown = append(shown, key.Error())
+		}
+	}
+	if len(shown) == 0 {
+		return "with no key"
+	}
+	return strings.Join(shown, ", ")
+}
 
 func (s *serving) sshConfig() *ssh.ServerConfig {
 	safe := ssh.SupportedAlgorithms()
@@ -310,7 +330,7 @@ func (s *serving) sshConfig() *ssh.ServerConfig {
 		PublicKeyCallback: func(c ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
 			pinned, known := s.Clients[c.User()]
 			if !known || !bytes.Equal(pinned.Marshal(), key.Marshal()) {
-				return nil, errUnknownKey
+				return nil, &unknownKeyError{c.User(), ssh.FingerprintSHA256(key)}
 			}
 			return nil, nil
 		},
@@ -330,7 +350,7 @@ func (s *serving) connection(ctx context.Context, conn net.Conn) {
 	if err != nil {
 		var refused *ssh.ServerAuthError
 		if errors.As(err, &refused) {
-			s.refusal("", conn.RemoteAddr().String(), "login", "")
+			s.refusal("", conn.RemoteAddr().String(), "login", whoFailed(refused))
 		}
 		return
 	}

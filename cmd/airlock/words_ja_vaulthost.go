@@ -1,0 +1,44 @@
+package main
+
+// japaneseVaultHost are texts of the commands on a vault's own host.
+func japaneseVaultHost() []phrase {
+	return []phrase{
+		{shortKeep, "注意: {1} は直近の日数分しか残しません。損傷に気付くのが遅れると、それより前の世代がありません。daily、weekly、monthly も書いてください。例: {last: 10, daily: 14, weekly: 8, monthly: 12}"},
+		{"Drop the generations that no rule keeps, and the blobs that no generation lists. With --strays it is a person's decision instead: what arrived after a generation that is known to be good, and belongs to none, is dropped; what a generation of the site lists never is.", "どの規則にも当てはまらない世代と、どの世代にも属さないブロブを消します。--strays では人の判断で、正しいと分かっている世代よりあとに届き、どの世代にも属さないものを消します。施設の世代に含まれるものは決して消しません。"},
+		{"drop up to so many generations this once; with --strays, files", "今回だけ、この数までの世代を消す（--strays ではファイルの数）"},
+		{"the generations were compared with those that the site knows, and all are its own", "施設側の世代と見比べ、すべて施設のものと確認した"},
+		{"only say what would be done, generation by generation", "予定を世代ごとに示すだけ"},
+		{"drop what arrived after generation --since and belongs to none", "--since の世代よりあとに届き、どの世代にも属さないものを消す"},
+		{"the newest generation that is known to be good", "正しいと分かっている最も新しい世代"},
+		{"why; the ledger keeps it", "理由（台帳に残ります）"},
+		{"  and %s more", "  ほか {1}"},
+		{"would remove %s, %s, that came since generation %d and belong to none", "世代 {3} よりあとに届き、どの世代にも属さない {1}、{2}が消えます"},
+		{"removed %s, %s, that came since generation %d and belonged to none", "世代 {3} よりあとに届き、どの世代にも属さない {1}、{2}を消しました"},
+		{"%s in the place of generations that the site has not signed: of no use, and gone once they are older than min_age", "世代の場所に、施設の署名のないもの {1}: 使われません。min_age を過ぎると消えます"},
+		{"%s, %s, came since generation %d and belong to none: a window was cut, and the next one counts on them, or they are somebody else's", "世代 {3} よりあとに届き、どの世代にも属さないもの {1}、{2}: 中断した開扉の残りで次の開扉が使うか、ほかの誰かのものです"},
+		{"The quota of %s leaves %s: windows fail for want of room.", "上限 {1} の残りは {2} です。容量が足りず、開扉は失敗します。"},
+		{"See what came since generation %d: airlock vault prune --strays --since %d --dry-run; with --reason TEXT instead it is dropped.", "世代 {1} よりあとに届いたものを見るには: airlock vault prune --strays --since {2} --dry-run。代わりに --reason 理由 を付けると消します。"},
+		{"All that is here belongs to generations: give the vault a larger quota, or a smaller keep.", "ここにあるものはすべて世代に属しています。上限（quota）を大きくするか、keep を小さくしてください。"},
+		{"would go", "消えます"},
+		{"Check the vault's policy file, its folder, keys, clock and room, and say what to do", "設定ファイル、フォルダー、鍵、時計、容量を調べ、すべきことを示す"},
+		{"Show how the vault stands: generations, room, last arrival, what a person must look at", "世代、容量、最後の到着、人が確認すべきことを表示"},
+		{"print only the line for known_hosts", "known_hosts に加える行だけを表示"},
+		{"# In the site's policy file, under vaults.NAME:", "# 施設の設定ファイルの vaults.NAME の下に:"},
+		{"receipt_key: %s", "receipt_key: {1}"},
+		{"# In the site's known_hosts, this line and nothing else (airlock vault keys --known-hosts >> FILE):", "# 施設の known_hosts に、次の 1 行をそのまま（airlock vault keys --known-hosts >> ファイル）:"},
+		{"served", "受け入れ中"}, {"NOT SERVED", "受け入れていません"},
+		{"Vault", "二次保管先"}, {"Generations", "世代"}, {"Newest", "最新"}, {"Room", "容量"}, {"Waiting", "待機中"}, {"Verified", "最後の読み直し"},
+		{"generation %d, arrived %s", "世代 {1}、到着 {2}"},
+		{"%s lie here, %s may still come", "使用中 {1}、あと {2} 入ります"},
+		{"%s, %s, since generation %d", "{1}、{2}（世代 {3} 以降）"},
+		{"! %s", "! {1}"}, {"ALARM %s", "警報 {1}"},
+	}
+}
+
+// japaneseVaultHeard are what a window says of a vault's generations.
+func japaneseVaultHeard() []phrase {
+	return []phrase{
+		{"somebody else uses the site's key: %s; shut the vault's door out of reach (airlock lockdown), find out who, and give the site a new key", "ほかの誰かが施設の鍵を使っています: {1}。封鎖して（airlock lockdown）突き止め、施設の鍵を新しくしてください"},
+		{"somebody else uses the site's key", "ほかの誰かが施設の鍵を使っています"},
+	}
+}

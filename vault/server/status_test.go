@@ -1,0 +1,82 @@
+package server
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"airlock/ledger"
+	"airlock/sshconn"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// A refused login is recorded with the name, the key's fingerprint and the address.
+func TestRefusedLoginIsNamed(t *testing.T) {
+	w := newWorld(t)
+	w.serve(usual())
+	stranger := newKey(t)
+	conf := sshconn.Config{Address: w.conn.Address, User: "airlock", Key: stranger.private, KnownHosts: w.conn.KnownHosts}
+	if _, err := sshconn.Dial(t.Context(), conf); err == nil {
+		t.Fatal("a stranger is in")
+	}
+	w.stop()
+	w.open()
+	if n := w.entries(ledger.KindRefusal); n != 1 {
+		t.Fatalf("%d refusals", n)
+	}
+	for e, err := range w.host.ledger.Entries(t.Context(), ledger.Filter{Kind: ledger.KindRefusal}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(e.Reason, "user airlock with key "+ssh.FingerprintSHA256(stranger.public)) || !strings.Contains(e.Actor, "127.0.0.1") {
+			t.Errorf("%s by %s", e.Reason, e.Actor)
+		}
+	}
+}
+
+// What a person must look at is in the status, and what cannot wait is grave.
+func TestStatus(t *testing.T) {
+	w := newWorld(t)
+	w.windows(2)
+	w.serve(usual())
+	st, err := w.host.Status(t.Context())
+	if err != nil || !st.Served || st.Generations != 2 || st.Newest != 2 || st.Grave || len(st.Wrong) > 0 {
+		t.Errorf("%+v, %v", st, err)
+	}
+	w.spoil("kopia.repository.f")
+	if _, err := w.host.Verify(t.Context(), VerifyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.entries(ledger.KindVerify); n != 1 {
+		t.Errorf("%d verifications", n)
+	}
+	if st, err = w.host.Status(t.Context()); err != nil || !st.Grave || st.Damaged != 1 || st.Verified.IsZero() || len(st.Alarms) != 1 {
+		t.Errorf("%+v, %v", st, err)
+	}
+}
+
+// Each thing that serve would stumble over is found, with what to do, and nothing is made.
+func TestExamine(t *testing.T) {
+	dir := t.TempDir()
+	folder, state := filepath.Join(dir, "vault"), filepath.Join(dir, "state")
+	for _, f := range Examine(folder, state) {
+		if f.Fix == "" {
+			t.Errorf("%+v", f)
+		}
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
+		t.Errorf("made: %v, %v", files, err)
+	}
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(state, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	found := Examine(folder, state)
+	if found[0].Fix != "" || !strings.Contains(found[1].Fix, "chmod 700") {
+		t.Errorf("%+v", found)
+	}
+}
