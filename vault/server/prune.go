@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"path"
 	"slices"
 	"time"
@@ -217,7 +216,7 @@ func (h *Host) dropGenerations(ctx context.Context, o PruneOptions, report *Prun
 	if len(sure) == 0 { // perhaps it is site_key that is wrong
 		unsigned = nil
 	}
-	report.Kept = len(kept)
+	report.Kept = len(sure) - len(drop)
 	if o.Try {
 		for _, a := range sure {
 			report.Fate = append(report.Fate, Standing{Number: a.Number, Arrived: a.At, Kept: kept[a.Number]})
@@ -226,7 +225,7 @@ func (h *Host) dropGenerations(ctx context.Context, o PruneOptions, report *Prun
 	brake := cmp.Or(o.Brake, h.conf.Brake)
 	if len(drop) > brake {
 		why := fmt.Errorf("%w: %s, and the brake is at %d; see what would go and what would stay with airlock vault prune --dry-run, and find out why so many; only a person who knows lets them go, with --brake",
-			ErrHeld, vault.WouldGo(drop, slices.Collect(maps.Keys(kept))), brake)
+			ErrHeld, vault.WouldGo(drop, staying(sure, kept)), brake)
 		if o.Try {
 			report.Dropped = drop
 			return why
@@ -248,6 +247,16 @@ func (h *Host) dropGenerations(ctx context.Context, o PruneOptions, report *Prun
 		}
 	}
 	return h.folder.syncFolder("generations")
+}
+
+// staying are those that something keeps.
+func staying(all []vault.Arrival, kept map[int64][]string) (stay []int64) {
+	for _, a := range all {
+		if len(kept[a.Number]) > 0 {
+			stay = append(stay, a.Number)
+		}
+	}
+	return stay
 }
 
 // unkept are those that nothing keeps, the lowest number first.
