@@ -147,7 +147,8 @@ func TestWindowIsCut(t *testing.T) {
 	if err != nil || len(verified.Damaged) > 0 {
 		t.Errorf("%+v, %v", verified, err)
 	}
-	w.conf.Keep, w.conf.MinAge, w.conf.Brake = vault.Keep{Last: 1}, 0, 1<<20
+	w.conf.Keep, w.conf.MinAge, w.conf.Brake = vault.Keep{Hourly: 1}, 0, 1<<20
+	w.conf.WindowsPerDay = 1 << 20
 	w.open()
 	if r := w.prune(PruneOptions{}); r.Kept != 1 || r.Strays > 0 {
 		t.Errorf("%+v", r)
