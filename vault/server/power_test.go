@@ -61,7 +61,7 @@ func hostAlone(text string) (err error) {
 	}
 	h, err := Open(context.Background(), Config{
 		Name: "lab-vault", Zone: time.UTC, Folder: c.Folder, State: c.State, Site: site,
-		Keep: vault.Keep{MinCount: 1, Last: 1}, Brake: 100, Log: slog.New(slog.DiscardHandler), Actor: "user test",
+		Keep: vault.Keep{Hourly: 1}, Brake: 100, Log: slog.New(slog.DiscardHandler), Actor: "user test",
 		Now: func() time.Time { return time.Now().Add(c.Ahead) },
 	})
 	if err != nil {
@@ -221,7 +221,7 @@ func TestPruneIsKilled(t *testing.T) {
 	killed := 0
 	for _, k := range kills("unlinkat", "fsync", "pwrite64", "openat") {
 		w := newWorld(t)
-		w.conf.Keep, w.conf.MinAge = vault.Keep{Last: 1, MinCount: 1}, 0
+		w.conf.Keep, w.conf.MinAge = vault.Keep{Hourly: 1}, 0
 		w.outlived()
 		if w.alone(true, k.strace(strace, w.dir)...)() != nil {
 			killed++

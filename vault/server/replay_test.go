@@ -454,7 +454,7 @@ func TestPowerGoes(t *testing.T) {
 func TestPowerGoesInPrune(t *testing.T) {
 	strace := withStrace(t)
 	w := newWorld(t)
-	w.conf.Keep, w.conf.MinAge = vault.Keep{Last: 1, MinCount: 1}, 0
+	w.conf.Keep, w.conf.MinAge = vault.Keep{Hourly: 1}, 0
 	w.outlived()
 	before := modelOf(t, w.dir)
 	delete(before.top.names, "memory")
