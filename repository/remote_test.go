@@ -39,7 +39,7 @@ func samba(t *testing.T, settings ...string) remote {
 }
 
 func TestSMB(t *testing.T)        { testRemote(t, samba(t, "smb encrypt = required")) }
-func TestSMBLineCut(t *testing.T) { testLineCut(t, samba(t, "server signing = mandatory")) }
+func TestSMBLineCut(t *testing.T) { testLineCut(t, samba(t, "server smb encrypt = off")) }
 
 func testRemote(t *testing.T, at remote) {
 	c := configFor(t, at.place)

@@ -122,6 +122,9 @@ func (c Config) client() (*ssh.ClientConfig, error) {
 				return answers, nil
 			}))
 	}
+	if c.KnownHosts == "" {
+		return nil, fmt.Errorf("%w: no known_hosts file is named for %s", ErrNoLogin, c.Address)
+	}
 	check, err := knownhosts.New(c.KnownHosts)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w: the known_hosts file %s does not exist; %s", ErrNoLogin, c.KnownHosts, c.getKey())

@@ -249,6 +249,7 @@ func japaneseHeard() []phrase {
 		japaneseDoorsHeard(),
 		japaneseTroubleHeard(),
 		japaneseEndings(),
+		japaneseLinesHeard(),
 		japaneseVaultHeard(),
 	), []phrase{
 		// Tasks and stages.

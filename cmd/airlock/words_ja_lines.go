@@ -15,3 +15,15 @@ func japaneseLines() []phrase {
 		{"Make an Ed25519 key pair where the policy file names the key of that vault, system's source or repository, and print its public half. A file that is there already is never replaced.", "その二次保管先・取得元・一次保管先の鍵として設定ファイルが指す場所に、Ed25519 の鍵ペアを作り、公開側を表示します。すでにあるファイルは決して置き換えません。"},
 	}
 }
+
+// japaneseLinesHeard are what others say of connections, secrets and keys.
+func japaneseLinesHeard() []phrase {
+	return []phrase{
+		{"the switch was not entered: %s", "スイッチにログインしていません: {1}"},
+		{"%s any more: %s was changed while the repository was open; put back what the recovery kit says, before this program is started again", "パスフレーズが一次保管先に合わなくなりました（{1}）。一次保管先を開いている間に {2} が書き換えられました。このプログラムを再起動する前に、復旧キットのとおりに戻してください"},
+		{"the repository is open, and could not be opened again: %s", "一次保管先は開いていますが、このままでは開き直せません: {1}"},
+		{"the passphrase for the new repository, %s: %s; whoever types it from the recovery kit would not get in; nothing was made", "新しい一次保管先のパスフレーズ（{1}）: {2}。復旧キットを見て打ち込んでも開けなくなるため、何も作っていません"},
+		{"gathered, but under a name that Samba made up, since Windows could not have the true one: set mangled names = no in the server's smb.conf, or have it renamed", "収集しましたが、Windows に置けない名前のため Samba が作った仮の名前です。サーバーの smb.conf に mangled names = no を書くか、名前を変えてもらってください"},
+		{"warning: %s is not the repository's own, and was passed over; remove it, and keep Macs, NAS indexers and synchronizing programs away from that folder", "警告: {1} は一次保管先のものではないため、無視しました。削除し、Mac や NAS の索引作成、同期プログラムがこのフォルダーに触れないようにしてください"},
+	}
+}

@@ -40,14 +40,19 @@ func fixture(t testing.TB, settings ...string) collecttest.Fixture {
 }
 
 func TestSource(t *testing.T) {
-	t.Run("signed", func(t *testing.T) { collecttest.Run(t, fixture(t, "server signing = mandatory")) })
+	t.Run("signed", func(t *testing.T) { collecttest.Run(t, fixture(t, "server smb encrypt = off")) })
 	t.Run("encrypted", func(t *testing.T) { collecttest.Run(t, fixture(t, "smb encrypt = required")) })
 }
 
 func BenchmarkSource(b *testing.B) {
-	b.Run("plain", func(b *testing.B) { collecttest.Bench(b, fixture(b)) })
-	b.Run("signed", func(b *testing.B) { collecttest.Bench(b, fixture(b, "server signing = mandatory")) })
-	b.Run("encrypted", func(b *testing.B) { collecttest.Bench(b, fixture(b, "smb encrypt = required")) })
+	b.Run("insecure", func(b *testing.B) {
+		dir := collecttest.Dir(b)
+		c := config(collecttest.StartSMB(b, dir))
+		c.Conn.Insecure = true
+		collecttest.Bench(b, collecttest.Fixture{Dir: dir, Dial: dial(c)})
+	})
+	b.Run("signed", func(b *testing.B) { collecttest.Bench(b, fixture(b, "server smb encrypt = off")) })
+	b.Run("encrypted", func(b *testing.B) { collecttest.Bench(b, fixture(b)) })
 }
 
 func TestDial(t *testing.T) {

@@ -295,9 +295,12 @@ func TestTrust(t *testing.T) {
 		_, config := play(t, "awplus")
 		spoil(&config)
 		_, err := cli.Dial(t.Context(), config)
-		// Only what the switch itself turned down is told as its word.
-		if asked := name == "another password"; err == nil || errors.Is(err, switchctl.ErrAuth) != asked {
-			t.Errorf("%s: %v; asked: %t", name, err, asked)
+		want := switchctl.ErrNotEntered // for no login was tried
+		if name == "another password" {
+			want = switchctl.ErrAuth
+		}
+		if !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", name, err, want)
 		}
 		if strings.Contains(err.Error(), "other\"") || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: a secret in %v (S13)", name, err)
