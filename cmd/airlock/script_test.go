@@ -325,11 +325,11 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	case "entry": // of the ledger, about which something is said
 		there = func() bool {
-			ts.Check(ts.Exec("airlock", "-c", args[1], "audit", "list"))
+			_ = ts.Exec("airlock", append([]string{"-c", args[1], "audit", "list"}, args[3:]...)...) // another ledger may not be there yet
 			return strings.Contains(ts.ReadFile("stdout"), args[2])
 		}
 	default:
-		ts.Fatalf("await socket | vault | port NAME up|down | idle POLICY | entry POLICY TEXT")
+		ts.Fatalf("await socket | vault | port NAME up|down | idle POLICY | entry POLICY TEXT [--ledger FILE]")
 	}
 	for deadline := time.Now().Add(30 * time.Second); !there(); runtime.Gosched() {
 		if time.Now().After(deadline) {

@@ -173,6 +173,7 @@ func (w *world) tell(c *course, left int) {
 
 // window is the command for the window that is to be cut.
 func (w *world) window() *exec.Cmd {
+	w.guard()
 	return w.command("-c", w.hospital.PolicyFile, "window", "--reason", "to be cut")
 }
 

@@ -19,9 +19,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"airlock/lab/departments"
 	"airlock/lab/embedded"
+	"airlock/lease"
 	"airlock/ledger"
 	"airlock/orchestrator"
 	"airlock/vault"
@@ -89,6 +91,7 @@ func newWorld(t *testing.T, earlier int64) *world {
 	t.Cleanup(func() { w.must(w.hospital.Close()) })
 	w.airlock("init")
 	w.must(w.moveVault())
+	w.guard()
 	key, err := os.ReadFile(w.path("site/state/keys/site.pub"))
 	w.must(err)
 	w.site, err = note.NewVerifier(strings.TrimSpace(string(key)))
@@ -178,7 +181,7 @@ func (w *world) moveVault() error {
 		return err
 	}
 	hosts := strings.ReplaceAll(keys.Known, strings.Fields(keys.Known)[0], knownAs(address))
-	var edited []string
+	edited := []string{fmt.Sprintf("guard: {interval: 10m, lease_ttl: 10m, ledger: %q}\n", w.path("guard/ledger.db"))}
 	inVaults := false
 	for line := range strings.Lines(string(policy)) {
 		inVaults = line == "vaults:\n" || inVaults && strings.HasPrefix(line, " ")
@@ -197,6 +200,17 @@ func (w *world) moveVault() error {
 	return errors.Join(
 		os.WriteFile(w.path("known_hosts"), []byte(hosts+"\n"), 0o600),
 		os.WriteFile(w.hospital.PolicyFile, []byte(strings.Join(edited, "")), 0o600))
+}
+
+// guard has the executor believe that a guard lives, which does nothing here: what a start
+// makes of a port that was left up is what is looked at, and a watcher would shut it before.
+func (w *world) guard() {
+	w.t.Helper()
+	now, err := lease.Now()
+	w.must(err)
+	file := lease.GuardFile(w.path("guard/ledger.db"))
+	w.must(os.MkdirAll(filepath.Dir(file), 0o700))
+	w.must(lease.Guard{PID: os.Getpid(), Version: "test", At: time.Now(), Clock: now}.Write(file))
 }
 
 // knownAs is an address as known_hosts has it.
