@@ -6,7 +6,7 @@
 # PostgreSQL, whose dumps it keeps.
 set -eu
 
-wanted="samba smbclient snmpd snmp frr openssh-server openssh-client iproute2 nftables netcat-openbsd iputils-ping rsyslog rsyslog-gnutls openssl rclone restic strace"
+wanted="samba samba-vfs-modules smbclient snmpd snmp frr openssh-server openssh-client iproute2 nftables netcat-openbsd iputils-ping rsyslog rsyslog-gnutls openssl rclone restic strace"
 
 missing=
 for package in $wanted; do

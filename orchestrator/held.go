@@ -174,8 +174,11 @@ func (s *Site) trust(ctx context.Context) error {
 	if s.journal.openErr != nil {
 		return nil // nothing can be appended, and so nothing opened
 	}
-	if err := s.underneath(ctx); err != nil {
+	switch err := s.underneath(ctx); {
+	case errors.Is(err, ledger.ErrMoved), errors.Is(err, ledger.ErrChanged):
 		return s.doubtAll(err)
+	case err != nil: // S15: a question that had no answer is no doubt
+		return err
 	}
 	all, unread := doubts(ctx, s.policy.State, &s.journal.Ledger.Reader)
 	for _, d := range all {

@@ -3,12 +3,14 @@ package orchestrator
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
 
 	"airlock/ledger"
 	"airlock/policies"
+	"airlock/repository"
 	"airlock/vault"
 )
 
@@ -107,7 +109,10 @@ func (p *passage) copyable(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
-	if err := repo.OpensWith(ctx, conf.Passphrase); err != nil {
+	switch err := repo.OpensWith(ctx, conf.Passphrase); {
+	case err != nil && !errors.Is(err, repository.ErrPassphrase):
+		return err
+	case err != nil:
 		return fmt.Errorf("%w: what would be sent could not be restored; put the right passphrase back (%s)", err, p.site.policy.Repository.Passphrase)
 	}
 	return p.fits(ctx)
