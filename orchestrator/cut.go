@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"time"
@@ -17,6 +18,10 @@ type cutShort struct {
 	record   WindowRecord
 	openedAt time.Time // when the command to open was given; zero if none was
 	guardAt  time.Time // when the guard saw the door shut; zero if it did not, or is elsewhere
+	// What the executor itself still wrote down: when the door was proven shut, and for how
+	// long it had been open. Zero if it did not live to.
+	provenAt time.Time
+	exposure time.Duration
 }
 
 // cutWindow is the end of a window that was begun and has none.
@@ -38,10 +43,25 @@ func (s *Site) cutWindow(ctx context.Context, door string, begun ledger.Entry) c
 		if e.Window == begun.Window {
 			c.openedAt = e.Time
 			c.guardAt = s.guardShut(ctx, door, e.Time)
+			c.provenAt, c.exposure = s.provenShut(ctx, door, e)
 			break
 		}
 	}
 	return c
+}
+
+// provenShut is when a door that a window had opened was proven shut, and what was measured.
+func (s *Site) provenShut(ctx context.Context, door string, opening ledger.Entry) (time.Time, time.Duration) {
+	for e, err := range s.journal.Entries(ctx, ledger.Filter{Kind: ledger.KindDoor, Door: door, To: window.Shut.String(), AfterSeq: opening.Seq}) {
+		if err != nil {
+			break
+		}
+		var d doorDetail
+		if e.Window == opening.Window && json.Unmarshal(e.Detail, &d) == nil && d.Exposure > 0 {
+			return e.Time, time.Duration(d.Exposure * float64(time.Second))
+		}
+	}
+	return time.Time{}, 0
 }
 
 // guardShut is when a guard on this machine first saw a door shut after that time; zero if
@@ -74,8 +94,11 @@ func (k *keeper) endCut() {
 		return
 	}
 	k.cut = nil
-	if !c.openedAt.IsZero() {
-		r := &c.record
+	switch r := &c.record; {
+	case !c.provenAt.IsZero():
+		r.OpenedAt, r.ShutAt, r.ProvenAt = c.openedAt, c.openedAt.Add(c.exposure), c.provenAt
+		r.Exposure, r.Proof = c.exposure.Seconds(), max(0, r.ProvenAt.Sub(r.ShutAt)).Seconds()
+	case !c.openedAt.IsZero():
 		r.OpenedAt, r.ShutAt, r.ShutBy, r.AtMost = c.openedAt, k.since[window.Vault], "start-up", true
 		r.ProvenAt = r.ShutAt
 		if !c.guardAt.IsZero() && c.guardAt.Before(r.ShutAt) {
