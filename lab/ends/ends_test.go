@@ -49,6 +49,10 @@ type end struct {
 	shuts time.Duration // within which the port is down
 }
 
+// inPart is the exit code of a window that tells of a generation without its signature: one
+// that was ended while it was sealed leaves such a one at a vault without a host.
+const inPart = 4
+
 // ends are all the ways.
 func ends() []end {
 	var all []end
@@ -64,9 +68,9 @@ func ends() []end {
 		end{name: "SIGKILL with a guard", does: signalled(syscall.SIGKILL), goes: true, guard: true, shuts: 6 * time.Second},
 		end{name: "SIGSTOP, then SIGKILL", does: (*run).stopped, goes: true, shuts: 10 * time.Second},
 		end{name: "panic", does: signalled(syscall.SIGABRT), goes: true, shuts: 5 * time.Second},
-		end{name: "SIGPIPE", does: signalled(syscall.SIGPIPE), stays: true, code: []int{0}},
-		end{name: "output closed", does: (*run).unread, stays: true, code: []int{1}},
-		end{name: "output full", does: (*run).fill, stays: true, code: []int{0}},
+		end{name: "SIGPIPE", does: signalled(syscall.SIGPIPE), stays: true, code: []int{0, inPart}},
+		end{name: "output closed", does: (*run).unread, stays: true, code: []int{1, inPart}},
+		end{name: "output full", does: (*run).fill, stays: true, code: []int{0, inPart}},
 	)
 }
 
@@ -77,10 +81,15 @@ func TestEveryEnd(t *testing.T) {
 		phase phase
 	}
 	var plain, guarded []trial
+	chosen, quick := ends(), os.Getenv(everyVariable) == ""
+	if quick { // what is caught is caught alike: three of the signals will do
+		chosen = slices.Delete(chosen, 0, rand.IntN(3))
+		chosen = slices.Delete(chosen, 3, slices.IndexFunc(chosen, func(e end) bool { return e.name == "two signals" }))
+	}
 	first := phase(rand.IntN(int(phases)))
-	for i, e := range ends() {
+	for i, e := range chosen {
 		for p := range phases {
-			if os.Getenv(everyVariable) == "" && p != (first+phase(i))%phases {
+			if quick && p != (first+phase(i))%phases {
 				continue
 			}
 			if e.guard {
@@ -234,14 +243,19 @@ func (h *hospital) neverBoth(seen int) {
 func (h *hospital) carryOn() {
 	h.t.Helper()
 	var record struct{ Result string }
-	out := h.airlock("window", "secondary", "--reason", "carry on", "--json")
-	if err := json.Unmarshal(out, &record); err != nil || record.Result != "done" {
-		h.t.Errorf("the next window: %v, %s", err, out)
+	out, ended := h.command("window", "secondary", "--reason", "carry on", "--json").Output()
+	if err := json.Unmarshal(out, &record); err != nil || record.Result != "done" && record.Result != "in part" {
+		h.t.Errorf("the next window: %v, %v, %s", ended, err, out)
 	}
 	h.until("the departments' port is up", func() bool { return h.isUp(lab.DepartmentsPort) })
 	if h.isUp(lab.VaultPort) {
 		h.t.Error("the vault's port is up")
 	}
+	h.t.Cleanup(func() {
+		if h.t.Failed() {
+			h.t.Logf("the ledger:\n%s%s", h.airlock("audit", "list"), h.airlock("audit", "list", "--kind", "window", "--json"))
+		}
+	})
 	h.airlock("audit", "verify")
 }
 
