@@ -23,8 +23,8 @@ demo: build ## a whole hospital night in one process: no root, nothing else inst
 
 test: ## every test; as root on Debian it first installs the real servers that the tests use
 	lab/install.sh
-	go test -p 3 -timeout 20m $(DERIVING)
-	go test -race -p 3 -timeout 20m $$(go list ./... | grep -vxF $(DERIVING:%=-e %))
+	go test -p 3 -timeout 30m $(DERIVING)
+	go test -race -p 3 -timeout 30m $$(go list ./... | grep -vxF $(DERIVING:%=-e %))
 
 race: ## every test with the race detector: half an hour
 	go test -race -p 3 -timeout 60m ./...
