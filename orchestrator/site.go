@@ -487,7 +487,11 @@ func (s *Site) Repository(ctx context.Context) (*repository.Repository, error) {
 		return nil, fmt.Errorf("the repository was still being opened: %w", context.Cause(ctx))
 	}
 	if s.repo != nil { // S16: its NAS may have been unmounted since
-		return s.repo, s.repo.Same(ctx)
+		err := s.repo.Same(ctx)
+		if !errors.Is(err, repository.ErrNoRepository) && !errors.Is(err, repository.ErrReplaced) {
+			err = nil // what is damaged is told by whoever reads it, and may be healed
+		}
+		return s.repo, err
 	}
 	conf, err := s.parts.Repository(s.policy)
 	if err != nil {

@@ -101,17 +101,6 @@ func TestRestoreEnds(t *testing.T) {
 			t.Errorf("%v ends a restore: %v", err, got)
 		}
 	}
-	r, _ := fresh(t)
-	id := snap(t, r, "orca", disk(hospital(t))).ID
-	dir := filepath.Join(t.TempDir(), "out")
-	res, err := r.Restore(t.Context(), id, dir, RestoreOptions{Parallel: 1, Progress: func(p Progress) {
-		if p.Files > 0 {
-			must(t, os.RemoveAll(dir))
-		}
-	}})
-	if err == nil || res.ErrorCount > 0 {
-		t.Errorf("the target is gone: restored %d, %d failed: %v", res.Files, res.ErrorCount, err)
-	}
 }
 
 func TestRestorePart(t *testing.T) {

@@ -140,7 +140,7 @@ func TestSFTPWrongHostKey(t *testing.T) {
 	_, other := newKey(t)
 	line := knownhosts.Line([]string{server.place.address()}, other)
 	must(t, os.WriteFile(server.place.KnownHosts, []byte(line+"\n"), 0o600))
-	if err := Create(t.Context(), configFor(t, Place{SFTP: &server.place})); !errors.Is(err, sshconn.ErrAuth) {
+	if err := Create(t.Context(), configFor(t, Place{SFTP: &server.place})); !errors.Is(err, sshconn.ErrNoLogin) {
 		t.Errorf("another host key: %v", err)
 	}
 }

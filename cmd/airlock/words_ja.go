@@ -135,7 +135,6 @@ func japanese() []phrase {
 		{"copy instead of linking, for another disk; every hash is compared", "リンクせずに複製する（別のディスク用。ハッシュも照合）"},
 		{"drop up to so many generations this once", "今回だけ、この数まで世代を削除する"},
 		{"the clock was looked at, and is right", "時計を確認した。正しい"},
-		{"only say what would be done", "何をするかを示すだけ"},
 		{"Offline backups for hospitals: gather, open the door, copy, shut it and prove it", "病院のためのオフラインバックアップ: 集め、扉を開け、複製し、閉じて、閉鎖を確認する"},
 		{"Make what a site lacks, keep what it has, and print a recovery kit", "足りないものを作り（あるものはそのまま）、復旧キットを表示する"},
 		{"Check the policy file; with --connect also reach everything it names, changing nothing", "設定ファイルを検査する（--connect で接続も確かめる。何も変更しない）"},
