@@ -109,10 +109,8 @@ func (p *passage) copyable(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
-	switch err := repo.OpensWith(ctx, conf.Passphrase); {
-	case err != nil && !errors.Is(err, repository.ErrPassphrase):
-		return err
-	case err != nil:
+	// What is damaged is told by the plan, and the vault's generation keeps what it was.
+	if err := repo.OpensWith(ctx, conf.Passphrase); errors.Is(err, repository.ErrPassphrase) {
 		return fmt.Errorf("%w: what would be sent could not be restored; put the right passphrase back (%s)", err, p.site.policy.Repository.Passphrase)
 	}
 	return p.fits(ctx)
