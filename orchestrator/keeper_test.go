@@ -401,10 +401,16 @@ func TestFoundOpen(t *testing.T) {
 		n.sw.move(3, true)
 		k := n.keeper("v", doors{vault: "p3"})
 		n.run(k)
-		if _, err := k.hold(n.life, tenMinutes("w1", nothing)); !errors.Is(err, ErrRefused) {
+		switch _, err := k.hold(n.life, tenMinutes("w1", nothing)); {
+		case err == nil: // its own look came after the door was shut
+			if opened, proven := n.first("SET p3 up"), n.first("entry p3-door: shutting → shut"); opened.at < proven.at {
+				n.Errorf("opened after %s, proven shut after %s", opened.at, proven.at)
+			}
+		case errors.Is(err, ErrRefused):
+			n.never("SET p3 up")
+		default:
 			n.Errorf("a window at the start: %v, want ErrRefused", err)
 		}
-		n.never("SET p3 up")
 		n.rest(k)
 		if sent := n.first("SET p3 down"); sent.at > promptly {
 			n.Errorf("the command to shut left %s after the start", sent.at)
