@@ -115,7 +115,7 @@ func (l *Link) carry(to, from net.Conn, ofServer bool) {
 		n, err := from.Read(b)
 		l.mu.Lock()
 		frozen := l.frozen
-		if l.spoil != nil && ofServer {
+		if l.spoil != nil && ofServer && n > 0 {
 			l.spoil(b[:n])
 		}
 		l.mu.Unlock()
