@@ -77,6 +77,7 @@ type Gathered struct {
 	NotRead   int64       `json:"not_read"`           // how many failed in all
 	Changed   []string    `json:"changed,omitempty"`  // written to while they were read
 	TooLong   []string    `json:"too_long,omitempty"` // names that no Linux disk can hold
+	Loops     []string    `json:"loops,omitempty"`    // folders that lead back to one that they lie in
 	Snapshots int         `json:"snapshots"`          // kept, after retention
 	Late      bool        `json:"late,omitempty"`
 	Insecure  bool        `json:"insecure,omitempty"` // the source's line was neither encrypted nor signed
@@ -187,8 +188,8 @@ func (s *Site) gather(ctx context.Context, name string, by Caller, watch Watch) 
 	}
 	s.awaitQuietEnd(ctx, name, by, tell)
 	tell(Progress{Stage: "waiting for its turn"})
-	err := s.inTurn(ctx, func() error {
-		return s.contain("gather "+name, func() error { return s.snapshot(ctx, &g, by, tell) })
+	err := s.inTurn(ctx, func(t *turn) error {
+		return s.contain("gather "+name, func() error { return s.snapshot(ctx, &g, by, t, tell) })
 	})
 	s.mu.Lock()
 	delete(s.gathering, name)
@@ -232,18 +233,19 @@ func (s *Site) awaitQuietEnd(ctx context.Context, name string, by Caller, tell W
 }
 
 // inTurn runs f once one of the slots is free.
-func (s *Site) inTurn(ctx context.Context, f func() error) error {
+func (s *Site) inTurn(ctx context.Context, f func(*turn) error) error {
 	select {
 	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-		return f()
+		t := &turn{slots: s.slots}
+		defer t.giveBack()
+		return f(t)
 	case <-ctx.Done():
 		return fmt.Errorf("it was still waiting for its turn: %w", context.Cause(ctx))
 	}
 }
 
 // snapshot makes the snapshot and applies retention.
-func (s *Site) snapshot(ctx context.Context, g *Gathered, by Caller, tell Watch) error {
+func (s *Site) snapshot(ctx context.Context, g *Gathered, by Caller, t *turn, tell Watch) error {
 	system := s.policy.Systems[g.System]
 	repo, err := s.openable(ctx)
 	if err != nil {
@@ -251,6 +253,52 @@ func (s *Site) snapshot(ctx context.Context, g *Gathered, by Caller, tell Watch)
 	}
 	quiet := s.keepQuiet(ctx, g.System, by, tell)
 	defer quiet.end()
+	w := s.oversee(ctx, g.System, t)
+	reading, end := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { w.watch(reading, end) })
+	defer watching.Wait()
+	defer end(nil)
+	var place collectors.Place
+	src, err := s.source(reading, g.System, quiet, w, &place, tell)
+	if err != nil {
+		return err
+	}
+	var names collectors.Names
+	result, err := repo.Snapshot(reading, repository.Job{
+		System: g.System, Source: names.Wrap(src), Parallel: system.Limits.Concurrency, RehashPercent: rehashPercent,
+		Bounds: repository.Bounds{Entries: int64(system.Limits.Entries)},
+		Judge: func(now repository.Extent, last *repository.Extent) string {
+			return implausible(system.Expect, now, last)
+		},
+		Progress: func(p repository.Progress) {
+			tell(Progress{Stage: "reading", Files: p.Files, TotalFiles: p.TotalFiles, Bytes: p.Bytes, TotalBytes: p.TotalBytes, Failed: p.Failed})
+		},
+	})
+	if err = errors.Join(err, src.Close()); err != nil {
+		return err
+	}
+	g.take(result)
+	g.misnamed(system.Source, names.MadeUp())
+	s.tellStrangers(repo, tell)
+	if g.Held == "" { // S17: what is held pushes nothing out
+		if err := errors.Join(s.rememberPlace(g.System, place), s.retain(ctx, repo, g.System, system.Keep)); err != nil {
+			return err
+		}
+	}
+	g.Snapshots, err = s.count(ctx, repo, g.System)
+	return err
+}
+
+func (g *Gathered) take(r repository.Result) {
+	g.Snapshot, g.Files, g.Bytes, g.NewBytes, g.Unchanged = r.ID, r.Files, r.Bytes, r.NewBytes, r.Unchanged
+	g.Failed, g.NotRead, g.Changed = fileErrors(r.Failed), r.ErrorCount, r.Changed
+	g.TooLong, g.Loops, g.Held = r.TooLong, r.Loops, r.Held
+}
+
+// source opens a system's source with all that stands around it, and tells where it lies.
+func (s *Site) source(ctx context.Context, name string, quiet *quietness, w *oversight, place *collectors.Place, tell Watch) (collectors.Source, error) {
+	system := s.policy.Systems[name]
 	tell(Progress{Stage: "connecting"})
 	if m := system.Ready.Marker; m != "" {
 		tell(Progress{Stage: "waiting for " + m})
@@ -262,45 +310,35 @@ func (s *Site) snapshot(ctx context.Context, g *Gathered, by Caller, tell Watch)
 		Gate:   &quiet.gate,
 		Ready:  collectors.Marker{Name: system.Ready.Marker, Wait: time.Duration(system.Ready.Wait)},
 	}
-	var place collectors.Place
-	src, err := stack.Open(ctx, s.gate.Dial(func(ctx context.Context) (collectors.Source, error) {
+	return stack.Open(ctx, s.gate.Dial(func(ctx context.Context) (collectors.Source, error) {
 		src, err := s.parts.Source(ctx, system.Source)
 		if err != nil {
 			return nil, err
 		}
-		if place, err = s.inPlace(g.System, src); err != nil {
+		if *place, err = s.inPlace(name, src); err != nil {
 			return nil, errors.Join(err, src.Close())
 		}
-		return src, nil
-	}))
-	if err != nil {
-		return err
-	}
-	var names collectors.Names
-	result, err := repo.Snapshot(ctx, repository.Job{
-		System: g.System, Source: names.Wrap(src), Parallel: system.Limits.Concurrency, RehashPercent: rehashPercent,
-		Judge: func(now repository.Extent, last *repository.Extent) string {
-			return implausible(system.Expect, now, last)
-		},
-		Progress: func(p repository.Progress) {
-			tell(Progress{Stage: "reading", Files: p.Files, TotalFiles: p.TotalFiles, Bytes: p.Bytes, TotalBytes: p.TotalBytes, Failed: p.Failed})
-		},
-	})
-	if err = errors.Join(err, src.Close()); err != nil {
-		return err
-	}
-	g.Snapshot, g.Files, g.Bytes, g.NewBytes, g.Unchanged = result.ID, result.Files, result.Bytes, result.NewBytes, result.Unchanged
-	g.Failed, g.NotRead, g.Changed = fileErrors(result.Failed), result.ErrorCount, result.Changed
-	g.misnamed(system.Source, names.MadeUp())
-	s.tellStrangers(repo, tell)
-	g.TooLong = result.TooLong
-	if g.Held = result.Held; g.Held == "" { // S17: what is held pushes nothing out
-		if err := errors.Join(s.rememberPlace(g.System, place), s.retain(ctx, repo, g.System, system.Keep)); err != nil {
-			return err
+		if b, ok := src.(collectors.Bounded); ok {
+			b.Bound(int64(system.Limits.Listing))
 		}
+		return w.pace.Wrap(src), nil
+	}))
+}
+
+// oversee is what sees a system's gathering to its end.
+func (s *Site) oversee(ctx context.Context, name string, t *turn) *oversight {
+	return &oversight{
+		stalled: time.Duration(s.policy.Systems[name].Stalled), last: s.lastTook(ctx, name), turn: t,
+		told: func() string {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			p := s.gathering[name]
+			return fmt.Sprintf("%d files, %s", p.Files, Size(p.Bytes))
+		},
+		alarm: func(why string) {
+			s.alarm(Alarm{At: time.Now(), System: name, What: "its gathering goes on and on", Why: why})
+		},
 	}
-	g.Snapshots, err = s.count(ctx, repo, g.System)
-	return err
 }
 
 // rehashPercent of the files that look unchanged are read again all the same, so that

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Expect is what a gathering has to bring. One that brings less is held: its snapshot is
@@ -43,5 +44,12 @@ func (p Percent) MarshalText() ([]byte, error) { return []byte(p.String()), nil 
 func (r *reader) checkGathering(at string, s *System) {
 	if !r.given(at + ".expect.shrink") {
 		s.Expect.Shrink = 50
+	}
+	r.span(at+".stalled", &s.Stalled, 10*time.Minute, 10*time.Second, 24*time.Hour)
+	if !r.given(at + ".limits.entries") {
+		s.Limits.Entries = 20_000_000
+	}
+	if !r.given(at + ".limits.listing") {
+		s.Limits.Listing = 64 << 20
 	}
 }

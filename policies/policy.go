@@ -282,6 +282,7 @@ type System struct {
 	Include  []string `yaml:"include" example:"[\"**/*.dump\"]"` // globs, ** spans folders; none is everything
 	Exclude  []string `yaml:"exclude" example:"[\"*.tmp\"]"`     // globs
 	Expect   Expect   `yaml:"expect" example:"{min_files: 100, shrink: 50%}"`
+	Stalled  Duration `yaml:"stalled" example:"10m"` // a source that gives nothing for so long has failed; default 10m, 10s to 1d
 
 	zone *time.Location // the site's, for QuietHours
 }
@@ -295,10 +296,12 @@ type Source struct {
 
 // Limits protect the department's server.
 type Limits struct {
-	Bandwidth   Rate         `yaml:"bandwidth" example:"40MB/s"`                                       // bytes a second; 0 is no limit
-	Concurrency int          `yaml:"concurrency" jsonschema:"minimum=1,maximum=256" example:"4"`       // files read at once; default 4
-	Retries     int          `yaml:"retries" jsonschema:"minimum=1,maximum=20" example:"8"`            // times a lost connection is tried again, each after twice the time, up to a minute; default 8
-	QuietHours  []ClockRange `yaml:"quiet_hours" jsonschema:"maxItems=48" example:"[\"08:30-17:30\"]"` // in the site's zone; nothing is read in them
+	Bandwidth   Rate         `yaml:"bandwidth" example:"40MB/s"`                                              // bytes a second; 0 is no limit
+	Concurrency int          `yaml:"concurrency" jsonschema:"minimum=1,maximum=256" example:"4"`              // files read at once; default 4
+	Retries     int          `yaml:"retries" jsonschema:"minimum=1,maximum=20" example:"8"`                   // times a lost connection is tried again, each after twice the time, up to a minute; default 8
+	Entries     int          `yaml:"entries" jsonschema:"minimum=1000,maximum=1000000000" example:"20000000"` // files and folders at the most, and a 200th of it folders in a row without a file; default 20000000
+	Listing     Size         `yaml:"listing" example:"64MiB"`                                                 // memory for lists of files at a time, about 200 bytes a file; default 64MiB
+	QuietHours  []ClockRange `yaml:"quiet_hours" jsonschema:"maxItems=48" example:"[\"08:30-17:30\"]"`        // in the site's zone; nothing is read in them
 }
 
 // Ready makes a gathering wait for the department's own marker file.

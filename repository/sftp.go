@@ -120,7 +120,7 @@ func (s *sftpFiles) connect(ctx context.Context) (*sftpConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := sshconn.OpenSFTP(ctx, client, s.config.Silence, sftp.UseConcurrentWrites(true))
+	c, err := sshconn.OpenSFTP(ctx, client, sshconn.SFTPConfig{Silence: s.config.Silence, Options: []sftp.ClientOption{sftp.UseConcurrentWrites(true)}})
 	if err != nil {
 		return nil, errors.Join(sshconn.NoSFTP(err), client.Close())
 	}

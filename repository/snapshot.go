@@ -23,6 +23,7 @@ type Job struct {
 	Source collectors.Source // stays the caller's
 	// Parallel is the number of files read at a time. Default 4.
 	Parallel int
+	Bounds   Bounds // what the source may have
 	// RehashPercent of the files that look unchanged are read again nevertheless,
 	// because size and modification time are all there is to tell by. Default 0.
 	RehashPercent float64
@@ -65,6 +66,9 @@ type Result struct {
 	// TooLong names files and folders whose names no Linux disk can hold, so that a restore
 	// to one leaves them out; the first 100.
 	TooLong []string
+	// Loops names folders that lead back to one that they lie in, the first 100. Nothing is
+	// missing for them.
+	Loops []string
 }
 
 // FileError says what happened to one file or folder.
@@ -77,7 +81,7 @@ const (
 	namedFailures = 10_000
 	namedRemarks  = 100
 	// After cancellation, so long may it take to save what was read.
-	savingTime = 30 * time.Second
+	savingTime = 8 * time.Second
 )
 
 // Snapshot reads the whole source into the repository. Files whose size and
@@ -164,7 +168,7 @@ type gathering struct {
 func newGathering(ctx context.Context, job Job) *gathering {
 	g := &gathering{job: job}
 	g.ctx, g.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	g.tree = &tree{ctx: ctx, source: job.Source, lost: g.stop, changed: g.changed, tooLong: g.tooLong}
+	g.tree = &tree{ctx: ctx, source: job.Source, lost: g.stop, changed: g.changed, tooLong: g.tooLong, loop: g.loop, bounds: job.Bounds.withDefaults()}
 	return g
 }
 
@@ -296,6 +300,14 @@ func (g *gathering) tooLong(name string) {
 	defer g.mu.Unlock()
 	if len(g.result.TooLong) < namedRemarks {
 		g.result.TooLong = append(g.result.TooLong, name)
+	}
+}
+
+func (g *gathering) loop(name, back string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.result.Loops) < namedRemarks {
+		g.result.Loops = append(g.result.Loops, name+" -> "+back)
 	}
 }
 

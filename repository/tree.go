@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"airlock/collectors"
@@ -34,6 +36,39 @@ type tree struct {
 	changed func(name string)
 	// tooLong is told of names that no Linux disk can hold.
 	tooLong func(name string)
+	// loop is told of folders that lead back to one that they lie in.
+	loop func(name, back string)
+
+	bounds  Bounds
+	entries atomic.Int64 // listed so far
+	barren  atomic.Int64 // folders listed since one had a file
+}
+
+// Bounds are what a source may have at the most: a server that lies, or links that lead in
+// circles, would be read for ever. Zero fields have a usual size.
+type Bounds struct {
+	Entries int64 // files and folders; default 20 million
+	Depth   int   // folders in folders; default 256
+}
+
+// barrenPart of the entries that are allowed may be folders in a row without one file.
+const barrenPart = 200
+
+func (b Bounds) withDefaults() Bounds {
+	return Bounds{cmp.Or(b.Entries, 20_000_000), cmp.Or(b.Depth, 256)}
+}
+
+// listed counts what a folder has.
+func (t *tree) listed(infos []iofs.FileInfo) error {
+	if slices.ContainsFunc(infos, func(i iofs.FileInfo) bool { return !i.IsDir() }) {
+		t.barren.Store(0)
+	} else if n := t.barren.Add(1); n > t.bounds.Entries/barrenPart {
+		return fmt.Errorf("%w: %d folders in a row have not one file; if that is right, raise limits.entries", collectors.ErrBounds, n)
+	}
+	if n := t.entries.Add(int64(len(infos))); n > t.bounds.Entries {
+		return fmt.Errorf("%w: it has more than %d files and folders; if that is right, raise limits.entries", collectors.ErrBounds, t.bounds.Entries)
+	}
+	return nil
 }
 
 // sourceError marks what went wrong at the source, as opposed to the repository.
@@ -46,7 +81,7 @@ func (t *tree) failed(err error) error {
 	switch {
 	case t.ctx.Err() != nil:
 		t.lost(context.Cause(t.ctx))
-	case errors.Is(err, collectors.ErrGone), errors.Is(err, collectors.ErrAuth), errors.Is(err, collectors.ErrNotEntered):
+	case errors.Is(err, collectors.ErrGone), errors.Is(err, collectors.ErrAuth), errors.Is(err, collectors.ErrNotEntered), errors.Is(err, collectors.ErrBounds):
 		t.lost(err)
 	}
 	return sourceError{err}
@@ -60,22 +95,45 @@ func (t *tree) root() (*folderEntry, error) {
 	if !info.IsDir() {
 		return nil, errors.New("the source's root is not a folder")
 	}
-	return &folderEntry{entry{t, ".", info}}, nil
+	return &folderEntry{entry: entry{t, "", info}, id: collectors.MarksOf(info).ID}, nil
 }
 
-func (t *tree) wrap(dir string, info iofs.FileInfo) fs.Entry {
-	e := entry{t, path.Join(dir, info.Name()), info}
+// wrap is an entry of a folder as kopia gets it; nil for one that leads back.
+func (d *folderEntry) wrap(info iofs.FileInfo) fs.Entry {
+	e := entry{d.tree, d.path(), info}
 	if len(info.Name()) > longestName {
-		t.tooLong(e.name)
+		d.tree.tooLong(e.path())
 	}
 	switch {
 	case !storable(info.Name()):
-		e.name = dir + "/" + info.Name() // not joined: ".." would vanish
-		return &badEntry{e}
-	case info.IsDir():
-		return &folderEntry{e}
+		return &badEntry{e, fmt.Errorf("the source lists %q, which is not a file name", info.Name())}
+	case info.Size() < 0 && !info.IsDir():
+		return &badEntry{e, fmt.Errorf("the source lists a size of %d bytes, which no file has", info.Size())}
+	case !info.IsDir():
+		return &fileEntry{e}
 	}
-	return &fileEntry{e}
+	below := &folderEntry{entry: e, in: d, depth: d.depth + 1, id: collectors.MarksOf(info).ID}
+	if back := below.leadsBack(); back != nil {
+		d.tree.loop(e.path(), back.path())
+		return nil
+	}
+	if most := d.tree.bounds.Depth; below.depth > most {
+		return &badEntry{e, fmt.Errorf("it lies in more than %d folders, and is left out", most)}
+	}
+	return below
+}
+
+// leadsBack is the folder that this one is, among those that it lies in: a server that
+// follows links shows a folder by two names, and its files without end.
+func (d *folderEntry) leadsBack() *folderEntry {
+	if d.id == (collectors.FileID{}) {
+		return nil
+	}
+	up := d.in
+	for up != nil && up.id != d.id {
+		up = up.in
+	}
+	return up
 }
 
 // longestName is NAME_MAX of the file systems that Linux has, in bytes.
@@ -83,8 +141,19 @@ const longestName = 255
 
 type entry struct {
 	tree *tree
-	name string // slash-separated, relative to the source, unescaped
+	dir  string // slash-separated, relative to the source, unescaped; "" of the root
 	info iofs.FileInfo
+}
+
+// path is the entry's name from the root.
+func (e *entry) path() string {
+	switch {
+	case e.dir == "":
+		return "."
+	case !storable(e.info.Name()): // not joined: ".." would vanish
+		return e.dir + "/" + e.info.Name()
+	}
+	return path.Join(e.dir, e.info.Name())
 }
 
 func (e *entry) Name() string                { return escapeName(e.info.Name()) }
@@ -119,36 +188,50 @@ func (e *entry) ModTime() time.Time {
 	return t
 }
 
-// badEntry is a name that no tree can hold: it fails, and is named in the Result.
-type badEntry struct{ entry }
-
-func (e *badEntry) ErrorInfo() error {
-	return sourceError{fmt.Errorf("the source lists %q, which is not a file name", e.info.Name())}
+// badEntry is one that no tree can hold: it fails, and is named in the Result.
+type badEntry struct {
+	entry
+	why error
 }
 
-type folderEntry struct{ entry }
+func (e *badEntry) ErrorInfo() error { return sourceError{e.why} }
+
+type folderEntry struct {
+	entry
+	in    *folderEntry // nil of the root
+	depth int
+	id    collectors.FileID
+}
 
 func (d *folderEntry) SupportsMultipleIterations() bool { return true }
 
 func (d *folderEntry) Child(_ context.Context, name string) (fs.Entry, error) {
-	info, err := d.tree.source.Stat(d.tree.ctx, path.Join(d.name, unescapeName(name)))
+	info, err := d.tree.source.Stat(d.tree.ctx, path.Join(d.path(), unescapeName(name)))
 	switch {
 	case errors.Is(err, iofs.ErrNotExist):
 		return nil, fs.ErrEntryNotFound
 	case err != nil:
 		return nil, d.tree.failed(err)
 	}
-	return d.tree.wrap(d.name, info), nil
+	if e := d.wrap(info); e != nil {
+		return e, nil
+	}
+	return nil, fs.ErrEntryNotFound
 }
 
 func (d *folderEntry) Iterate(context.Context) (fs.DirectoryIterator, error) {
-	infos, err := d.tree.source.ReadDir(d.tree.ctx, d.name)
+	infos, err := d.tree.source.ReadDir(d.tree.ctx, d.path())
+	if err == nil {
+		err = d.tree.listed(infos)
+	}
 	if err != nil {
 		return nil, d.tree.failed(err)
 	}
 	entries := make([]fs.Entry, 0, len(infos))
 	for _, info := range infos {
-		entries = append(entries, d.tree.wrap(d.name, info))
+		if e := d.wrap(info); e != nil {
+			entries = append(entries, e)
+		}
 	}
 	slices.SortFunc(entries, func(a, b fs.Entry) int { return strings.Compare(a.Name(), b.Name()) })
 	return fs.StaticIterator(entries, nil), nil
@@ -159,7 +242,7 @@ type fileEntry struct{ entry }
 // Open opens the file to be read up to the size that it has now: of a file that grows
 // meanwhile the snapshot holds what was there at the beginning.
 func (f *fileEntry) Open(context.Context) (fs.Reader, error) {
-	r, err := collectors.ReadAhead(f.tree.ctx, f.tree.source, f.name, readAhead)
+	r, err := collectors.ReadAhead(f.tree.ctx, f.tree.source, f.path(), readAhead)
 	if err != nil {
 		return nil, f.tree.failed(err)
 	}
@@ -194,12 +277,12 @@ func (r *fileReader) finish() error {
 	if opened.Size() <= collectors.Block {
 		return io.EOF
 	}
-	now, err := e.tree.source.Stat(e.tree.ctx, e.name)
+	now, err := e.tree.source.Stat(e.tree.ctx, e.path())
 	if err != nil && !errors.Is(err, iofs.ErrNotExist) {
 		return e.tree.failed(err)
 	}
 	if err != nil || now.Size() != opened.Size() || !now.ModTime().Equal(opened.ModTime()) {
-		e.tree.changed(e.name)
+		e.tree.changed(e.path())
 	}
 	return io.EOF
 }

@@ -68,10 +68,19 @@ type SFTP struct {
 	watch *silence.Watch
 }
 
+// SFTPConfig says how a server's files are used.
+type SFTPConfig struct {
+	Silence time.Duration // as Config.Silence
+	// Names is told the size in bytes of each answer that holds names of files, before
+	// the library has it: that collects a whole listing before it gives any of it.
+	Names   func(size int64)
+	Options []sftp.ClientOption
+}
+
 // OpenSFTP starts the server's SFTP, within the bounds of [Session]; the exchange of
-// versions counts as a part of that. limit is Config.Silence.
-func OpenSFTP(ctx context.Context, client *ssh.Client, limit time.Duration, options ...sftp.ClientOption) (*SFTP, error) {
-	s := &SFTP{watch: silence.New(cmp.Or(limit, defaultSilence), func() { go client.Close() })} // its error would say no more than the calls' own
+// versions counts as a part of that.
+func OpenSFTP(ctx context.Context, client *ssh.Client, c SFTPConfig) (*SFTP, error) {
+	s := &SFTP{watch: silence.New(cmp.Or(c.Silence, defaultSilence), func() { go client.Close() })} // its error would say no more than the calls' own
 	_, err := Session(ctx, client, func(session *ssh.Session) error {
 		in, err1 := session.StdinPipe()
 		out, err2 := session.StdoutPipe()
@@ -80,7 +89,7 @@ func OpenSFTP(ctx context.Context, client *ssh.Client, limit time.Duration, opti
 			return err
 		}
 		go io.Copy(io.Discard, aside) // what nobody reads would fill the connection's window
-		files, err := sftp.NewClientPipe(&answers{Reader: out, watch: s.watch}, &requests{WriteCloser: in, watch: s.watch}, options...)
+		files, err := sftp.NewClientPipe(&answers{Reader: out, watch: s.watch, names: c.Names}, &requests{WriteCloser: in, watch: s.watch}, c.Options...)
 		s.Client = files
 		return err
 	})
@@ -106,9 +115,7 @@ type requests struct {
 }
 
 func (r *requests) Write(p []byte) (int, error) {
-	for range r.cut.begun(p) {
-		r.watch.Asked()
-	}
+	r.cut.begun(p, func(byte, int64) { r.watch.Asked() })
 	n, err := r.WriteCloser.Write(p)
 	if n > 0 {
 		r.watch.Heard()
@@ -120,6 +127,7 @@ func (r *requests) Write(p []byte) (int, error) {
 type answers struct {
 	io.Reader
 	watch *silence.Watch
+	names func(size int64) // nil tells nobody
 	cut   messages
 }
 
@@ -128,22 +136,27 @@ func (a *answers) Read(p []byte) (int, error) {
 	if n > 0 {
 		a.watch.Heard()
 	}
-	for range a.cut.begun(p[:n]) {
+	a.cut.begun(p[:n], func(kind byte, size int64) {
 		a.watch.Answered()
-	}
+		if kind == fxpName && a.names != nil {
+			a.names(size)
+		}
+	})
 	return n, err
 }
 
-// messages counts SFTP's messages in a stream: four bytes of length, and as many of body
-// as those say (draft-ietf-secsh-filexfer-02, section 3).
+// messages finds SFTP's messages in a stream: four bytes of length, and as many of body
+// as those say, the first of which is the kind (draft-ietf-secsh-filexfer-02, section 3).
 type messages struct {
-	mu     sync.Mutex
-	length []byte // of the next message, as far as it has come
-	left   int64  // bytes of the present body
+	mu   sync.Mutex
+	head []byte // length and kind of the next message, as far as they have come
+	left int64  // bytes of the present body
 }
 
-// begun is how many messages have their whole length in the stream with p.
-func (m *messages) begun(p []byte) (n int) {
+const fxpName = 104 // SSH_FXP_NAME
+
+// begun tells each the messages whose heads are whole in the stream with p.
+func (m *messages) begun(p []byte, each func(kind byte, size int64)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for len(p) > 0 {
@@ -153,14 +166,13 @@ func (m *messages) begun(p []byte) (n int) {
 			p = p[skip:]
 			continue
 		}
-		take := min(4-len(m.length), len(p))
-		m.length = append(m.length, p[:take]...)
+		take := min(5-len(m.head), len(p))
+		m.head = append(m.head, p[:take]...)
 		p = p[take:]
-		if len(m.length) == 4 {
-			m.left = int64(binary.BigEndian.Uint32(m.length))
-			m.length = m.length[:0]
-			n++
+		if len(m.head) == 5 {
+			size := int64(binary.BigEndian.Uint32(m.head))
+			each(m.head[4], size)
+			m.left, m.head = max(size-1, 0), m.head[:0]
 		}
 	}
-	return n
 }

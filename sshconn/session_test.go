@@ -165,7 +165,7 @@ func TestSilentServer(t *testing.T) {
 					t.Fatal(err)
 				}
 				began := time.Now()
-				s, err := OpenSFTP(t.Context(), client, limit)
+				s, err := OpenSFTP(t.Context(), client, SFTPConfig{Silence: limit})
 				if slices.Contains([]string{"channel", "subsystem", "version"}, stage) == (err == nil) {
 					t.Fatalf("opened with %v", err)
 				}
@@ -194,19 +194,28 @@ func TestSilentServer(t *testing.T) {
 func TestMessages(t *testing.T) {
 	var stream []byte
 	const count = 1000
+	var want int64
 	for range count {
-		length := rand.IntN(300)
+		length := 1 + rand.IntN(300)
+		want += int64(length)
 		stream = binary.BigEndian.AppendUint32(stream, uint32(length))
 		stream = append(stream, bytes.Repeat([]byte{255}, length)...)
 	}
 	var m messages
-	n := 0
+	var n int
+	var size int64
 	for len(stream) > 0 {
 		piece := min(len(stream), rand.IntN(60))
-		n += m.begun(stream[:piece])
+		m.begun(stream[:piece], func(kind byte, length int64) {
+			n++
+			size += length
+			if kind != 255 {
+				t.Errorf("a message of kind %d", kind)
+			}
+		})
 		stream = stream[piece:]
 	}
-	if n != count {
-		t.Errorf("%d messages, want %d", n, count)
+	if n != count || size != want {
+		t.Errorf("%d messages of %d bytes, want %d of %d", n, size, count, want)
 	}
 }

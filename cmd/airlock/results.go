@@ -29,6 +29,9 @@ func (a *app) printGathered(all []orchestrator.Gathered) {
 		default:
 			a.print("%s: %s", g.System, a.words.tell(g.Result)) // why, the error says
 		}
+		if n := len(g.Loops); n > 0 {
+			a.print("%s: links that lead back, left out: %s", g.System, plain(strings.Join(g.Loops[:min(n, namedFiles)], ", ")))
+		}
 		if n := len(g.TooLong); n > 0 {
 			a.print("%s: names of more than 255 bytes, which no Linux disk takes and a restore leaves out: %s", g.System, plain(strings.Join(g.TooLong[:min(n, namedFiles)], ", ")))
 		}

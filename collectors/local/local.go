@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"syscall"
@@ -22,7 +23,10 @@ type Config struct {
 	Root string // absolute path
 }
 
-type source struct{ root *os.Root }
+type source struct {
+	*collectors.Room
+	root *os.Root
+}
 
 // Open opens the folder. A folder that does not exist is fs.ErrNotExist.
 func Open(ctx context.Context, c Config) (collectors.Source, error) {
@@ -32,38 +36,50 @@ func Open(ctx context.Context, c Config) (collectors.Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("source folder %s: %w", c.Root, collectors.PathError("open", c.Root, explain(ctx, err)).(*fs.PathError).Err)
 	}
-	return source{root}, nil
+	return source{&collectors.Room{}, root}, nil
 }
 
 func (s source) ReadDir(ctx context.Context, dir string) ([]fs.FileInfo, error) {
 	if err := collectors.CheckName(dir, ""); err != nil {
 		return nil, collectors.PathError("list", dir, err)
 	}
-	entries, err := collectors.Call(ctx, func() ([]fs.FileInfo, error) { return s.list(dir) }, nil)
+	entries, err := collectors.Call(ctx, func() ([]fs.FileInfo, error) { return s.list(ctx, dir) }, nil)
 	if err != nil {
 		return nil, collectors.PathError("list", dir, explain(ctx, err))
 	}
 	return collectors.Listing(entries), nil
 }
 
-func (s source) list(dir string) ([]fs.FileInfo, error) {
+func (s source) list(ctx context.Context, dir string) (_ []fs.FileInfo, err error) {
 	f, err := s.root.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	entries, err := f.ReadDir(-1)
-	infos := make([]fs.FileInfo, 0, len(entries))
-	for _, e := range entries {
-		info, e := e.Info()
-		switch {
-		case errors.Is(e, fs.ErrNotExist): // removed since
-		case e != nil:
-			err = errors.Join(err, e)
-		default:
-			infos = append(infos, info)
+	defer func() { err = errors.Join(err, f.Close()) }()
+	list := s.Begin()
+	defer list.End()
+	for ctx.Err() == nil {
+		some, end := f.ReadDir(1000)
+		for _, e := range some {
+			info, err := e.Info()
+			if errors.Is(err, fs.ErrNotExist) { // removed since
+				continue
+			}
+			if err == nil {
+				err = list.Add(collectors.NewEntry(info, marks(info)))
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		if end == io.EOF {
+			break
+		}
+		if end != nil {
+			return nil, end
 		}
 	}
-	return infos, errors.Join(err, f.Close())
+	return list.End(), nil
 }
 
 func (s source) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
@@ -74,7 +90,7 @@ func (s source) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
 	if err != nil {
 		return nil, collectors.PathError("stat", name, explain(ctx, err))
 	}
-	return info, nil
+	return collectors.NewEntry(info, marks(info)), nil
 }
 
 type opened struct {

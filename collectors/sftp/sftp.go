@@ -30,6 +30,7 @@ type Config struct {
 }
 
 type source struct {
+	listings
 	ssh    *ssh.Client
 	client *sshconn.SFTP
 	root   string
@@ -52,7 +53,9 @@ func Dial(ctx context.Context, c Config) (collectors.Source, error) {
 		return nil, fmt.Errorf("%w: %w", collectors.ErrGone, err)
 	}
 	s := &source{ssh: conn}
-	s.client, err = sshconn.OpenSFTP(ctx, conn, c.SSH.Silence, sftp.MaxPacketChecked(32<<10))
+	s.client, err = sshconn.OpenSFTP(ctx, conn, sshconn.SFTPConfig{
+		Silence: c.SSH.Silence, Names: s.listings.came, Options: []sftp.ClientOption{sftp.MaxPacketChecked(32 << 10)},
+	})
 	if err == nil {
 		s.root, err = collectors.Call(ctx, func() (string, error) { return s.start(c) }, nil)
 	}
@@ -105,7 +108,7 @@ func (s *source) ReadDir(ctx context.Context, dir string) ([]fs.FileInfo, error)
 	if err != nil {
 		return nil, collectors.PathError("list", dir, err)
 	}
-	entries, err := collectors.Call(ctx, func() ([]fs.FileInfo, error) { return s.client.ReadDir(path) }, nil)
+	entries, err := collectors.Call(ctx, func() ([]fs.FileInfo, error) { return s.list(ctx, path) }, nil)
 	if err != nil {
 		return nil, collectors.PathError("list", dir, s.explain(ctx, err))
 	}

@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 	"sync/atomic"
@@ -33,6 +34,7 @@ type Config struct {
 }
 
 type source struct {
+	collectors.Room
 	lists, reads *smbconn.Conn
 	root         string // "" or ends in a slash
 	closed       atomic.Bool
@@ -109,17 +111,53 @@ func (s *source) ReadDir(ctx context.Context, dir string) ([]fs.FileInfo, error)
 	if err != nil {
 		return nil, collectors.PathError("list", dir, err)
 	}
-	entries, err := collectors.Call(ctx, func() ([]fs.FileInfo, error) {
-		defer s.lists.Asked()()
-		return s.lists.Share.ReadDir(path)
-	}, nil)
+	entries, err := collectors.Call(ctx, func() ([]fs.FileInfo, error) { return s.list(ctx, path) }, nil)
 	if err != nil {
 		return nil, collectors.PathError("list", dir, s.explain(ctx, err))
 	}
-	for i, e := range entries {
-		entries[i] = entry(e)
-	}
 	return collectors.Listing(entries), nil
+}
+
+// list reads a folder piece by piece.
+func (s *source) list(ctx context.Context, path string) (_ []fs.FileInfo, err error) {
+	defer s.lists.Asked()()
+	f, err := s.lists.Share.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	list := s.Begin()
+	defer list.End()
+	for ctx.Err() == nil {
+		some, end := f.Readdir(1000)
+		for _, e := range some {
+			if err := list.Add(collectors.NewEntry(entry(e), marks(e))); err != nil {
+				return nil, err
+			}
+		}
+		if end == io.EOF {
+			break
+		}
+		if end != nil {
+			return nil, end
+		}
+	}
+	return list.End(), nil
+}
+
+// marks are an entry's own. Some servers give one number to several folders, so its times
+// are a part of its ID: one folder by two names has the same ones. (Not the time when it was
+// made, which Samba tells differently of a folder and of a link to it.)
+func marks(info fs.FileInfo) collectors.Marks {
+	is, ok := info.Sys().(*smb2.FileStat)
+	if !ok {
+		return collectors.Marks{}
+	}
+	m := collectors.Marks{Changed: is.ChangeTime}
+	if is.FileId != 0 {
+		m.ID = collectors.FileID{uint64(is.FileId), uint64(is.ChangeTime.UnixNano()) ^ uint64(is.LastWriteTime.UnixNano())<<1}
+	}
+	return m
 }
 
 func (s *source) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
@@ -127,11 +165,26 @@ func (s *source) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
 	if err != nil {
 		return nil, collectors.PathError("stat", name, err)
 	}
-	info, err := collectors.Call(ctx, func() (fs.FileInfo, error) { return s.stat(path) }, nil)
+	stat := s.stat
+	if name == "." {
+		stat = s.statRoot
+	}
+	info, err := collectors.Call(ctx, func() (fs.FileInfo, error) { return stat(path) }, nil)
 	if err != nil {
 		return nil, collectors.PathError("stat", name, s.explain(ctx, err))
 	}
-	return info, nil
+	return collectors.NewEntry(info, marks(info)), nil
+}
+
+// statRoot opens the root, since only of an open file the server tells its number.
+func (s *source) statRoot(path string) (fs.FileInfo, error) {
+	defer s.lists.Asked()()
+	f, err := s.lists.Share.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	return info, errors.Join(err, f.Close())
 }
 
 // stat has to ask what kind of reparse point it met: only a listing tells the tag.

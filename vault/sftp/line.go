@@ -54,7 +54,7 @@ func (l *line) session(ctx context.Context) (*sshconn.SFTP, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := sshconn.OpenSFTP(ctx, conn, l.conf.Silence, sftp.UseConcurrentWrites(true))
+	client, err := sshconn.OpenSFTP(ctx, conn, sshconn.SFTPConfig{Silence: l.conf.Silence, Options: []sftp.ClientOption{sftp.UseConcurrentWrites(true)}})
 	if err == nil && takesLarge(conn, client) {
 		err = sftp.MaxPacketUnchecked(packet)(client.Client)
 	}

@@ -1,0 +1,11 @@
+//go:build !linux
+
+package local
+
+import (
+	"io/fs"
+
+	"airlock/collectors"
+)
+
+func marks(fs.FileInfo) collectors.Marks { return collectors.Marks{} }
