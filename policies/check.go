@@ -604,7 +604,7 @@ func (r *reader) checkSystem(at string, s *System) {
 	if m := s.Ready.Marker; m != "" && (path.IsAbs(m) || strings.Contains("/"+m+"/", "/../") || strings.Contains(m, `\`)) {
 		r.add(r.value(at+".ready.marker"), "marker takes a path below the source", "write it with slashes and without .., such as DONE or out/DONE")
 	}
-	for k, globs := range map[string][]string{"include": s.Include, "exclude": s.Exclude} {
+	for k, globs := range map[string][]string{"include": s.Include, "exclude": s.Exclude, "always_read": s.AlwaysRead} {
 		for i, g := range globs {
 			if g != "" && !doublestar.ValidatePattern(g) {
 				r.add(r.value(fmt.Sprintf("%s.%s.%d", at, k, i)), fmt.Sprintf("%s: %q is not a pattern", k, g), "close every [ and {; a \\ before a character takes it as it is")

@@ -46,6 +46,9 @@ func (r *reader) checkGathering(at string, s *System) {
 		s.Expect.Shrink = 50
 	}
 	r.span(at+".stalled", &s.Stalled, 10*time.Minute, 10*time.Second, 24*time.Hour)
+	if !r.given(at + ".always_read") {
+		s.AlwaysRead = []string{"*.hc", "*.tc"} // VeraCrypt puts a container's time back after each change
+	}
 	if !r.given(at + ".limits.entries") {
 		s.Limits.Entries = 20_000_000
 	}

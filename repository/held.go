@@ -44,7 +44,8 @@ func (r *Repository) Accept(ctx context.Context, system string) (before, after S
 }
 
 // previous are the snapshots in which a file may be found unchanged: the last good one,
-// the newest complete one if that is held, and the incomplete ones since; oldest first.
+// the newest complete one if that is held, and the incomplete ones since; newest first, since
+// an older one may hold an older content with the same size and time.
 func previous(ctx context.Context, rep repo.Repository, source snapshot.SourceInfo) ([]*snapshot.Manifest, error) {
 	all, err := snapshot.ListSnapshots(ctx, rep, source)
 	if err != nil {
@@ -64,6 +65,5 @@ func previous(ctx context.Context, rep repo.Repository, source snapshot.SourceIn
 			break
 		}
 	}
-	slices.Reverse(prior)
 	return prior, nil
 }

@@ -24,6 +24,11 @@ type Job struct {
 	// Parallel is the number of files read at a time. Default 4.
 	Parallel int
 	Bounds   Bounds // what the source may have
+	// Seen is the file in which it is remembered from one snapshot to the next when each file
+	// was last changed, where its server tells; "" for none. AlwaysRead are patterns, as a
+	// collectors.Filter has them, of files that are read each time.
+	Seen       string
+	AlwaysRead []string
 	// RehashPercent of the files that look unchanged are read again nevertheless,
 	// because size and modification time are all there is to tell by. Default 0.
 	RehashPercent float64
@@ -95,6 +100,10 @@ func (r *Repository) Snapshot(ctx context.Context, job Job) (Result, error) {
 	}
 	run := newGathering(ctx, job)
 	defer run.cancel(nil)
+	var err error
+	if run.tree.seen, err = recall(job.Seen); err != nil {
+		return Result{}, fmt.Errorf("snapshot %s: %w", job.System, err)
+	}
 	root, err := run.tree.root()
 	if err != nil {
 		return Result{}, fmt.Errorf("snapshot %s: %w", job.System, err)
@@ -107,6 +116,9 @@ func (r *Repository) Snapshot(ctx context.Context, job Job) (Result, error) {
 	}
 	if err == nil {
 		err = r.stillThere(ctx)
+	}
+	if err == nil {
+		err = run.tree.seen.keep()
 	}
 	if err != nil {
 		return Result{}, fmt.Errorf("snapshot %s: %w", job.System, err)
@@ -168,7 +180,7 @@ type gathering struct {
 func newGathering(ctx context.Context, job Job) *gathering {
 	g := &gathering{job: job}
 	g.ctx, g.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	g.tree = &tree{ctx: ctx, source: job.Source, lost: g.stop, changed: g.changed, tooLong: g.tooLong, loop: g.loop, bounds: job.Bounds.withDefaults()}
+	g.tree = &tree{ctx: ctx, source: job.Source, lost: g.stop, changed: g.changed, tooLong: g.tooLong, loop: g.loop, bounds: job.Bounds.withDefaults(), alwaysRead: collectors.Filter{Include: job.AlwaysRead}}
 	return g
 }
 
@@ -238,7 +250,7 @@ func (g *gathering) save(ctx context.Context, w repo.RepositoryWriter, man *snap
 func (g *gathering) expect(prior []*snapshot.Manifest) {
 	for _, m := range prior {
 		if s := describe(m); s.good() {
-			g.last = &Extent{s.Files, s.Bytes}
+			g.last, g.tree.seen.since = &Extent{s.Files, s.Bytes}, s.Start
 			g.progress.TotalFiles, g.progress.TotalBytes = s.Files, s.Bytes
 		}
 	}

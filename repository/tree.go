@@ -39,6 +39,9 @@ type tree struct {
 	// loop is told of folders that lead back to one that they lie in.
 	loop func(name, back string)
 
+	seen       *seen
+	alwaysRead collectors.Filter // what Include names is read each time
+
 	bounds  Bounds
 	entries atomic.Int64 // listed so far
 	barren  atomic.Int64 // folders listed since one had a file
@@ -110,7 +113,7 @@ func (d *folderEntry) wrap(info iofs.FileInfo) fs.Entry {
 	case info.Size() < 0 && !info.IsDir():
 		return &badEntry{e, fmt.Errorf("the source lists a size of %d bytes, which no file has", info.Size())}
 	case !info.IsDir():
-		return &fileEntry{e}
+		return d.tree.file(e)
 	}
 	below := &folderEntry{entry: e, in: d, depth: d.depth + 1, id: collectors.MarksOf(info).ID}
 	if back := below.leadsBack(); back != nil {
@@ -182,11 +185,14 @@ func (e *entry) Size() int64 {
 // around 1970 in 64 bits. SMB's "no time" is the year 1601.
 func (e *entry) ModTime() time.Time {
 	t := e.info.ModTime()
-	if y := t.Year(); y < 1678 || y > 2261 {
+	if !storableTime(t) {
 		return time.Unix(0, 0)
 	}
 	return t
 }
+
+// storableTime: two times that are not would compare equal, so such a file is read each time.
+func storableTime(t time.Time) bool { return t.Year() >= 1678 && t.Year() <= 2261 }
 
 // badEntry is one that no tree can hold: it fails, and is named in the Result.
 type badEntry struct {
@@ -237,7 +243,32 @@ func (d *folderEntry) Iterate(context.Context) (fs.DirectoryIterator, error) {
 	return fs.StaticIterator(entries, nil), nil
 }
 
-type fileEntry struct{ entry }
+// fileEntry is a file. One that must be read has an owner that no snapshot has, until it is
+// opened: kopia compares owners, and nothing else of an entry could differ without being
+// stored.
+type fileEntry struct {
+	entry
+	must   bool
+	opened atomic.Bool
+}
+
+// file decides whether a file must be read, though its size and time may be as they were.
+func (t *tree) file(e entry) *fileEntry {
+	name := e.path()
+	f := &fileEntry{entry: e, must: !storableTime(e.info.ModTime()) || !t.seen.unchanged(name, e.info) ||
+		len(t.alwaysRead.Include) > 0 && t.alwaysRead.Wants(name, false)}
+	if !f.must {
+		t.seen.read(name, e.info)
+	}
+	return f
+}
+
+func (f *fileEntry) Owner() fs.OwnerInfo {
+	if f.must && !f.opened.Load() {
+		return fs.OwnerInfo{UserID: 1, GroupID: 1}
+	}
+	return fs.OwnerInfo{}
+}
 
 // Open opens the file to be read up to the size that it has now: of a file that grows
 // meanwhile the snapshot holds what was there at the beginning.
@@ -246,6 +277,7 @@ func (f *fileEntry) Open(context.Context) (fs.Reader, error) {
 	if err != nil {
 		return nil, f.tree.failed(err)
 	}
+	f.opened.Store(true)
 	return &fileReader{Reader: r, entry: f}, nil
 }
 
@@ -275,6 +307,7 @@ func (r *fileReader) finish() error {
 		return e.tree.failed(err)
 	}
 	if opened.Size() <= collectors.Block {
+		e.wasRead(opened)
 		return io.EOF
 	}
 	now, err := e.tree.source.Stat(e.tree.ctx, e.path())
@@ -283,6 +316,15 @@ func (r *fileReader) finish() error {
 	}
 	if err != nil || now.Size() != opened.Size() || !now.ModTime().Equal(opened.ModTime()) {
 		e.tree.changed(e.path())
+		return io.EOF
 	}
+	e.wasRead(opened)
 	return io.EOF
+}
+
+// wasRead remembers that what was listed is what was read.
+func (f *fileEntry) wasRead(opened iofs.FileInfo) {
+	if f.must && opened.Size() == f.info.Size() && opened.ModTime().Equal(f.info.ModTime()) {
+		f.tree.seen.read(f.path(), f.info)
+	}
 }
