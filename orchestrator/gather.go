@@ -82,6 +82,7 @@ type Gathered struct {
 	Snapshots int         `json:"snapshots"`          // kept, after retention
 	Late      bool        `json:"late,omitempty"`
 	Insecure  bool        `json:"insecure,omitempty"` // the source's line was neither encrypted nor signed
+	Braked    string      `json:"braked,omitempty"`   // why no snapshot was dropped that keep does not keep
 }
 
 // FileError says why one file was not read or not restored.
@@ -284,7 +285,7 @@ func (s *Site) snapshot(ctx context.Context, g *Gathered, by Caller, t *turn, te
 	g.misnamed(system.Source, names.MadeUp())
 	s.tellStrangers(repo, tell)
 	if g.Held == "" { // S17: what is held pushes nothing out
-		if err := errors.Join(s.rememberPlace(g.System, place), s.retain(ctx, repo, g.System, system.Keep)); err != nil {
+		if err := errors.Join(s.rememberPlace(g.System, place), s.retain(ctx, repo, g, by)); err != nil {
 			return err
 		}
 	}
@@ -346,24 +347,6 @@ func (s *Site) oversee(ctx context.Context, name string, t *turn) *oversight {
 // rehashPercent of the files that look unchanged are read again all the same, so that
 // within some weeks each has been: change is told by size and time alone otherwise.
 const rehashPercent = 2
-
-// retain removes the snapshots that the policy no longer keeps.
-func (s *Site) retain(ctx context.Context, repo *repository.Repository, system string, keep policies.Keep) error {
-	removed, err := repo.Expire(ctx, system, repository.Keep{
-		Last: keep.Last, Hourly: keep.Hourly, Daily: keep.Daily, Weekly: keep.Weekly, Monthly: keep.Monthly, Annual: keep.Annual,
-		Zone: s.policy.Timezone.Location,
-	})
-	if err != nil {
-		return fmt.Errorf("retention of %s: %w", system, err)
-	}
-	if len(removed) > 0 {
-		s.journal.Note(ledger.Entry{
-			Time: time.Now(), Kind: ledger.KindUpkeep, Actor: "policy", Reason: "retention", System: system,
-			Detail: detail(map[string]any{"removed": removed}),
-		})
-	}
-	return nil
-}
 
 // quietness holds a gathering back during its system's quiet hours.
 type quietness struct {

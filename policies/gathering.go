@@ -18,6 +18,14 @@ type Expect struct {
 	Shrink Percent `yaml:"shrink" example:"50%"`
 }
 
+// SystemRetention bounds what keep may drop of a system from the repository.
+type SystemRetention struct {
+	MinAge Duration `yaml:"min_age" example:"14d"` // nothing younger is dropped; default none
+	// No more snapshots than these are dropped at once: if more would be, none is, and a
+	// person must look. Default 3.
+	Brake int `yaml:"brake" jsonschema:"minimum=1,maximum=100000" example:"3"`
+}
+
 // Percent is a part of a hundred: "50%".
 type Percent int
 
@@ -44,6 +52,9 @@ func (p Percent) MarshalText() ([]byte, error) { return []byte(p.String()), nil 
 func (r *reader) checkGathering(at string, s *System) {
 	if !r.given(at + ".expect.shrink") {
 		s.Expect.Shrink = 50
+	}
+	if !r.given(at + ".retention.brake") {
+		s.Retention.Brake = 3
 	}
 	r.span(at+".stalled", &s.Stalled, 10*time.Minute, 10*time.Second, 24*time.Hour)
 	if !r.given(at + ".always_read") {

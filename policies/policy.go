@@ -271,19 +271,20 @@ func (k Keep) Short() bool { return k.Last > 0 && k == Keep{Last: k.Last} }
 
 // System is a departmental system.
 type System struct {
-	Title      string   `yaml:"title" example:"医事会計"` // as people call it, in any language
-	Source     Source   `yaml:"source" jsonschema:"required" example:"{url: file:///srv/accounting}"`
-	Schedule   Schedule `yaml:"schedule" jsonschema:"required" example:"\"15 22 * * *\""`
-	RPO        Duration `yaml:"rpo" example:"26h"` // the age of the newest snapshot at the most
-	RTO        Duration `yaml:"rto" example:"4h"`  // the time that a restore may take
-	Keep       Keep     `yaml:"keep" example:"{last: 10, daily: 14}"`
-	Limits     Limits   `yaml:"limits" example:"{bandwidth: 40MB/s}"`
-	Ready      Ready    `yaml:"ready" example:"{marker: DONE, wait: 2h}"`
-	Include    []string `yaml:"include" example:"[\"**/*.dump\"]"` // globs, ** spans folders; none is everything
-	Exclude    []string `yaml:"exclude" example:"[\"*.tmp\"]"`     // globs
-	Expect     Expect   `yaml:"expect" example:"{min_files: 100, shrink: 50%}"`
-	AlwaysRead []string `yaml:"always_read" example:"[\"*.hc\"]"` // globs; read each time, whatever their size and times say; default *.hc and *.tc, VeraCrypt's
-	Stalled    Duration `yaml:"stalled" example:"10m"`            // a source that gives nothing for so long has failed; default 10m, 10s to 1d
+	Title      string          `yaml:"title" example:"医事会計"` // as people call it, in any language
+	Source     Source          `yaml:"source" jsonschema:"required" example:"{url: file:///srv/accounting}"`
+	Schedule   Schedule        `yaml:"schedule" jsonschema:"required" example:"\"15 22 * * *\""`
+	RPO        Duration        `yaml:"rpo" example:"26h"` // the age of the newest snapshot at the most
+	RTO        Duration        `yaml:"rto" example:"4h"`  // the time that a restore may take
+	Keep       Keep            `yaml:"keep" example:"{last: 10, daily: 14}"`
+	Limits     Limits          `yaml:"limits" example:"{bandwidth: 40MB/s}"`
+	Ready      Ready           `yaml:"ready" example:"{marker: DONE, wait: 2h}"`
+	Include    []string        `yaml:"include" example:"[\"**/*.dump\"]"` // globs, ** spans folders; none is everything
+	Exclude    []string        `yaml:"exclude" example:"[\"*.tmp\"]"`     // globs
+	Expect     Expect          `yaml:"expect" example:"{min_files: 100, shrink: 50%}"`
+	Retention  SystemRetention `yaml:"retention" example:"{min_age: 14d, brake: 3}"` // what keep may drop at all
+	AlwaysRead []string        `yaml:"always_read" example:"[\"*.hc\"]"`             // globs; read each time, whatever their size and times say; default *.hc and *.tc, VeraCrypt's
+	Stalled    Duration        `yaml:"stalled" example:"10m"`                        // a source that gives nothing for so long has failed; default 10m, 10s to 1d
 
 	zone *time.Location // the site's, for QuietHours
 }

@@ -289,7 +289,7 @@ func TestUnreadableFiles(t *testing.T) {
 		t.Error("the earlier snapshot lost the earlier contents")
 	}
 	// The newest whole snapshot outlives the rule that would drop it.
-	removed, err := r.Expire(t.Context(), "imaging", Keep{Last: 1})
+	removed, err := r.Expire(t.Context(), "imaging", Keep{Last: 1}, Brake{})
 	if err != nil || len(removed) != 0 {
 		t.Errorf("expired %v, %v", removed, err)
 	}
@@ -347,7 +347,7 @@ func TestSourceGone(t *testing.T) {
 		t.Errorf("the next run began from nothing: %+v", again)
 	}
 	sameTrees(t, src, restored(t, &r.View, again.ID))
-	removed, err := r.Expire(t.Context(), "orca", Keep{Last: 1})
+	removed, err := r.Expire(t.Context(), "orca", Keep{Last: 1}, Brake{})
 	if err != nil || len(removed) != len(list) {
 		t.Errorf("of the incomplete ones %v were removed: %v", removed, err)
 	}
@@ -441,7 +441,7 @@ func TestCheckpointRemovesNothing(t *testing.T) {
 			t.Errorf("snapshot %s is gone", id)
 		}
 	}
-	removed, err := r.Expire(t.Context(), "orca", Keep{})
+	removed, err := r.Expire(t.Context(), "orca", Keep{}, Brake{})
 	if err != nil || len(removed) != len(list)-len(kept) || checkpoints == 0 {
 		t.Errorf("of %d checkpoints %d were removed, %v", checkpoints, len(removed), err)
 	}

@@ -117,11 +117,20 @@ func (v *View) manifest(ctx context.Context, id string) (*snapshot.Manifest, err
 	return man, err
 }
 
+// Brake bounds what one Expire may remove.
+type Brake struct {
+	MinAge time.Duration // nothing younger goes
+	Most   int           // if more would go, none does; 0 is no bound
+}
+
+// ErrBraked: more snapshots would go than the brake allows, so none went.
+var ErrBraked = errors.New("the brake holds")
+
 // Expire removes what keep does not keep of one system, and returns the IDs that it
 // removed, those before an error included. The newest snapshot without a failed file
-// always stays, whatever keep says. The storage is freed by Maintain, a day later or
-// more; a vault's generations are not touched.
-func (r *Repository) Expire(ctx context.Context, system string, keep Keep) (removed []string, err error) {
+// always stays, whatever keep says. Incomplete ones do not count for the brake. The storage
+// is freed by Maintain, a day later or more; a vault's generations are not touched.
+func (r *Repository) Expire(ctx context.Context, system string, keep Keep, brake Brake) (removed []string, err error) {
 	if system == "" {
 		return nil, errors.New("expire: no system is named")
 	}
@@ -129,8 +138,12 @@ func (r *Repository) Expire(ctx context.Context, system string, keep Keep) (remo
 	if err != nil {
 		return nil, err
 	}
+	going := brake.old(mans, keep.expired(mans), time.Now())
+	if n := whole(mans, going); brake.Most > 0 && n > brake.Most {
+		return nil, fmt.Errorf("expire snapshots of %s: %w: %d would go at once, and the brake is %d", system, ErrBraked, n, brake.Most)
+	}
 	err = r.kopia.write(ctx, "expire", nil, func(ctx context.Context, w repo.DirectRepositoryWriter) error {
-		for _, id := range keep.expired(mans) {
+		for _, id := range going {
 			if err := w.DeleteManifest(ctx, id); err != nil {
 				return err
 			}
@@ -142,6 +155,48 @@ func (r *Repository) Expire(ctx context.Context, system string, keep Keep) (remo
 		return removed, fmt.Errorf("expire snapshots of %s: %w", system, err)
 	}
 	return removed, nil
+}
+
+// old leaves of what would go what is old enough.
+func (b Brake) old(mans []*snapshot.Manifest, going []manifest.ID, now time.Time) []manifest.ID {
+	return slices.DeleteFunc(going, func(id manifest.ID) bool {
+		i := slices.IndexFunc(mans, func(m *snapshot.Manifest) bool { return m.ID == id })
+		return now.Sub(mans[i].StartTime.ToTime()) < b.MinAge
+	})
+}
+
+// whole counts the complete ones among some.
+func whole(mans []*snapshot.Manifest, some []manifest.ID) (n int) {
+	for _, m := range mans {
+		if slices.Contains(some, m.ID) && !describe(m).Incomplete {
+			n++
+		}
+	}
+	return n
+}
+
+// Kept gives the rules by which each of one system's snapshots would be kept, by ID; none
+// for one that would go, were it old enough.
+func (k Keep) Kept(all []Snapshot) map[string][]string {
+	mans := make([]*snapshot.Manifest, len(all))
+	for i, s := range all {
+		mans[i] = &snapshot.Manifest{
+			ID: manifest.ID(s.ID), Source: sourceInfo(s.System), StartTime: fs.UTCTimestampFromTime(s.Start), RootEntry: &snapshot.DirEntry{
+				DirSummary: &fs.DirectorySummary{IgnoredErrorCount: s.Failed},
+			},
+		}
+		if s.Incomplete {
+			mans[i].IncompleteReason = "incomplete"
+		}
+		if s.Held != "" {
+			mans[i].Tags = map[string]string{heldTag: s.Held}
+		}
+	}
+	kept := map[string][]string{}
+	for id, reasons := range k.reasons(mans) {
+		kept[string(id)] = reasons
+	}
+	return kept
 }
 
 // expired gives what is not to be kept of one system's snapshots, oldest first. Those that

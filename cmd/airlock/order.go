@@ -153,7 +153,7 @@ func (a *app) serve(ctx context.Context, p policies.Policy, s *orchestrator.Site
 }
 
 func (a *app) gatherCommand() *cobra.Command {
-	var reason string
+	var by orchestrator.Caller
 	c := &cobra.Command{
 		Use:               "gather [SYSTEM…]",
 		Short:             "Gather systems into the repository now; all if none is named",
@@ -164,7 +164,7 @@ func (a *app) gatherCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			out, err := a.order(c.Context(), p, orchestrator.Order{Verb: "gather", Names: names, Caller: orchestrator.Caller{Reason: reason}})
+			out, err := a.order(c.Context(), p, orchestrator.Order{Verb: "gather", Names: names, Caller: by})
 			if a.json {
 				return errors.Join(err, a.printJSON(out.Gathered))
 			}
@@ -173,7 +173,8 @@ func (a *app) gatherCommand() *cobra.Command {
 		},
 	}
 	a.jsonFlag(c)
-	c.Flags().StringVar(&reason, "reason", "by hand", "why, for the ledger")
+	c.Flags().StringVar(&by.Reason, "reason", "by hand", "why, for the ledger")
+	c.Flags().IntVar(&by.Brake, "brake", 0, "drop up to so many snapshots of a system this once")
 	return c
 }
 
@@ -322,7 +323,11 @@ func (a *app) snapshotsCommand() *cobra.Command {
 			case len(out.Snapshots) == 0:
 				a.print("there is no snapshot in that generation")
 			}
-			err = a.printSnapshots(out.Snapshots, p.Timezone.Location)
+			var kept map[string][]string
+			if from == "" {
+				kept = orchestrator.KeptAs(p, out.Snapshots)
+			}
+			err = a.printSnapshots(out.Snapshots, kept, p.Timezone.Location)
 			a.printWindows(out.Windows)
 			return err
 		},
@@ -340,12 +345,13 @@ func (a *app) generationFlags(c *cobra.Command, from, generation *string) {
 	a.completeFlag(c, "from", a.vaultNames)
 }
 
-func (a *app) printSnapshots(all []orchestrator.Snapshot, zone *time.Location) error {
+// printSnapshots lists snapshots; kept are the rules by which they are, nil in a vault.
+func (a *app) printSnapshots(all []orchestrator.Snapshot, kept map[string][]string, zone *time.Location) error {
 	if len(all) == 0 {
 		return nil
 	}
 	var t table
-	a.heading(&t, "SYSTEM", "TAKEN", "FILES", "SIZE", "ID", "")
+	a.heading(&t, "SYSTEM", "TAKEN", "FILES", "SIZE", "ID", "KEPT AS", "")
 	for _, s := range all {
 		remark := ""
 		switch {
@@ -356,7 +362,11 @@ func (a *app) printSnapshots(all []orchestrator.Snapshot, zone *time.Location) e
 		case s.NotRead > 0:
 			remark = a.text("not read: %s", a.count(s.NotRead, "%d file", "%d files"))
 		}
-		t.row(s.System, s.Start.In(zone).Format(timeLayout), s.Files, orchestrator.Size(s.Bytes), s.ID, remark)
+		as := strings.Join(kept[s.ID], ", ")
+		if rules, known := kept[s.ID]; known && len(rules) == 0 {
+			as = a.text("no rule: a gathering drops it")
+		}
+		t.row(s.System, s.Start.In(zone).Format(timeLayout), s.Files, orchestrator.Size(s.Bytes), s.ID, as, remark)
 	}
 	return t.print(a.out, "")
 }

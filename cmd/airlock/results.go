@@ -29,6 +29,9 @@ func (a *app) printGathered(all []orchestrator.Gathered) {
 		default:
 			a.print("%s: %s", g.System, a.words.tell(g.Result)) // why, the error says
 		}
+		if g.Braked != "" {
+			a.print("%s: no snapshot was dropped: %s", g.System, g.Braked)
+		}
 		if n := len(g.Loops); n > 0 {
 			a.print("%s: links that lead back, left out: %s", g.System, plain(strings.Join(g.Loops[:min(n, namedFiles)], ", ")))
 		}

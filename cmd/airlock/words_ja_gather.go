@@ -10,6 +10,9 @@ func japaneseGathering() []phrase {
 		{"%s: accepted: its source lies where it was found last", "{1}: 受け入れました: 取得元は、最後に見つかった場所にあるものとします"},
 		{"%s: names of more than 255 bytes, which no Linux disk takes and a restore leaves out: %s", "{1}: 255 バイトを超え、Linux のディスクには復元できない名前: {2}"},
 		{"%s: links that lead back, left out: %s", "{1}: 上のフォルダーに戻るリンク（除外）: {2}"},
+		{"%s: no snapshot was dropped: %s", "{1}: スナップショットは消していません: {2}"},
+		{"no rule: a gathering drops it", "該当なし（次の収集で削除）"},
+		{"drop up to so many snapshots of a system this once", "今回だけ、部門システムごとにこの数までのスナップショットを消す"},
 		{"%d name", "{1} 件"}, {"%d names", "{1} 件"},
 		{"%d of %d files restored; not restored, or not as they were: %s", "{2} ファイル中 {1} ファイルを復元。復元できなかったもの、元どおりでないもの: {3}"},
 		{"all of them: %s", "全件の一覧: {1}"},
@@ -42,7 +45,7 @@ func japaneseGatheringHeard() []phrase {
 		{"the source breaks its bounds: %s", "取得元が上限を超えています: {1}"},
 		{"%s folders in a row have not one file; if that is right, raise limits.entries", "{1} 個のフォルダーが続けて空です。正しければ limits.entries を上げてください"},
 		{"it has more than %s files and folders; if that is right, raise limits.entries", "ファイルとフォルダーが {1} 個を超えています。正しければ limits.entries を上げてください"},
-		{"not one byte came from the source for %s", "取得元から {1} の間、何も届いていません"},
+		{"not one byte came from the source%s", "取得元から何も届いていません（{1}）"},
 		{"accept a snapshot of %s: nothing of it is held", "{1} に保留中の収集はありません"},
 	}
 }
