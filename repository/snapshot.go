@@ -86,7 +86,7 @@ const (
 	namedFailures = 10_000
 	namedRemarks  = 100
 	// After cancellation, so long may it take to save what was read.
-	savingTime = 8 * time.Second
+	savingTime = 5 * time.Second
 )
 
 // Snapshot reads the whole source into the repository. Files whose size and
@@ -207,7 +207,10 @@ func (g *gathering) upload(ctx context.Context, w repo.RepositoryWriter, root fs
 	g.started(u)
 	unwatch := context.AfterFunc(g.tree.ctx, func() {
 		g.stop(context.Cause(g.tree.ctx))
-		time.AfterFunc(savingTime, func() { g.cancel(context.Cause(g.tree.ctx)) })
+		time.AfterFunc(savingTime, func() {
+			g.cancel(context.Cause(g.tree.ctx))
+			behind.shut() // kopia looks at no context while it writes the folders that it is in
+		})
 	})
 	defer unwatch()
 	man, err := u.Upload(ctx, root, policy.BuildTree(nil, uploadPolicy()), source, prior...)
