@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,8 +21,8 @@ type watched struct {
 	*site
 	goes    func()             // the executor is gone
 	dismiss context.CancelFunc // it says that the door is proven shut
-	failed  int                // tries to read the door
-	ready   time.Duration      // since the beginning; 0 before
+	failed  atomic.Int64       // tries to read the door
+	ready   atomic.Int64       // a time.Duration since the beginning; 0 before
 }
 
 // watching runs f beside a watcher, in a bubble, and wants it to end within a time.
@@ -43,8 +44,8 @@ func watching(t *testing.T, within time.Duration, f func(*watched), before ...fu
 		watcher := Watcher{
 			Config: Config{Policy: *p, Switch: s.sw.connect, Journal: s.diary, Log: slog.New(slog.NewTextHandler(io.Discard, nil))},
 			Door:   "vault-door", Window: "w1", Gone: gone,
-			Ready:   func() { w.ready = s.elapsed() },
-			Failing: func(error) { w.failed++ },
+			Ready:   func() { w.ready.Store(int64(s.elapsed())) },
+			Failing: func(error) { w.failed.Add(1) },
 		}
 		g := newGuard(watcher.Config)
 		g.now = s.clock
@@ -72,7 +73,7 @@ func watching(t *testing.T, within time.Duration, f func(*watched), before ...fu
 // no command to open can be on its way any more.
 func TestWatcherShutsWhenTheExecutorIsGone(t *testing.T) {
 	watching(t, lag+2*lagPause, func(w *watched) {
-		if w.ready == 0 {
+		if w.ready.Load() == 0 {
 			t.Error("it did not read the door")
 		}
 		w.issue(time.Hour)
@@ -170,12 +171,12 @@ func TestWatcherIsReadyOnceItHasReadTheDoor(t *testing.T) {
 	dead := func(s *site) { s.sw.dial = errors.New("no route to host") }
 	watching(t, time.Second, func(w *watched) {
 		time.Sleep(10 * time.Second)
-		if w.ready != 0 || w.failed < 5 {
-			t.Errorf("ready after %s, and %d tries failed", w.ready, w.failed)
+		if w.ready.Load() != 0 || w.failed.Load() < 5 {
+			t.Errorf("ready after %s, and %d tries failed", time.Duration(w.ready.Load()), w.failed.Load())
 		}
 		w.sw.fault(func() { w.sw.dial = nil })
 		time.Sleep(time.Second)
-		if w.ready == 0 {
+		if w.ready.Load() == 0 {
 			t.Error("it is not ready")
 		}
 		w.dismiss()

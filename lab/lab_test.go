@@ -240,7 +240,7 @@ func TestAgents(t *testing.T) {
 	ctx := bounded(t)
 	ports, err := h.Sampler(lab.VaultPort)
 	must(t, err)
-	v3 := []string{"-Oqv", "-v3", "-l", "authPriv", "-u", lab.SNMPUser, "-a", "SHA-256", "-A", lab.SNMPAuth,
+	v3 := []string{"-Oqv", "-t10", "-v3", "-l", "authPriv", "-u", lab.SNMPUser, "-a", "SHA-256", "-A", lab.SNMPAuth,
 		"-x", "AES", "-X", lab.SNMPPrivacy, "10.78.0.1"}
 	index, err := on(t, h, lab.Switch, "", "cat", "/sys/class/net/p3/ifindex")
 	must(t, err)

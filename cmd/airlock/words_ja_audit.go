@@ -78,6 +78,7 @@ func japaneseFindings() []phrase {
 		{"no entry in its canonical form, at byte %s: %s", "記録の正規形ではありません（{1} バイト目）: {2}"},
 		{"no entry in its canonical form: the same could be written in two ways", "記録の正規形ではありません（同じ内容を 2 通りに書けます）"},
 		{"a head of the ledger: %s", "台帳ヘッド: {1}"},
+		{"%s heads, this the first, are signed by %s, and not by the key given", "台帳ヘッド {1} 件 (これが最初) が、指定した鍵でなく {2} で署名されています"},
 		{"a head of %s is signed by %s, and not by its own key", "{1} の台帳ヘッドが、自身の鍵でなく {2} で署名されています"},
 	}
 }
