@@ -11,10 +11,12 @@ import (
 	"strconv"
 )
 
-// cliConfiguration makes FRR's vtysh the whole of a login to the switch.
+// cliConfiguration makes FRR's vtysh the whole of a login to the switch. sshd starts it by
+// the user's shell, and bash under sshd would read .bashrc first, unless it is told that
+// it is not the outermost one.
 func (h *Hospital) cliConfiguration() string {
 	return "ForceCommand /usr/bin/vtysh --vty_socket " + h.path("frr") + " --config_dir " + h.path("frr") +
-		"\nSetEnv VTYSH_HISTFILE=/dev/null\n"
+		"\nSetEnv VTYSH_HISTFILE=/dev/null SHLVL=1\n"
 }
 
 // zebraCommand runs the daemon behind vtysh, which sets the same ports as SNMP does.
