@@ -64,6 +64,9 @@ func (s *sending) latest(ctx context.Context, blobs int) (*Generation, []byte, e
 			return nil, nil, err
 		}
 	}
+	if shelf.void, err = s.finish(ctx, shelf, after); err != nil {
+		return nil, nil, err
+	}
 	found, err := shelf.seals(ctx, s.store, after, s.plan.in.Trust)
 	if err != nil {
 		return nil, nil, err

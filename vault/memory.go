@@ -35,6 +35,7 @@ type recollection struct {
 	sum     Sum         // its hash; zero before the first
 	doubted bool        // whether the vault holds last's blobs is not known
 	landed  []Entry     // blobs that the vault holds besides, oldest first
+	sealing []sealing   // what windows were about to put as a generation, and may have
 	strange string      // why the memory was found unusable; "" if it was not
 	changes int         // how often any of this changed
 }
@@ -43,6 +44,8 @@ type recollection struct {
 type journalLine struct {
 	Forget int64  `json:"forget,omitempty"` // what was known up to this generation is no longer certain
 	Landed *Entry `json:"landed,omitempty"`
+	// Sealing is about to be put. Airlocks that do not know it take it for nothing.
+	Sealing *sealing `json:"sealing,omitempty"`
 }
 
 const (
@@ -95,7 +98,7 @@ func (m *Memory) load() error {
 
 // follow starts anew from a generation, or from none.
 func (r *recollection) follow(last *Generation, file []byte) {
-	*r = recollection{last: last, file: file, changes: r.changes + 1}
+	*r = recollection{last: last, file: file, changes: r.changes + 1, sealing: r.sealing}
 	if last != nil {
 		r.sum = sha256.Sum256(file)
 	}
@@ -104,6 +107,10 @@ func (r *recollection) follow(last *Generation, file []byte) {
 // take takes in a line of the journal. A line that forgets has done so already if a
 // later generation has landed.
 func (r *recollection) take(l journalLine) {
+	if l.Sealing != nil { // it changes nothing of what is known to be there
+		r.sealing = append(r.sealing, *l.Sealing)
+		return
+	}
 	r.changes++
 	if l.Forget > 0 && (r.last == nil || r.last.Number <= l.Forget) {
 		r.landed, r.doubted = nil, true
@@ -183,6 +190,24 @@ func (m *Memory) note(lines ...journalLine) error {
 	return nil
 }
 
+// intend notes, durably, what is about to be put in the place of a generation.
+func (m *Memory) intend(what sealing) error {
+	return errors.Join(m.note(journalLine{Sealing: &what}), m.sync())
+}
+
+// intended are what windows were about to put after a number, and may have, by their numbers.
+func (m *Memory) intended(after int64) map[int64][]sealing {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := map[int64][]sealing{}
+	for _, one := range m.sealing {
+		if one.Number > after {
+			all[one.Number] = append(all[one.Number], one)
+		}
+	}
+	return all
+}
+
 func (m *Memory) sync() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -198,6 +223,7 @@ func (m *Memory) seal(last *Generation, file []byte) error {
 		return err
 	}
 	m.follow(last, file)
+	m.sealing = nil // a later one is of no use: no window is in course
 	return m.emptyJournal()
 }
 

@@ -93,6 +93,7 @@ type sending struct {
 	known  recollection // made true by meet
 	work   work
 	turns  *turns
+	noted  func() error // waits until what is about to be put as a generation is noted
 	// unknown are the names that were found in the vault, with their sizes, and of
 	// whose bytes nothing is known.
 	unknown map[string]int64
@@ -118,6 +119,8 @@ func (s *sending) learn(known recollection) {
 }
 
 func (s *sending) run(ctx context.Context) error {
+	s.noted = s.intend(s.plan.sealed.Number, s.plan.file) // while other things are waited for
+	defer func() { _ = s.noted() }()                      // which counts before the seal only
 	if err := s.meet(ctx); err != nil {
 		return err
 	}
@@ -361,6 +364,10 @@ func (s *sending) seal(ctx context.Context) error {
 			if file, err = g.Encode(); err != nil {
 				return err
 			}
+			s.noted = s.intend(number, file)
+		}
+		if err := s.noted(); err != nil {
+			return err
 		}
 		err := s.putBoth(ctx, g.Number, file)
 		if errors.Is(err, fs.ErrExist) && try < passesOver {

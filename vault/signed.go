@@ -36,6 +36,7 @@ type shelf struct {
 	manifests  map[int64]int64 // their sizes, by number
 	signatures map[int64]int64
 	taken      map[int64]bool // the numbers that anything bears, be it a folder
+	void       map[int64]bool // those of the site's signatures whose manifests a cut kept away
 }
 
 // listShelf lists the place of generations. What is not a regular file only takes a number.
@@ -44,7 +45,7 @@ func listShelf(ctx context.Context, store Store) (shelf, error) {
 	if err != nil {
 		return shelf{}, fmt.Errorf("list the generations: %w", err)
 	}
-	s := shelf{map[int64]int64{}, map[int64]int64{}, map[int64]bool{}}
+	s := shelf{manifests: map[int64]int64{}, signatures: map[int64]int64{}, taken: map[int64]bool{}}
 	for _, f := range files {
 		name := path.Join(generationsDir, f.Name())
 		manifest, signature := GenerationOf(name), SignedOf(name)
@@ -312,7 +313,7 @@ func (s shelf) unsigned(after int64, found sealed) []string {
 	}
 	first, n := int64(0), 0
 	for number := range s.taken {
-		if number <= after || signed[number] {
+		if number <= after || signed[number] || s.void[number] {
 			continue
 		}
 		if n++; first == 0 || number < first {
