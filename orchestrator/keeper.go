@@ -169,7 +169,7 @@ type keeper struct {
 	folder  string // the state folder; "" keeps nothing there
 	clerk   *clerk
 	life    context.Context // outlives every window
-	inbox   chan any        // window.Event, sighted, patrolled, recalled, trapped, shown, failed, request, order, lock, timing, answered, leased, renewed, cutShort, ending, reached
+	inbox   chan any        // window.Event, sighted, patrolled, recalled, trapped, shown, failed, request, order, reopening, lock, timing, answered, leased, renewed, cutShort, ending, reached
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and made anew at every step
@@ -335,6 +335,8 @@ func (k *keeper) take(m any) {
 	case cutShort:
 		k.cut = &m
 		k.endCut()
+	case reopening:
+		k.takeReopening(m)
 	case lock:
 		k.lock(m)
 	case answered:

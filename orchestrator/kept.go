@@ -11,8 +11,10 @@ import (
 	"airlock/orchestrator/window"
 )
 
-// openAtSwitch is what a person does about an inner door that nobody owes its opening.
-const openAtSwitch = "; gatherings that go through it fail; open its port at the switch when the matter is settled"
+// openAgain is what a person does about an inner door that nobody owes its opening.
+func openAgain(door string) string {
+	return "; gatherings that go through it fail; when the matter is settled: airlock open " + door + " --reason TEXT"
+}
 
 // keptShut says, of each inner door that is shut while nothing keeps it so, who shut it: a
 // person's will is not undone by airlock, and must not be forgotten either.
@@ -25,10 +27,10 @@ func keptShut(ctx context.Context, r *ledger.Reader, st *Status) {
 		if d.Rests != window.Open.String() || d.State != window.Shut.String() || passing {
 			continue
 		}
-		d.Kept = fmt.Sprintf("%s rests open, and was found shut", name) + openAtSwitch
+		d.Kept = fmt.Sprintf("%s rests open, and was found shut", name) + openAgain(name)
 		if r != nil {
 			if e, ok := shutByHand(ctx, r, name); ok {
-				d.Kept = fmt.Sprintf("%s rests open, and was shut by %s on %s", name, e.Actor, e.Time.In(st.Time.Location()).Format("2006-01-02 15:04")) + openAtSwitch
+				d.Kept = fmt.Sprintf("%s rests open, and was shut by %s on %s", name, e.Actor, e.Time.In(st.Time.Location()).Format("2006-01-02 15:04")) + openAgain(name)
 			}
 		}
 		st.Doors[name] = d

@@ -11,8 +11,8 @@ import (
 
 // Order is something that a person, or a program on their behalf, wants done now.
 type Order struct {
-	Verb    string   `json:"verb"`              // gather, accept, window, shut, lockdown, release, accept-port, restore, heal, verify, snapshots, recheck, status
-	Names   []string `json:"names,omitempty"`   // gather, accept, snapshots: systems; shut: doors; none: all; accept-port: a door
+	Verb    string   `json:"verb"`              // gather, accept, window, shut, open, lockdown, release, accept-port, restore, heal, verify, snapshots, recheck, status
+	Names   []string `json:"names,omitempty"`   // gather, accept, snapshots: systems; shut: doors; none: all; open, accept-port: a door
 	Vault   string   `json:"vault,omitempty"`   // window, verify, snapshots
 	Restore *Restore `json:"restore,omitempty"` // restore
 	Heal    *Heal    `json:"heal,omitempty"`    // heal
@@ -27,7 +27,7 @@ type Order struct {
 // MovesDoors tells whether an order may open or shut a door.
 func (o Order) MovesDoors() bool {
 	switch o.Verb {
-	case "window", "shut", "lockdown", "release", "accept-port", "heal":
+	case "window", "shut", "open", "lockdown", "release", "accept-port", "heal":
 		return true
 	case "verify", "snapshots":
 		return o.Vault != ""
@@ -111,6 +111,11 @@ func (s *Site) do(ctx context.Context, o Order, watch Watch) (Outcome, error) {
 		if err = s.Shut(ctx, o.Names, o.Caller); err == nil {
 			out.Shut = s.shutDoors(o.Names)
 		}
+	case "open":
+		if len(o.Names) != 1 {
+			return out, fmt.Errorf("open: which door is missing")
+		}
+		err = s.Open(ctx, o.Names[0], o.Caller)
 	case "lockdown":
 		err = s.Lockdown(ctx, o.Caller)
 		out.Shut = s.shutDoors(nil)

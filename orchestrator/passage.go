@@ -679,8 +679,8 @@ func (r WindowRecord) inLedger() WindowRecord {
 }
 
 // Shut shuts doors and returns once they are proven shut, or stuck (ErrNotShut); all
-// doors if none is named. An inner door that a person shut stays shut until it is
-// opened at its switch.
+// doors if none is named. An inner door that a person shut stays shut until a person
+// has it opened (Open).
 func (s *Site) Shut(ctx context.Context, names []string, by Caller) error {
 	if len(names) == 0 {
 		names = slices.Sorted(maps.Keys(s.policy.Doors))

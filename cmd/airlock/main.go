@@ -229,7 +229,7 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	add("set", a.initCommand(), a.checkCommand(), a.planCommand(), a.portsCommand(), a.keyCommand(), a.demoCommand())
-	add("run", a.serveCommand(), a.guardCommand(), a.gatherCommand(), a.acceptCommand(), a.windowCommand(), a.shutCommand(), a.lockdownCommand(), a.releaseCommand())
+	add("run", a.serveCommand(), a.guardCommand(), a.gatherCommand(), a.acceptCommand(), a.windowCommand(), a.shutCommand(), a.openCommand(), a.lockdownCommand(), a.releaseCommand())
 	add("look", a.statusCommand(), a.vaultsCommand(), a.snapshotsCommand(), a.restoreCommand(), a.verifyCommand(), a.healCommand(), a.auditCommand())
 	add("far", a.vaultCommand())
 	root.AddCommand(a.watcherCommand())

@@ -235,7 +235,7 @@ func (a *app) shutCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:               "shut [DOOR…]",
 		Short:             "Shut doors and prove them shut; every door if none is named",
-		Long:              "Shut doors and prove them shut; every door if none is named. A window in course is ended. An inner door that was shut in this way stays shut until somebody opens it at its switch.",
+		Long:              "Shut doors and prove them shut; every door if none is named. A window in course is ended. An inner door that was shut in this way stays shut until a person opens it again: airlock open DOOR.",
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: a.doorNames,
 		RunE: func(c *cobra.Command, names []string) error {

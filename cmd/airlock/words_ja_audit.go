@@ -63,6 +63,7 @@ func japaneseFindings() []phrase {
 		{"door %s stood open for %s s, and no entry announced it", "扉 {1} が、予告の記録なしに {2} 秒開いていました"},
 		{"door %s is opened while door %s is %s", "扉 {2} が「{3}」の間に、扉 {1} が開けられました"},
 		{"door %s is opened again, and after entry %s was never proven shut", "扉 {1} が、記録 {2} の後に閉鎖を確認されないまま、また開けられました"},
+		{"%s heads, this the first, are signed by %s, and not by the key given", "これを最初とする {1} 個の台帳ヘッドが、指定した鍵ではなく {2} で署名されています"},
 		{"door %s is opened, and no window is in course", "扉 {1} が、開扉の最中でないのに開けられました"},
 		{"door %s is called shut, and no reading proves it", "扉 {1} は閉鎖とされていますが、それを示す読み取りがありません"},
 		{"nobody measured how long door %s stood open: at most %s s", "扉 {1} の開放時間は測られていません（最長 {2} 秒）"},
