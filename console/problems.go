@@ -70,6 +70,9 @@ func Problems(st orchestrator.Status) []Problem {
 		default:
 			add(Critical, "%s", g.Missing)
 		}
+		if g.Ledger != "" {
+			add(Critical, "the guard's ledger is not what it was: %s; put the very file back, or restart the guard", g.Ledger)
+		}
 		for _, name := range slices.Sorted(maps.Keys(g.Doors)) {
 			if d := g.Doors[name]; d.Overdue != "" && g.Missing == "" {
 				add(Critical, "the guard reads door %s as %s, without leave (%s)", name, d.State, d.Overdue)

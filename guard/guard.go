@@ -60,7 +60,10 @@ type Config struct {
 	// Sign signs a head of that ledger, and gives its note; nil where nobody does. It ends
 	// soon after its context does.
 	Sign func(context.Context) (string, error)
-	Key  note.Signer // of that ledger, by which an executor on another machine knows the guard; nil for none
+	// Present says what became of that ledger's file, which anybody may have taken away; nil
+	// where there is none, and while all is well. It may wait for a disk.
+	Present func() error
+	Key     note.Signer // of that ledger, by which an executor on another machine knows the guard; nil for none
 	// Own is the port that the guard's own ledger has for a door, for as long as no executor
 	// tells; nil without a ledger.
 	Own     func(ctx context.Context, door string) (lease.Port, bool)
@@ -103,6 +106,7 @@ type guard struct {
 	mu    sync.Mutex
 	looks map[string]lease.Look // the last at each door
 	head  string                // the newest of the ledger
+	gone  string                // what became of the ledger's file; "" while all is well
 }
 
 func newGuard(c Config) *guard {
@@ -152,6 +156,7 @@ func (g *guard) live(ctx context.Context) {
 	defer tick.Stop()
 	var failing bool
 	for {
+		g.lookAtLedger()
 		err := g.sign()
 		if err != nil && !failing {
 			g.say(slog.LevelWarn, "nobody hears that the guard lives", "error", err)
@@ -205,9 +210,28 @@ func (g *guard) sign() error {
 		return err
 	}
 	g.mu.Lock()
-	looks, head := maps.Clone(g.looks), g.head
+	looks, head, gone := maps.Clone(g.looks), g.head, g.gone
 	g.mu.Unlock()
-	return g.beat(lease.Guard{PID: os.Getpid(), Version: g.Version, At: time.Now(), Clock: now, Doors: looks, Head: head})
+	return g.beat(lease.Guard{PID: os.Getpid(), Version: g.Version, At: time.Now(), Clock: now, Doors: looks, Head: head, Ledger: gone})
+}
+
+// lookAtLedger tells once that the guard's ledger is not where it was: what the guard does is
+// written where nobody will find it. No door waits for it (S2).
+func (g *guard) lookAtLedger() {
+	if g.Present == nil {
+		return
+	}
+	why := ""
+	if err := g.Present(); err != nil {
+		why = err.Error()
+	}
+	g.mu.Lock()
+	told := g.gone
+	g.gone = why
+	g.mu.Unlock()
+	if why != "" && told == "" {
+		g.say(slog.LevelError, "ALARM the guard's ledger is not what it was; put the very file back, or restart the guard", "why", why)
+	}
 }
 
 // guarded are the doors that must not rest open: all but those that are only an inner
@@ -264,13 +288,16 @@ func (g *guard) say(level slog.Level, text string, args ...any) {
 
 // evidence is what stands beside an entry.
 type evidence struct {
-	Lease string       `json:"lease,omitempty"` // why none is valid
-	Error string       `json:"error,omitempty"` // why the door could not be read
-	Way   string       `json:"way,omitempty"`   // the policy's name for how it was read
-	Admin int          `json:"admin,omitempty"` // ifAdminStatus
-	Oper  int          `json:"oper,omitempty"`  // ifOperStatus
-	In    uint64       `json:"in_octets,omitempty"`
-	Out   uint64       `json:"out_octets,omitempty"`
+	Lease string `json:"lease,omitempty"` // why none is valid
+	Error string `json:"error,omitempty"` // why the door could not be read
+	Way   string `json:"way,omitempty"`   // the policy's name for how it was read
+	Admin int    `json:"admin,omitempty"` // ifAdminStatus
+	Oper  int    `json:"oper,omitempty"`  // ifOperStatus
+	In    uint64 `json:"in_octets,omitempty"`
+	Out   uint64 `json:"out_octets,omitempty"`
+	// ShutSeen is when the door was last read as shut; zero if it never was.
+	ShutSeen time.Time `json:"shut_seen,omitzero"`
+
 	Index int          `json:"index,omitempty"`
 	Name  string       `json:"name,omitempty"`
 	Tries int          `json:"tries,omitempty"` // commands to shut so far

@@ -44,6 +44,8 @@ type watch struct {
 	upSince time.Time     // when it was first seen in that window; zero while the door is down
 	changed time.Duration // ifLastChange when it was read last; 0 where nobody tells
 
+	shutSeen time.Time // when it was last read as shut
+
 	state   string    // "": nothing is wrong; "shutting", "stuck" as in the ledger
 	overdue time.Time // since when it is not ""
 	tries   int
@@ -182,7 +184,9 @@ func (w *watch) look(ctx context.Context) sight {
 	}
 	switch {
 	case s.err == nil && !s.up():
-		w.upSince = time.Time{}
+		if w.upSince = (time.Time{}); !s.link() {
+			w.shutSeen = time.Now()
+		}
 	case s.err == nil:
 		// Another window counts anew, unless the port was up all the time.
 		if w.upSince.IsZero() || w.window != s.lease.Window && (w.changed == 0 || w.changed != s.reading.Row.LastChange) {
@@ -386,7 +390,7 @@ func (w *watch) alarm(what string, why error, s sight) {
 }
 
 func (w *watch) evidence(s sight) evidence {
-	e := evidence{Tries: w.tries}
+	e := evidence{Tries: w.tries, ShutSeen: w.shutSeen}
 	if s.why != nil {
 		e.Lease = s.why.Error()
 	}

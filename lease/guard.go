@@ -18,7 +18,8 @@ type Guard struct {
 	At      time.Time       `json:"at"`    // for people
 	Clock   Instant         `json:"clock"` // the same, as it counts
 	Doors   map[string]Look `json:"doors"`
-	Head    string          `json:"head,omitempty"` // the newest of its ledger, a signed note
+	Head    string          `json:"head,omitempty"`   // the newest of its ledger, a signed note
+	Ledger  string          `json:"ledger,omitempty"` // what became of the ledger's file; empty while all is well
 }
 
 // Look is a guard's last look at a door.

@@ -105,6 +105,7 @@ type GuardStatus struct {
 	PID     int                   `json:"pid,omitempty"`     // of one on this machine
 	Doors   map[string]lease.Look `json:"doors,omitempty"`   // what it saw last, on this machine
 	Head    string                `json:"head,omitempty"`    // the newest of its ledger, on this machine: a signed note
+	Ledger  string                `json:"ledger,omitempty"`  // what became of its ledger's file, on this machine
 	Missing string                `json:"missing,omitempty"` // why nobody may count on it
 }
 
@@ -214,7 +215,7 @@ func (st *GuardStatus) onThisMachine(p policies.Policy) error {
 		return nil
 	}
 	*st = GuardStatus{
-		HeardAt: sign.At, Age: (now.Since - sign.Clock.Since).Seconds(), Program: "airlock-guard/" + sign.Version, PID: sign.PID, Doors: sign.Doors, Head: sign.Head,
+		HeardAt: sign.At, Age: (now.Since - sign.Clock.Since).Seconds(), Program: "airlock-guard/" + sign.Version, PID: sign.PID, Doors: sign.Doors, Head: sign.Head, Ledger: sign.Ledger,
 	}
 	limit := silences*time.Duration(p.Guard.Interval) + lookWithin
 	for _, name := range slices.Sorted(maps.Keys(sign.Doors)) {
@@ -227,7 +228,7 @@ func (st *GuardStatus) onThisMachine(p policies.Policy) error {
 
 // listen calls a person when the guard is missing, once for each time.
 func (s *Site) listen(ctx context.Context) {
-	missing := false
+	missing, gone := false, ""
 	every(ctx, time.Duration(s.policy.Guard.Interval), func() {
 		st := guardStatus(s.policy, s.guards.latest(), s.begun)
 		switch {
@@ -238,5 +239,12 @@ func (s *Site) listen(ctx context.Context) {
 			s.options.Log.Info("the guard is heard of again")
 		}
 		missing = st != nil && st.Missing != ""
+		if st == nil {
+			return
+		}
+		if st.Ledger != "" && gone == "" {
+			s.alarm(Alarm{At: time.Now(), What: "the guard's ledger is not what it was", Why: st.Ledger})
+		}
+		gone = st.Ledger
 	})
 }

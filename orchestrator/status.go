@@ -350,10 +350,11 @@ func Observe(ctx context.Context, p policies.Policy, parts Parts, r *ledger.Read
 	}
 	st.Guard = guardStatus(p, poll{}, time.Time{})
 	var mu sync.Mutex
+	found := map[string]claim{}
 	var looks sync.WaitGroup
 	for name, conf := range p.Doors {
 		looks.Go(func() {
-			one := observeDoor(ctx, parts, p, name, conf)
+			one, at := observeDoor(ctx, parts, p, name, conf)
 			one.Vault, one.Rests = vaults[name], rests(window.Vault)
 			if inner[name] {
 				one.Rests = rests(window.Inner)
@@ -361,9 +362,13 @@ func Observe(ctx context.Context, p policies.Policy, parts Parts, r *ledger.Read
 			mu.Lock()
 			defer mu.Unlock()
 			st.Doors[name] = one
+			if at != nil {
+				found[name] = *at
+			}
 		})
 	}
 	looks.Wait()
+	bar(p.State, found, st.Doors)
 	for name, one := range st.Doors {
 		if r == nil {
 			break
@@ -377,8 +382,9 @@ func Observe(ctx context.Context, p policies.Policy, parts Parts, r *ledger.Read
 	return st, nil
 }
 
-// observeDoor reads one door through a session of its own.
-func observeDoor(ctx context.Context, parts Parts, p policies.Policy, name string, conf *policies.Door) DoorStatus {
+// observeDoor reads one door through a session of its own, and says which port it is; nil
+// where its first way does not tell.
+func observeDoor(ctx context.Context, parts Parts, p policies.Policy, name string, conf *policies.Door) (DoorStatus, *claim) {
 	var ways []*way
 	d := newDoor(name, conf.Probe, approaches(p, conf, func(name string) *way {
 		ways = append(ways, wayTo(parts, p, name, nil))
@@ -396,6 +402,10 @@ func observeDoor(ctx context.Context, parts Parts, p policies.Policy, name strin
 	default: // down, and not proven to be
 		one.State = window.Shutting.String()
 	}
+	var at *claim
+	if c, ok := d.resolved(ctx); ok {
+		at = &c
+	}
 	if err := d.forget(); err != nil {
 		one.Proof += "; " + err.Error()
 	}
@@ -404,5 +414,5 @@ func observeDoor(ctx context.Context, parts Parts, p policies.Policy, name strin
 			one.Proof += "; " + err.Error()
 		}
 	}
-	return one
+	return one, at
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"airlock/guard"
 	"airlock/lease"
@@ -37,12 +38,23 @@ func (a *app) guardCommand() *cobra.Command {
 			log := a.logger()
 			a.stays(c.Context(), log, soundSite, nil)
 			conf := guard.Config{Policy: p, Switch: readSwitch, Log: log, Version: a.version}
+			release, doubt, err := guard.Alone(p)
+			if err != nil {
+				return err
+			}
+			defer release()
+			if doubt != nil {
+				log.Error("ALARM two guards may run with one ledger", "why", doubt)
+			}
 			own, key, err := openGuardLedger(c.Context(), p, log)
 			if err != nil { // S2: doors are shut all the same
 				log.Error("ALARM the guard's ledger cannot be opened; only this log tells what it does", "error", err)
 				return guard.Run(c.Context(), conf)
 			}
-			conf.Journal, conf.Key = own, key
+			conf.Journal, conf.Key, conf.Present = own, key, own.Present
+			if doubt != nil {
+				own.Note(ledger.Entry{Time: time.Now(), Kind: ledger.KindAlarm, Actor: "guard", Reason: "two guards may run with one ledger: " + doubt.Error()})
+			}
 			conf.Own = func(ctx context.Context, door string) (lease.Port, bool) {
 				return guard.OwnPort(ctx, &own.Reader, door)
 			}
