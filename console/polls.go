@@ -21,7 +21,8 @@ import (
 const (
 	mostConnections = 64
 	mostFromOne     = 16 // of one address
-	descriptorShare = 4  // no more than every so manieth descriptor of the process
+	descriptorsKept = 64 // of the process, that no connection takes: for doors, the ledger, a window
+	descriptorShare = 4  // no more than every so manieth of the others
 
 	headerWithin = 5 * time.Second  // until the headers are there
 	readWithin   = 8 * time.Second  // until the whole request is
@@ -58,7 +59,7 @@ func connectionsFor(descriptors uint64) int {
 	if descriptors == 0 {
 		return mostConnections
 	}
-	return int(max(1, min(mostConnections, descriptors/descriptorShare)))
+	return int(max(1, min(mostConnections, (descriptors-min(descriptors, descriptorsKept))/descriptorShare)))
 }
 
 // bounded is a listener with no more connections at a time than it may have.

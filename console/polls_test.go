@@ -102,7 +102,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 }
 
 func TestConnectionsFollowTheDescriptors(t *testing.T) {
-	for descriptors, want := range map[uint64]int{0: mostConnections, 3: 1, 100: 25, 1024: mostConnections, 1 << 63: mostConnections} {
+	for descriptors, want := range map[uint64]int{0: mostConnections, 3: 1, 100: 9, 192: 32, 1024: mostConnections, 1 << 63: mostConnections} {
 		if got := connectionsFor(descriptors); got != want {
 			t.Errorf("of %d descriptors, %d connections, want %d", descriptors, got, want)
 		}

@@ -120,12 +120,16 @@ func (s *Site) mayRelease(standing lease.Lockdown, by Caller, key string) error 
 
 // standing is the lockdown in force, nil if there is none. Its error says that nobody
 // knows: no door is opened while that lasts, and nothing else follows from it (S15).
-func (s *Site) standing(ctx context.Context) (*lease.Lockdown, error) {
+func (s *Site) standing(ctx context.Context) (l *lease.Lockdown, err error) {
 	var r *ledger.Reader
 	if s.journal.openErr == nil {
 		r = &s.journal.Ledger.Reader
 	}
-	return standing(ctx, s.policy.State, r)
+	err = s.spare.spend(func() error {
+		l, err = standing(ctx, s.policy.State, r)
+		return err
+	})
+	return l, err
 }
 
 // standing looks for a lockdown by its file, or by the ledger where the file went away

@@ -62,7 +62,7 @@ func (s *Site) Serve(ctx context.Context) error {
 		})
 	}
 	runs.Go(func() {
-		s.lasting(ctx, "lockdown", func(ctx context.Context) { every(ctx, lockWatch, func() { s.followLock(ctx) }) })
+		s.lasting(ctx, "lockdown", func(ctx context.Context) { every(ctx, lockWatch, func() { s.followLock(ctx); s.spare.keep() }) })
 	})
 	runs.Go(func() {
 		s.lasting(ctx, "upkeep", func(ctx context.Context) { every(ctx, time.Hour, func() { s.upkeep(ctx) }) })

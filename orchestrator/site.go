@@ -89,6 +89,7 @@ type Site struct {
 	keepers []*keeper
 	ways    map[string]*way
 	claims  *claims
+	spare   spare                    // descriptors for what shuts a door
 	gate    collectors.Gate          // shut while a window keeps the departments' door shut
 	slots   chan struct{}            // systems that are gathered at once
 	turns   map[string]chan struct{} // of the vaults' windows, by the inner door that they shut
@@ -164,6 +165,7 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 		begun: time.Now(), slots: make(chan struct{}, max(2, runtime.NumCPU())), opening: make(chan struct{}, 1),
 		passphrases: newPassphrases(),
 	}
+	s.spare.keep()
 	s.build()
 	for _, k := range s.keepers { // S2, S5: the doors do not wait for the ledger
 		s.hands.Go(k.run)
@@ -283,6 +285,7 @@ func (s *Site) door(name string) *door {
 func (s *Site) way(name string) *way {
 	if s.ways[name] == nil {
 		s.ways[name] = wayTo(s.parts, s.policy, name, func(r Recording) { s.clerk.hand(func() { s.recorded(name, r) }) })
+		s.ways[name].dial = s.spare.sparing(s.ways[name].dial)
 	}
 	return s.ways[name]
 }
@@ -426,6 +429,7 @@ func (s *Site) Close() error {
 	}
 	s.end()
 	s.hands.Wait()
+	s.spare.give()
 	for _, w := range s.ways {
 		err = errors.Join(err, w.close())
 	}
