@@ -30,6 +30,7 @@ const (
 	idleWithin   = 30 * time.Second // between two requests
 	headerLimit  = 16 << 10         // bytes
 
+	refusalGap = time.Millisecond      // after a connection too many, so that who comes again at once takes no processor
 	atWork     = 4                     // requests that are answered at once
 	statusGap  = 20 * time.Millisecond // between two of them
 	leasesGap  = 2 * time.Millisecond  // between two answers to guards
@@ -91,6 +92,7 @@ func (b *bounded) Accept() (net.Conn, error) {
 			tcp.SetLinger(0) // nothing of it is to be kept, in the kernel neither
 		}
 		conn.Close() // who is sent away is told no more
+		time.Sleep(refusalGap)
 	}
 }
 
