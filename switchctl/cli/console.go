@@ -35,7 +35,7 @@ type console struct {
 	line     *line
 	changing bool   // a command that may change something was sent
 	hostKey  string // the fingerprint of the switch's
-	prompt   string // the first
+	prompt   string // the first that was certain to be one
 }
 
 // open logs in and goes to the platform's level. ctx bounds that.
@@ -78,7 +78,7 @@ func newDriver(c Config, p *Platform, l *line) (*network.Driver, error) {
 		options.WithTimeoutOps(c.Timeout))
 }
 
-// enter waits for the first prompt, so that no later one is taken for it, goes to the
+// enter waits for the first prompt, and until it is certain to be one, goes to the
 // platform's level, and quiets the console.
 func (c *console) enter(ctx context.Context, timeout time.Duration) error {
 	if err := c.driver.Open(); err != nil {
@@ -86,11 +86,12 @@ func (c *console) enter(ctx context.Context, timeout time.Duration) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	greeting, err := c.driver.Channel.ReadUntilPrompt(ctx)
-	if err != nil {
+	if _, err := c.driver.Channel.ReadUntilPrompt(ctx); err != nil {
 		return fmt.Errorf("no prompt of platform %s came: %w", c.platform.Platform, err)
 	}
-	c.prompt = string(greeting)
+	if err := c.settle(ctx); err != nil {
+		return fmt.Errorf("an empty line was answered by no prompt of platform %s: %w", c.platform.Platform, err)
+	}
 	if err := c.driver.AcquirePriv(c.platform.Level); err != nil {
 		return fmt.Errorf("reach mode %s: %w", c.platform.Level, err)
 	}
@@ -210,6 +211,7 @@ type line struct {
 	writing sync.Mutex
 	screen  screen
 	dialogs []Dialog
+	settled atomic.Bool    // what comes from now on was asked for
 	enable  *regexp.Regexp // the question for the enable password
 	asked   int            // times that it was seen,
 	askedAt int            // the last time in this line of the screen
@@ -298,7 +300,7 @@ func (l *line) dialog(text []byte) ([]byte, error) {
 		}
 		return l.screen.answered(d, text), l.Write([]byte(d.Answer))
 	}
-	if l.enable != nil && l.enable.Match(l.screen.line) && l.askedAt != l.screen.lines {
+	if l.settled.Load() && l.enable != nil && l.enable.Match(l.screen.line) && l.askedAt != l.screen.lines {
 		l.asked++
 		l.askedAt = l.screen.lines
 		switch {

@@ -20,10 +20,10 @@ func (a *agent) Identity(ctx context.Context) (switchctl.Identity, error) {
 
 var promptWord = regexp.MustCompile(`[A-Za-z0-9][A-Za-z0-9._-]*`)
 
-// nameIn is the host name in a prompt, the last line of what a login shows: what stands
-// behind an @, or else the first word.
-func nameIn(greeting string) string {
-	lines := strings.Split(strings.TrimSpace(greeting), "\n")
+// nameIn is the host name in a prompt, the last line of what a switch says to an empty one:
+// what stands behind an @, or else the first word.
+func nameIn(answer string) string {
+	lines := strings.Split(strings.TrimSpace(answer), "\n")
 	prompt := lines[len(lines)-1]
 	if _, behind, ok := strings.Cut(prompt, "@"); ok {
 		prompt = behind

@@ -156,6 +156,33 @@ func TestMischief(t *testing.T) {
 	}
 }
 
+var otherName = regexp.MustCompile(`(?m)^(\W*)[A-Za-z]`)
+
+// TestEarlyPrompts: a login script shows lines like prompts before there is a shell. What
+// is typed then is echoed by the terminal, and answered later.
+func TestEarlyPrompts(t *testing.T) {
+	for _, platform := range platforms(t) {
+		for name, early := range map[string]func(prompt string) []string{
+			"in a banner":    func(p string) []string { return []string{"####\n" + p + "\nPassword:\n--More--\n" + p + "\n"} },
+			"before a shell": func(p string) []string { return []string{otherName.ReplaceAllString(p, "${1}x"), ""} },
+			"and a log line": func(p string) []string { return []string{p, "\nport 1 is up\n" + p + "\n"} },
+			"again":          func(p string) []string { return []string{p, p, "\n" + p, "\n" + p} },
+		} {
+			t.Run(platform+" "+name, func(t *testing.T) {
+				t.Parallel()
+				sw, config := play(t, platform)
+				m := cliswitch.Mischief{Early: early(sw.Prompt())}
+				survives(t, platform, m)
+				want := switchctl.IdentityOf(t.Context(), dial(t, config), "")
+				sw.Be(m)
+				if is := switchctl.IdentityOf(t.Context(), dial(t, config), ""); is != want {
+					t.Errorf("it is taken for %+v, and is %+v", is, want)
+				}
+			})
+		}
+	}
+}
+
 func survives(t *testing.T, platform string, m cliswitch.Mischief) {
 	sw, config := play(t, platform)
 	sw.Be(m)

@@ -51,6 +51,9 @@ type Mischief struct {
 	Silent bool   // takes what is typed and answers nothing
 	Log    string // a line that is spliced onto every prompt
 	Bytes  bool   // sends every byte for itself
+	// Early is what a slow login script shows before the shell, which then reads what was
+	// typed meanwhile: each text after the first once a line was typed.
+	Early  []string
 	First  string // a question after the login, before the first prompt; any line answers it
 	Refuse string // a command that it does not know any more
 	Page   int    // turns pages of so many lines, whatever it was told
@@ -300,6 +303,7 @@ type login struct {
 	word   string
 	timer  *Timer // is being made
 	hidden bool   // what is typed is not echoed
+	ahead  []string
 }
 
 // Ports and Port are for the screens.
@@ -321,6 +325,9 @@ func (l *login) run() {
 	for _, b := range l.scene.banner {
 		l.say(b + "\n")
 	}
+	if !l.early() {
+		return
+	}
 	if q := l.now().First; q != "" {
 		l.say(q)
 		if _, err := l.read(); err != nil {
@@ -330,7 +337,7 @@ func (l *login) run() {
 	}
 	for {
 		l.prompt()
-		command, err := l.read()
+		command, err := l.line()
 		if err != nil {
 			return
 		}
@@ -345,6 +352,38 @@ func (l *login) run() {
 			return
 		}
 	}
+}
+
+// early shows what comes before the shell, and reports whether the login goes on.
+func (l *login) early() bool {
+	for i, text := range l.now().Early {
+		if i > 0 {
+			line, err := l.read()
+			if err != nil {
+				return false
+			}
+			l.say("\n")
+			l.ahead = append(l.ahead, line)
+		}
+		l.say(text)
+	}
+	return true
+}
+
+// line is what is typed at a prompt, or was before there was one.
+func (l *login) line() (string, error) {
+	if len(l.ahead) == 0 {
+		return l.read()
+	}
+	line := l.ahead[0]
+	l.ahead = l.ahead[1:]
+	l.say(line)
+	return line, nil
+}
+
+// Prompt is what the switch shows after the login.
+func (s *Switch) Prompt() string {
+	return strings.ReplaceAll(s.scene.prompts[s.scene.start], `\n`, "\n")
 }
 
 func (l *login) prompt() {
