@@ -18,7 +18,7 @@ func NoSFTP(err error) error {
 		return nil
 	}
 	switch text := err.Error(); {
-	case strings.Contains(text, "packet too long"), strings.Contains(text, "unexpected packet"), strings.Contains(text, "unexpected server packet"),
+	case strings.Contains(text, "packet too long"), strings.Contains(text, "sftp: unexpected packet"), strings.Contains(text, "unexpected server packet"),
 		strings.Contains(text, "unmarshal"):
 		return fmt.Errorf("%w: it says text where SFTP should begin: a login script or banner that prints (.bashrc, .profile, a Subsystem of its own?); let nothing print in sessions without a terminal: %w", ErrNoSFTP, err)
 	case strings.Contains(text, "subsystem request failed"):
