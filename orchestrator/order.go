@@ -83,6 +83,8 @@ type Executor interface {
 
 // Do carries out an order.
 func (s *Site) Do(ctx context.Context, o Order, watch Watch) (out Outcome, err error) {
+	ctx, done := s.untilEnd(ctx, o)
+	defer done()
 	err = s.contain("order "+o.Verb, func() (err error) {
 		out, err = s.do(ctx, o, watch)
 		return err

@@ -97,10 +97,12 @@ type Site struct {
 	begun   time.Time
 	teller  *syslog.Forwarder // to the SIEM; nil unless serve runs with one
 
-	life   context.Context // of the doors
-	end    context.CancelFunc
-	hands  sync.WaitGroup // doors and keepers
-	orders sync.WaitGroup // what is being done
+	life      context.Context // of the doors
+	end       context.CancelFunc
+	ending    context.Context // ends when the executor begins to
+	endOrders context.CancelFunc
+	hands     sync.WaitGroup // doors and keepers
+	orders    sync.WaitGroup // what is being done
 
 	unlocking   sync.Mutex // held while a lockdown ends, or is looked for
 	lockDoubted bool       // nobody knew of one when it was looked for last; with unlocking
@@ -166,6 +168,7 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 		passphrases: newPassphrases(),
 	}
 	s.spare.keep()
+	s.ending, s.endOrders = context.WithCancel(life)
 	s.build()
 	for _, k := range s.keepers { // S2, S5: the doors do not wait for the ledger
 		s.hands.Go(k.run)
@@ -416,6 +419,7 @@ func (s *Site) End() error {
 	for _, k := range s.keepers {
 		k.post(ending{"the executor is ending"})
 	}
+	s.endOrders()
 	err := s.Settle(s.life)
 	s.orders.Wait()
 	return err
