@@ -58,6 +58,30 @@ func TestFoldersWithoutEnd(t *testing.T) {
 	}
 }
 
+// S14: a size that no file has costs that file, and not the executor its memory.
+func TestSizesThatNoFileHas(t *testing.T) {
+	r, _ := fresh(t)
+	src := lying{list: func(string) []fs.FileInfo {
+		return []fs.FileInfo{sized{emptyFile("huge"), 1 << 62}, sized{emptyFile("negative"), -5}}
+	}}
+	res, err := r.Snapshot(t.Context(), Job{System: "liar", Source: src})
+	if err != nil || res.ErrorCount != 2 || len(res.Failed) != 2 {
+		t.Fatalf("gathered %+v, %v", res, err)
+	}
+	for _, f := range res.Failed {
+		if !strings.Contains(f.Err, "which no file has") {
+			t.Errorf("%s: %s", f.Path, f.Err)
+		}
+	}
+}
+
+type sized struct {
+	fs.FileInfo
+	size int64
+}
+
+func (s sized) Size() int64 { return s.size }
+
 // emptyFile is an empty file, which nobody opens.
 func emptyFile(name string) fs.FileInfo {
 	info, _ := fs.Stat(fstest.MapFS{"x": {Mode: 0o644, ModTime: time.Unix(1e9, 0)}}, "x")

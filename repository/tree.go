@@ -110,7 +110,7 @@ func (d *folderEntry) wrap(info iofs.FileInfo) fs.Entry {
 	switch {
 	case !storable(info.Name()):
 		return &badEntry{e, fmt.Errorf("the source lists %q, which is not a file name", info.Name())}
-	case info.Size() < 0 && !info.IsDir():
+	case (info.Size() < 0 || info.Size() > largestFile) && !info.IsDir():
 		return &badEntry{e, fmt.Errorf("the source lists a size of %d bytes, which no file has", info.Size())}
 	case !info.IsDir():
 		return d.tree.file(e)
@@ -138,6 +138,11 @@ func (d *folderEntry) leadsBack() *folderEntry {
 	}
 	return up
 }
+
+// largestFile is 1 PiB, more than any file that a department has. kopia makes a list of the
+// parts of a file by its size alone: of the size that a server lied about, it took all memory
+// that there was, and the executor with it.
+const largestFile = 1 << 50
 
 // longestName is NAME_MAX of the file systems that Linux has, in bytes.
 const longestName = 255
