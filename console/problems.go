@@ -35,7 +35,8 @@ func (p Problem) String() string {
 // door overdue, a ledger that cannot be written or trusted, a gathering that is held, an RPO that
 // is not met, and a window that failed, since the
 // next one may come too late; an inner door that keeps gatherings out is a warning, and
-// so are a guard that never was and a SIEM that takes no entries.
+// so are a guard that never was, a SIEM that takes no entries, and a policy file that is not the
+// one that runs.
 func Problems(st orchestrator.Status) []Problem {
 	var all []Problem
 	add := func(s Severity, format string, args ...any) {
@@ -77,6 +78,11 @@ func Problems(st orchestrator.Status) []Problem {
 			if d := g.Doors[name]; d.Overdue != "" && g.Missing == "" {
 				add(Critical, "the guard reads door %s as %s, without leave (%s)", name, d.State, d.Overdue)
 			}
+		}
+	}
+	if st.Policy != nil {
+		for _, what := range st.Policy.Differences {
+			add(Warning, "%s", what)
 		}
 	}
 	if st.Ledger.Error != "" {

@@ -68,7 +68,8 @@ type Config struct {
 	// tells; nil without a ledger.
 	Own     func(ctx context.Context, door string) (lease.Port, bool)
 	Log     *slog.Logger
-	Version string // of airlock, for people
+	Version string        // of airlock, for people
+	File    policies.File // the policy file, as it was read; zero where nobody said
 }
 
 // Journal takes entries without ever waiting (S2), as a ledger's Note does.
@@ -122,7 +123,7 @@ func (g *guard) run(ctx context.Context) error {
 	}
 	var writer, doors sync.WaitGroup
 	writer.Go(g.write)
-	g.note(ledger.Entry{Kind: ledger.KindStart, Reason: "airlock guard"})
+	g.note(ledger.Entry{Kind: ledger.KindStart, Reason: "airlock guard", Detail: g.started()})
 	g.say(slog.LevelInfo, "guarding", "doors", names,
 		"interval", time.Duration(g.Policy.Guard.Interval).String(), "lease_ttl", time.Duration(g.Policy.Guard.LeaseTTL).String())
 	for _, name := range names {
@@ -140,6 +141,20 @@ func (g *guard) run(ctx context.Context) error {
 	close(g.lines)
 	writer.Wait()
 	return nil
+}
+
+// started is what stands beside the guard's start: by which policy it runs.
+func (g *guard) started() json.RawMessage {
+	data, err := json.Marshal(struct {
+		Version string            `json:"version"`
+		PID     int               `json:"pid"`
+		Policy  policies.File     `json:"policy"`
+		Record  map[string]string `json:"record"`
+	}{g.Version, os.Getpid(), g.File, g.Policy.Record()})
+	if err != nil { // no value of these types refuses
+		return nil
+	}
+	return data
 }
 
 // write writes what there is to say, until nothing more comes.
@@ -212,7 +227,11 @@ func (g *guard) sign() error {
 	g.mu.Lock()
 	looks, head, gone := maps.Clone(g.looks), g.head, g.gone
 	g.mu.Unlock()
-	return g.beat(lease.Guard{PID: os.Getpid(), Version: g.Version, At: time.Now(), Clock: now, Doors: looks, Head: head, Ledger: gone})
+	sign := lease.Guard{PID: os.Getpid(), Version: g.Version, At: time.Now(), Clock: now, Doors: looks, Head: head, Ledger: gone}
+	if f := g.File; f.Digest != "" {
+		sign.Policy = &lease.PolicyFile{Digest: f.Digest, Of: f.Of}
+	}
+	return g.beat(sign)
 }
 
 // lookAtLedger tells once that the guard's ledger is not where it was: what the guard does is

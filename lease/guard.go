@@ -20,6 +20,14 @@ type Guard struct {
 	Doors   map[string]Look `json:"doors"`
 	Head    string          `json:"head,omitempty"`   // the newest of its ledger, a signed note
 	Ledger  string          `json:"ledger,omitempty"` // what became of the ledger's file; empty while all is well
+	// Policy is the policy file by which it runs; nil where nobody said.
+	Policy *PolicyFile `json:"policy,omitempty"`
+}
+
+// PolicyFile tells policy files apart.
+type PolicyFile struct {
+	Digest string    `json:"digest"` // SHA-256 of its bytes, in hex
+	Of     time.Time `json:"of"`     // when it had been written
 }
 
 // Look is a guard's last look at a door.

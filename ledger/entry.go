@@ -82,6 +82,7 @@ const (
 	KindReceipt = proof.KindReceipt
 	KindRefusal = proof.KindRefusal
 	KindArchive = proof.KindArchive
+	KindPolicy  = proof.KindPolicy
 )
 
 // Kinds lists the kinds of entries.

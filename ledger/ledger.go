@@ -17,14 +17,15 @@ import (
 // reads. It is safe for concurrent use.
 type Ledger struct {
 	Reader
-	writer *sql.DB
-	signer note.Signer
-	time   *timekeeper
-	edge   proof.Edge                 // of the entries; only store touches it
-	wrote  atomic.Pointer[proof.Edge] // a copy of edge after the last commit; nil before the first
-	own    ownFiles
-	queue  queue
-	late   lateFile
+	writer  *sql.DB
+	signer  note.Signer
+	time    *timekeeper
+	edge    proof.Edge                 // of the entries; only store touches it
+	wrote   atomic.Pointer[proof.Edge] // a copy of edge after the last commit; nil before the first
+	own     ownFiles
+	foreign versions
+	queue   queue
+	late    lateFile
 }
 
 // Options are what a ledger may be opened with; the zero Options will do for one whose
@@ -76,7 +77,8 @@ func (l *Ledger) begin(ctx context.Context, version int) error {
 		return errors.Join(err, writer.Close())
 	}
 	l.writer = writer
-	if err := l.own.hold(l.path); err != nil {
+	l.foreign.version, err = l.dataVersion(ctx)
+	if err = errors.Join(err, l.own.hold(l.path)); err != nil {
 		return errors.Join(err, writer.Close())
 	}
 	l.queue.store, l.queue.keep, l.queue.forget, l.queue.stamp = l.store, l.late.keep, l.late.remove, l.time.stamp

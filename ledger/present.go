@@ -128,3 +128,36 @@ func (l *Ledger) headHolds(ctx context.Context, keys []note.Verifier) error {
 	}
 	return nil
 }
+
+// Foreign reports whether anybody but this process has written to the ledger by way of SQLite
+// since it was asked last, or since it was opened: an old entry may be another one then,
+// which Recent does not read, and only Verify tells. What is done to the file's bytes past
+// SQLite does not show in it.
+//
+// https://www.sqlite.org/pragma.html#pragma_data_version: the value changes for a connection
+// when another one commits, and never by its own commits; and all of this process's come by
+// one connection.
+func (l *Ledger) Foreign(ctx context.Context) (bool, error) {
+	l.foreign.Lock()
+	defer l.foreign.Unlock()
+	now, err := l.dataVersion(ctx)
+	if err != nil {
+		return false, err
+	}
+	written := now != l.foreign.version
+	l.foreign.version = now
+	return written, nil
+}
+
+func (l *Ledger) dataVersion(ctx context.Context) (version int64, err error) {
+	if err := l.writer.QueryRowContext(ctx, "PRAGMA data_version").Scan(&version); err != nil {
+		return 0, explain(l.path, err)
+	}
+	return version, nil
+}
+
+// versions is what SQLite counted when it was asked last. It is safe for concurrent use.
+type versions struct {
+	sync.Mutex
+	version int64
+}

@@ -83,3 +83,46 @@ func TestRecent(t *testing.T) {
 		}
 	}
 }
+
+// S11: that somebody else wrote shows, whichever entry it was; what this process and those
+// that only read do, does not.
+func TestForeign(t *testing.T) {
+	signer, _ := newKey(t)
+	l, err := Open(t.Context(), t.TempDir()+"/ledger.db", Options{Signer: signer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	foreign := func(what string, want bool) {
+		t.Helper()
+		if got, err := l.Foreign(t.Context()); err != nil || got != want {
+			t.Errorf("%s: written by another: %v, %v", what, got, err)
+		}
+	}
+	foreign("opened", false)
+	for range 20 {
+		mustAppend(t, l, big(100))
+	}
+	foreign("own entries", false)
+	if _, err := l.Checkpoint(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	foreign("an own head", false)
+	reader, err := OpenReader(t.Context(), l.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reader.Verify(t.Context(), nil, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	foreign("somebody reads", false)
+	if err := reader.Close(); err != nil {
+		t.Fatal(err)
+	}
+	foreign("somebody has read", false)
+	rawExec(t, l.path, "DROP TRIGGER entry_stays; UPDATE entry SET reason = 'another' WHERE seq = 2")
+	foreign("an old entry was changed", true)
+	foreign("and that was told", false)
+	mustAppend(t, l, big(10))
+	foreign("own entries", false)
+}

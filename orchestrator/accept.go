@@ -131,7 +131,7 @@ func (s *Site) comparePort(ctx context.Context, d *door) {
 // is sent to it before the ledger has that (S1).
 func (s *Site) AcceptPort(ctx context.Context, name string, by Caller) (*lease.Port, error) {
 	if s.policy.Doors[name] == nil {
-		return nil, fmt.Errorf("door %q is %w; it has %s", name, ErrUnknown, strings.Join(slices.Sorted(maps.Keys(s.policy.Doors)), ", "))
+		return nil, s.unknown("door", name, slices.Sorted(maps.Keys(s.policy.Doors)))
 	}
 	if strings.TrimSpace(by.Reason) == "" {
 		return nil, errors.New("accepting a port needs a reason")

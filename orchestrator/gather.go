@@ -162,7 +162,7 @@ func (s *Site) systems(names []string) ([]string, error) {
 	}
 	for _, name := range names {
 		if s.policy.Systems[name] == nil {
-			return nil, fmt.Errorf("system %q is %w; it has %s", name, ErrUnknown, strings.Join(slices.Sorted(maps.Keys(s.policy.Systems)), ", "))
+			return nil, s.unknown("system", name, slices.Sorted(maps.Keys(s.policy.Systems)))
 		}
 	}
 	return slices.Compact(slices.Sorted(slices.Values(names))), nil

@@ -21,6 +21,9 @@ type Order struct {
 	Generation string  `json:"generation,omitempty"`
 	Sample     float64 `json:"sample,omitempty"` // verify: the part to read back, 0 to 1
 	Key        string  `json:"key,omitempty"`    // release: the release key, "" to release as another person
+	// Site is the one that whoever gives the order means, by their policy file; "" from a
+	// program that does not say.
+	Site string `json:"site,omitempty"`
 	Caller
 }
 
@@ -49,6 +52,7 @@ type Outcome struct {
 	Kept      []string       `json:"kept,omitempty"` // release: why doors that rest open are not
 	Status    *Status        `json:"status,omitempty"`
 	Port      *lease.Port    `json:"port,omitempty"` // that counts as the door's own from now on
+	Runs      *Runs          `json:"runs,omitempty"` // by whom the order was carried out, or refused
 }
 
 // ShutDoor is a door after such an order: what it is, and what shows it.
@@ -86,9 +90,12 @@ func (s *Site) Do(ctx context.Context, o Order, watch Watch) (out Outcome, err e
 	ctx, done := s.untilEnd(ctx, o)
 	defer done()
 	err = s.contain("order "+o.Verb, func() (err error) {
-		out, err = s.do(ctx, o, watch)
+		if err = s.meant(o); err == nil {
+			out, err = s.do(ctx, o, watch)
+		}
 		return err
 	})
+	out.Runs = &Runs{s.policy.Site, s.options.File}
 	return out, err
 }
 

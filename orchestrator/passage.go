@@ -210,7 +210,7 @@ type inside func(ctx context.Context, store vault.Store, r *WindowRecord) error
 // passage begins a window that nothing has been opened for yet.
 func (s *Site) passage(name, purpose string, by Caller, watch Watch) (*passage, error) {
 	if s.policy.Vaults[name] == nil {
-		return nil, fmt.Errorf("vault %q is %w; it has %s", name, ErrUnknown, strings.Join(slices.Sorted(maps.Keys(s.policy.Vaults)), ", "))
+		return nil, s.unknown("vault", name, slices.Sorted(maps.Keys(s.policy.Vaults)))
 	}
 	if err := s.begin(); err != nil {
 		return nil, err
@@ -688,7 +688,7 @@ func (s *Site) Shut(ctx context.Context, names []string, by Caller) error {
 	var places []place
 	for _, name := range names {
 		if s.policy.Doors[name] == nil {
-			return fmt.Errorf("door %q is %w; it has %s", name, ErrUnknown, strings.Join(slices.Sorted(maps.Keys(s.policy.Doors)), ", "))
+			return s.unknown("door", name, slices.Sorted(maps.Keys(s.policy.Doors)))
 		}
 		for _, k := range s.keepers {
 			for side, d := range k.doors {

@@ -75,6 +75,7 @@ type Options struct {
 	Command string // "serve", "window", …, for the ledger
 	Actor   string // "user root", …
 	Version string
+	File    policies.File // the policy file, as it was read; zero where there is none
 	Log     *slog.Logger
 }
 
@@ -119,6 +120,7 @@ type Site struct {
 	upkeeping chan struct{}       // closed when the maintenance in course ends; nil for none
 	alarms    []Alarm             // of this run, oldest first
 
+	unread     unread
 	doubt      string          // why the ledger was not to be trusted when that was looked at last
 	distrusted map[string]bool // what of that was an alarm in this run
 }
@@ -180,10 +182,7 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	}
 	key, keyErr := siteSigner(p.State)
 	s.journal = openJournal(ctx, filepath.Join(p.State, ledgerFile), key)
-	s.journal.Note(ledger.Entry{
-		Time: time.Now(), Kind: ledger.KindStart, Actor: o.Actor, Reason: "airlock " + o.Command,
-		Detail: detail(map[string]any{"version": o.Version, "pid": os.Getpid()}),
-	})
+	s.noteStart(ctx)
 	if err := s.journal.openErr; err != nil {
 		s.alarm(Alarm{At: time.Now(), What: "the ledger cannot be opened, so no door will be", Why: err.Error()})
 	}

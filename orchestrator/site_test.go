@@ -45,6 +45,7 @@ type hospital struct {
 	dir    string
 	sw     *snmpswitch.Switch
 	policy policies.Policy
+	file   policies.File
 	parts  Parts
 	log    bytes.Buffer // of the executor; read it after Close
 
@@ -129,6 +130,10 @@ func newHospital(t *testing.T) *hospital {
 		t.Fatal(err)
 	}
 	h.policy = *p
+	h.write("airlock.yaml", yaml)
+	if _, h.file, err = policies.ReadFile(filepath.Join(h.dir, "airlock.yaml")); err != nil {
+		t.Fatal(err)
+	}
 	h.parts = Parts{
 		Switch: func(ctx context.Context, _ string, s policies.Switch, _ func(Recording)) (switchctl.Switch, error) {
 			return snmp.Dial(ctx, snmp.Config{
@@ -210,7 +215,7 @@ func (h *hospital) hasten(within time.Duration) {
 // open opens the site and waits until its doors are at rest.
 func (h *hospital) open() *Site {
 	h.Helper()
-	s, err := Open(h.Context(), h.policy, h.parts, Options{Command: "test", Actor: "user test", Version: "test", Log: slog.New(slog.NewTextHandler(&h.log, nil))})
+	s, err := Open(h.Context(), h.policy, h.parts, Options{Command: "test", Actor: "user test", Version: "test", File: h.file, Log: slog.New(slog.NewTextHandler(&h.log, nil))})
 	if err != nil {
 		h.Fatal(err)
 	}

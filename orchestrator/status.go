@@ -32,6 +32,8 @@ type Status struct {
 	Vaults          map[string]VaultStatus  `json:"vaults"`
 	Ledger          LedgerStatus            `json:"ledger"`
 	Guard           *GuardStatus            `json:"guard,omitempty"` // none where there is nothing to guard
+	// Policy is the policy file by which the executor runs, where there is one.
+	Policy *PolicyStatus `json:"policy,omitempty"`
 	// Insecure are the places, by their keys in the policy file, whose lines are neither
 	// encrypted nor signed, because it says so.
 	Insecure []string   `json:"insecure,omitempty"`
@@ -115,6 +117,7 @@ func (s *Site) Status(ctx context.Context) (Status, error) {
 	st, err := observe(ctx, s.policy, reader)
 	st.Version, st.Serving = s.options.Version, true
 	st.Guard = guardStatus(s.policy, s.guards.latest(), s.begun)
+	st.ComparePolicy(s.options.File)
 	for _, k := range s.keepers {
 		k.describe(st.Doors, st.Time.Location())
 	}

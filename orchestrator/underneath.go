@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync"
 	"time"
 
 	"airlock/ledger"
 	"airlock/ledger/proof"
+
+	"golang.org/x/mod/sumdb/note"
 )
 
 // movedHint is what a person does about a ledger whose file is gone.
@@ -17,7 +20,8 @@ const movedHint = "shutting goes on, and no vault's door is opened; put the very
 // underneath looks whether somebody laid hands on the ledger's file while it is open (S1,
 // S11): one that is gone or another is told as that, and one whose newest entries were
 // changed is unsound until all of it was verified. It takes some ten milliseconds, however
-// long the ledger is.
+// long the ledger is; but where somebody else wrote to it, all of it is looked at, for an old
+// entry may be another one now.
 func (s *Site) underneath(ctx context.Context) error {
 	if err := s.journal.Present(); err != nil {
 		return fmt.Errorf("%w; %s", err, movedHint)
@@ -26,7 +30,7 @@ func (s *Site) underneath(ctx context.Context) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	err = s.journal.Recent(ctx, keys)
+	err = errors.Join(s.journal.Recent(ctx, keys), s.foreign(ctx, keys))
 	if !errors.Is(err, ledger.ErrChanged) {
 		return err
 	}
@@ -36,6 +40,39 @@ func (s *Site) underneath(ctx context.Context) error {
 		broken = errors.Join(broken, KeepVerified(s.policy.State, v))
 	}
 	return broken
+}
+
+// foreign looks at the whole ledger if anybody but this executor has written to it since that
+// was done last: ledger.ErrChanged if it is not what it was.
+func (s *Site) foreign(ctx context.Context, keys []note.Verifier) error {
+	s.unread.Lock()
+	defer s.unread.Unlock()
+	written, err := s.journal.Foreign(ctx)
+	if err != nil {
+		return err
+	}
+	if s.unread.foreign = s.unread.foreign || written; !s.unread.foreign {
+		return nil
+	}
+	s.options.Log.Warn("somebody else has written to the ledger; all of it is looked at")
+	report, err := s.journal.Verify(ctx, keys, nil, nil)
+	if errors.Is(err, ledger.ErrDamaged) {
+		return fmt.Errorf("%w: %w", ledger.ErrChanged, err)
+	}
+	if err != nil {
+		return fmt.Errorf("somebody else has written to the ledger, and it could not be looked at: %w", err)
+	}
+	s.unread.foreign = false
+	if why := altered(report); why != "" {
+		return fmt.Errorf("%w: %s", ledger.ErrChanged, why)
+	}
+	return nil
+}
+
+// unread says whether somebody else wrote to the ledger and it was not looked at since.
+type unread struct {
+	sync.Mutex // held while it is looked at
+	foreign    bool
 }
 
 // doubtAll makes one reason the site's doubt, and calls a person for it.

@@ -63,7 +63,8 @@ func (a *app) policyAnyway() (policies.Policy, error) {
 		last, at, unread := readLastPolicy(state)
 		if unread == nil {
 			a.amiss = fmt.Errorf("%s; used is the policy of %s, %s", broken(err), at.Format(timeLayout), filepath.Join(state, lastPolicy))
-			return last, nil
+			a.read, err = readFile(filepath.Join(state, lastPolicy))
+			return last, err
 		}
 		if _, gone := os.Stat(console.SocketPath(state)); gone == nil {
 			a.amiss = fmt.Errorf("%s; the executor at %s has its own", broken(err), state)

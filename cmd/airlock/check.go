@@ -41,7 +41,7 @@ func (a *app) checkCommand() *cobra.Command {
 				found = reach(c.Context(), p, watch)
 				end()
 			}
-			return a.printFindings(p, found)
+			return a.printFindings(p, append(a.exposedHere(p), found...))
 		},
 	}
 	a.jsonFlag(c)

@@ -35,9 +35,12 @@ func (a *app) guardCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := a.refuseExposed(p); err != nil {
+				return err
+			}
 			log := a.logger()
 			a.stays(c.Context(), log, soundSite, nil)
-			conf := guard.Config{Policy: p, Switch: readSwitch, Log: log, Version: a.version}
+			conf := guard.Config{Policy: p, Switch: readSwitch, Log: log, Version: a.version, File: a.read.File}
 			release, doubt, err := guard.Alone(p)
 			if err != nil {
 				return err

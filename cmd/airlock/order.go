@@ -26,13 +26,17 @@ const busyFor = 10 * time.Second
 // order has an order carried out: by the executor that runs, or by this process, which
 // then is the executor for as long as that takes.
 func (a *app) order(ctx context.Context, p policies.Policy, o orchestrator.Order) (orchestrator.Outcome, error) {
-	o.Actor, o.UID = actor(), person()
+	o.Actor, o.UID, o.Site = actor(), person(), p.Site
 	watch, end := a.detached()
 	defer end()
 	for began := time.Now(); ; {
 		remote, err := console.Connect(ctx, console.SocketPath(p.State))
 		if err == nil {
-			return remote.Do(ctx, o, watch)
+			out, err := remote.Do(ctx, o, watch)
+			if err == nil || !strings.HasPrefix(err.Error(), orchestrator.ErrOtherSite.Error()) { // which says it all
+				a.sayRuns(p, out.Runs)
+			}
+			return out, err
 		}
 		out, err := a.orderHere(ctx, p, o, watch)
 		if !errors.Is(err, orchestrator.ErrBusy) || time.Since(began) > busyFor {
@@ -70,13 +74,18 @@ func (a *app) orderHere(ctx context.Context, p policies.Policy, o orchestrator.O
 // execute makes this process the site's executor while f runs. The doors are where
 // they belong, or known to be stuck, when it returns.
 func (a *app) execute(ctx context.Context, p policies.Policy, command string, log *slog.Logger, f func(context.Context, *orchestrator.Site) error) error {
+	if command != "shut" && command != "lockdown" { // S2
+		if err := a.refuseExposed(p); err != nil {
+			return err
+		}
+	}
 	drivers := parts(p)
 	if command != "demo" { // whose switch ends with it
 		drivers.Watcher = func(ctx context.Context, door, window string) (orchestrator.Watcher, error) {
 			return a.watcher(ctx, p, door, window)
 		}
 	}
-	s, err := orchestrator.Open(ctx, p, drivers, orchestrator.Options{Command: command, Actor: actor(), Version: a.version, Log: log})
+	s, err := orchestrator.Open(ctx, p, drivers, orchestrator.Options{Command: command, Actor: actor(), Version: a.version, File: a.read.File, Log: log})
 	if err != nil {
 		return err
 	}

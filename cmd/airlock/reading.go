@@ -15,25 +15,13 @@ import (
 
 // reading is a policy file as it was read. A program runs with that until its end.
 type reading struct {
-	file string
+	policies.File
 	text []byte
-	of   time.Time // when it had been written
 }
 
-func readFile(name string) (r reading, err error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return r, err
-	}
-	info, err := f.Stat()
-	var text bytes.Buffer
-	if err == nil {
-		_, err = text.ReadFrom(f)
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return r, err
-	}
-	return reading{name, text.Bytes(), info.ModTime()}, nil
+func readFile(name string) (reading, error) {
+	text, is, err := policies.ReadFile(name)
+	return reading{is, text}, err
 }
 
 func soundSite(file string, text []byte) error {
@@ -63,9 +51,9 @@ func (a *app) stays(ctx context.Context, log *slog.Logger, sound func(file strin
 		what, err := read.compared(sound)
 		switch {
 		case what == "":
-			log.Info("goes on; the policy file is as it was read", "signal", sig.String(), "file", read.file, "of", read.of.Format(timeLayout))
+			log.Info("goes on; the policy file is as it was read", "signal", sig.String(), "file", read.Name, "of", read.Of.Format(timeLayout))
 		case raise == nil:
-			log.Warn(what, "signal", sig.String(), "file", read.file, "error", err)
+			log.Warn(what, "signal", sig.String(), "file", read.Name, "error", err)
 		default:
 			why := sig.String()
 			if err != nil {
@@ -78,16 +66,38 @@ func (a *app) stays(ctx context.Context, log *slog.Logger, sound func(file strin
 
 // compared says what has become of the file since it was read; "" for nothing.
 func (r reading) compared(sound func(file string, text []byte) error) (string, error) {
-	of := r.of.Format(timeLayout)
-	now, err := readFile(r.file)
+	of := r.Of.Format(timeLayout)
+	now, err := readFile(r.Name)
 	if err == nil && bytes.Equal(now.text, r.text) {
 		return "", nil
 	}
 	if err == nil {
-		err = sound(r.file, now.text)
+		err = sound(r.Name, now.text)
 	}
 	if err != nil {
 		return fmt.Sprintf("the policy file has changed and cannot be used; airlock runs with that of %s; mend it before a restart", of), err
 	}
 	return fmt.Sprintf("the policy file has changed; airlock runs with that of %s; restart it", of), nil
+}
+
+// sayRuns tells whoever gave an order that the executor which has it runs by another policy
+// file than the one that this command read, or runs another site.
+func (a *app) sayRuns(p policies.Policy, runs *orchestrator.Runs) {
+	switch {
+	case runs == nil: // an older executor, or none
+	case p.Site != "" && runs.Site != p.Site:
+		fmt.Fprintf(a.errs, "airlock: %s\n", a.text("note: the executor at %s runs the site %s, and this policy file is of %s", p.State, runs.Site, p.Site))
+	case runs.File.Digest == "" || a.read.Digest == "" || runs.File.Digest == a.read.Digest:
+	default:
+		at := func(t time.Time) string { return t.In(zoneOf(p)).Format(timeLayout) }
+		fmt.Fprintf(a.errs, "airlock: %s\n", a.text("note: the executor runs with the policy file of %s (%s), and not with that of %s (%s): restart it to have the newer one in force", at(runs.File.Of), runs.File.Name, at(a.read.Of), a.read.Name))
+	}
+}
+
+// zoneOf is a site's time zone; the machine's where the policy is not known.
+func zoneOf(p policies.Policy) *time.Location {
+	if p.Timezone.Location == nil {
+		return time.Local
+	}
+	return p.Timezone.Location
 }

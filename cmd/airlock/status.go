@@ -89,6 +89,9 @@ func (a *app) status(ctx context.Context, p policies.Policy) (orchestrator.Statu
 		if err != nil {
 			return orchestrator.Status{}, err
 		}
+		if out.Runs != nil && out.Runs.File.Name != a.read.Name { // else the status says what differs
+			a.sayRuns(p, out.Runs)
+		}
 		out.Status.Time = out.Status.Time.In(p.Timezone.Location)
 		return *out.Status, nil
 	}
@@ -98,6 +101,7 @@ func (a *app) status(ctx context.Context, p policies.Policy) (orchestrator.Statu
 	}
 	st, err := orchestrator.Observe(ctx, p, parts(p), r)
 	st.Version = a.version
+	st.ComparePolicy(a.read.File)
 	if unread != nil { // what doors are is known; what only the ledger tells is not (S15)
 		st.Ledger.Error, st.Systems, st.Vaults = unread.Error(), nil, nil
 	}
@@ -188,6 +192,11 @@ func (a *app) printStatus(st orchestrator.Status) error {
 	}
 	a.printGuard(st.Guard)
 	a.warnInsecure(st.Insecure)
+	if st.Policy != nil {
+		for _, what := range st.Policy.Differences {
+			a.print("warning: %s", a.words.tell(what))
+		}
+	}
 	for _, p := range st.Running {
 		a.print("running: %s", strings.TrimSuffix(a.words.tell(p.Task)+": "+a.words.amount(p, 0), ": "))
 	}

@@ -91,6 +91,9 @@ func (a *app) vaultServeCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			a.signals.stay()
 			return a.hosting(c, func(ctx context.Context, p *policies.VaultHost, h *server.Host) error {
+				if err := a.refuseExposed(p); err != nil {
+					return err
+				}
 				service, err := vaultService(p)
 				if err != nil {
 					return err

@@ -24,7 +24,7 @@ func (a *app) vaultCheckCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			found := server.Examine(p.Folder, p.State)
+			found := append(a.exposedHost(p), server.Examine(p.Folder, p.State)...)
 			if !wrong(found) {
 				err = a.hosting(c, func(ctx context.Context, p *policies.VaultHost, h *server.Host) error {
 					st, err := h.Status(ctx)

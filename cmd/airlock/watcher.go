@@ -63,7 +63,7 @@ func (a *app) watcher(ctx context.Context, p policies.Policy, door, window strin
 	w := &watch{in: in, ended: make(chan struct{})}
 	said := make(chan string, 16)
 	go w.listen(c, out, said)
-	line, err := json.Marshal(watching{a.read.file, a.read.text, door, window})
+	line, err := json.Marshal(watching{a.read.Name, a.read.text, door, window})
 	if err == nil {
 		_, err = in.Write(append(line, '\n'))
 	}

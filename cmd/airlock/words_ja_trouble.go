@@ -8,6 +8,9 @@ func japaneseTrouble() []phrase {
 		{"%s is open again", "{1} を開けました"},
 		{"Open a door that rests open again, after a person shut it", "普段開いている扉を、人が閉じたあとで開ける"},
 		{"%s is %s: %s", "{1}: {2}（{3}）"},
+		{"note: the executor at %s runs the site %s, and this policy file is of %s", "注意: {1} の実行役は施設 {2} のもので、この設定ファイルは {3} のものです"},
+		{"note: the executor runs with the policy file of %s (%s), and not with that of %s (%s): restart it to have the newer one in force", "注意: 実行役は {1} の設定ファイル（{2}）で動いていて、{3} のもの（{4}）ではありません。新しい方を有効にするには再起動してください"},
+		{"warning: %s", "警告: {1}"},
 		{"the doors are shut, but: %s", "扉は閉じていますが、次の問題があります: {1}"},
 		{"state `folder`, where the policy file cannot be used", "設定ファイルを使えないときの状態フォルダー `folder`"},
 		{"ask the executor at this status `address`, http://HOST:PORT, as anybody may who reaches it", "この `address`（http://ホスト:ポート）の実行役に問い合わせる。届く人なら誰でも使える"},
@@ -50,6 +53,13 @@ func japaneseTroubleHeard() []phrase {
 		{"it is open", "開いています"},
 		{"another vault's door is not proven shut, or its window has this door", "別の二次保管先の扉が閉鎖を確認できていないか、その開扉がこの扉を使っています"},
 		{"it was not read back as open: %s; airlock status tells how it stands", "開いたことを確認できません: {1}。状態は airlock status で分かります"},
+		{"the policy file cannot be read any more; airlock runs with that of %s: %s", "設定ファイルを読めなくなりました。airlock は {1} の設定で動いています: {2}"},
+		{"the guard runs with the policy file of %s, and the executor with that of %s; restart the guard, or both", "見張りは {1} の、実行役は {2} の設定ファイルで動いています。見張り、または両方を再起動してください"},
+		{"nothing was done, for the order is of another site: %s", "別の施設への指示なので、何も行いませんでした: {1}"},
+		{"it is of %s, and this executor runs %s: name that site's policy file with -c, or give %s a state folder of its own", "指示は {1} のもので、この実行役は {2} のものです。その施設の設定ファイルを -c で指定するか、{3} に別の状態フォルダーを使ってください"},
+		{"%s; the executor runs with the policy file of %s, which was changed since: restart it", "{1}。実行役は {2} の設定ファイルで動いていて、ファイルはその後変更されています。再起動してください"},
+		{"%s may be written by others than its owner (mode %s), who would decide what airlock does; run: %s", "{1} を所有者以外も書き換えられます（モード {2}）。airlock の動作を他人が決められる状態です。次を実行してください: {3}"},
+		{"in the folder %s others than its owner may replace %s (mode %s); run: %s", "フォルダー {1} では、所有者以外も {2} を置き換えられます（モード {3}）。次を実行してください: {4}"},
 		{"nobody knows whether there is a lockdown", "封鎖中かどうかが分かりません"},
 	}
 }

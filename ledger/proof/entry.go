@@ -38,6 +38,7 @@ const (
 	KindReceipt Kind = "receipt" // a vault's host vouched for a generation (To "whole"), or said what it lacks (To "lacking")
 	KindRefusal Kind = "refusal" // a vault's host refused what a client asked
 	KindArchive Kind = "archive" // older entries were moved into sealed files; the detail lists all of those
+	KindPolicy  Kind = "policy"  // an executor runs by another policy file than the one before; the detail lists what differs
 )
 
 // Kinds lists the kinds of entries.
@@ -45,7 +46,7 @@ func Kinds() []Kind {
 	return []Kind{
 		KindStart, KindStop, KindDoor, KindWindow, KindGather, KindRestore, KindVerify, KindHeal, KindUpkeep, KindAlarm, KindPatrol, KindPort,
 		KindInit, KindTimer, KindSession, KindLock, KindRelease, KindClock, KindLedger,
-		KindReceipt, KindRefusal, KindArchive,
+		KindReceipt, KindRefusal, KindArchive, KindPolicy,
 	}
 }
 

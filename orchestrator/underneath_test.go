@@ -1,0 +1,63 @@
+package orchestrator
+
+import (
+	"database/sql"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"airlock/ledger"
+)
+
+// S1, S11: an entry that is changed under a running executor opens no door, however old it
+// is; and when it is put back and looked at, doors are opened again.
+func TestOldEntryChangedUnderneath(t *testing.T) {
+	h := newHospital(t)
+	path := filepath.Join(h.policy.State, ledgerFile)
+	l, err := ledger.Open(t.Context(), path, ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3000 { // more than are read before each opening
+		l.Note(ledger.Entry{Time: time.Now(), Kind: ledger.KindUpkeep, Actor: "airlock", Reason: "long ago", To: "done"})
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	change := func(statement string) {
+		t.Helper()
+		db, err := sql.Open("sqlite3", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = db.Exec(statement)
+		if err := errors.Join(err, db.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.within(func(s *Site) {
+		if err := s.trust(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		change("DROP TRIGGER entry_stays; UPDATE entry SET reason = 'never' WHERE seq = 2")
+		_, err := s.Window(t.Context(), "secondary", byTest, silent)
+		if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "entry 2") {
+			t.Errorf("an entry of long ago was changed, and the window is %v", err)
+		}
+		if moved := h.moved(); len(moved) > 0 {
+			t.Errorf("the ports moved: %q", moved)
+		}
+		if st, err := s.Status(t.Context()); err != nil || st.Ledger.Doubt == "" {
+			t.Errorf("the status has no doubt: %v", err)
+		}
+		change("UPDATE entry SET reason = 'long ago' WHERE seq = 2")
+		if err := forgetVerified(h.policy.State); err != nil { // as audit verify does when all is sound
+			t.Fatal(err)
+		}
+		if err := s.trust(t.Context()); err != nil {
+			t.Errorf("it was put back, and %v", err)
+		}
+	})
+}

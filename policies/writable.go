@@ -1,0 +1,78 @@
+package policies
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"slices"
+)
+
+// Files are the files that a policy names and that decide, beside its own, whom airlock
+// believes and by what it is let in: those of secrets and keys, of pinned host keys and of
+// authorities, and folders of platforms. p is a Policy or a VaultHost, or a pointer to one.
+func Files(p any) []string {
+	var all []string
+	var walk func(v reflect.Value)
+	walk = func(v reflect.Value) {
+		switch v.Kind() {
+		case reflect.Pointer:
+			if !v.IsNil() {
+				walk(v.Elem())
+			}
+		case reflect.Map:
+			for _, key := range v.MapKeys() {
+				walk(v.MapIndex(key))
+			}
+		case reflect.Struct:
+			if s, ok := v.Interface().(Secret); ok {
+				all = append(all, s.File)
+				return
+			}
+			for field := range v.Type().Fields() {
+				switch of := v.FieldByIndex(field.Index); field.Tag.Get("yaml") {
+				case "known_hosts", "ca", "platform_dir":
+					all = append(all, of.String())
+				default:
+					if field.IsExported() {
+						walk(of)
+					}
+				}
+			}
+		}
+	}
+	walk(reflect.ValueOf(p))
+	slices.Sort(all)
+	return slices.DeleteFunc(slices.Compact(all), func(name string) bool { return name == "" })
+}
+
+// Writable says what others than its owner may write of a file, or of the folders in which
+// it could be replaced, and what to type; nil if they may not, or if there is no such file.
+// A folder in which nobody may replace what is another's (sticky, as /tmp) is as good.
+func Writable(path string) error {
+	if runtime.GOOS == "windows" { // which keeps rights in lists of its own
+		return nil
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil // whoever reads it says so
+	}
+	var all []error
+	if mode := info.Mode().Perm(); mode&0o022 != 0 {
+		all = append(all, fmt.Errorf("%s may be written by others than its owner (mode %04o), who would decide what airlock does; run: chmod go-w %s", path, mode, path))
+	}
+	folders := []string{filepath.Dir(path)}
+	if real, err := filepath.EvalSymlinks(path); err == nil && filepath.Dir(real) != folders[0] {
+		folders = append(folders, filepath.Dir(real))
+	}
+	for _, folder := range folders {
+		info, err := os.Stat(folder)
+		if err != nil || info.Mode()&os.ModeSticky != 0 || info.Mode().Perm()&0o022 == 0 {
+			continue
+		}
+		all = append(all, fmt.Errorf("in the folder %s others than its owner may replace %s (mode %04o); run: chmod go-w %s", folder, filepath.Base(path), info.Mode().Perm(), folder))
+	}
+	return errors.Join(all...)
+}

@@ -1,0 +1,63 @@
+package policies
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestFiles(t *testing.T) {
+	p, err := Parse("airlock.yaml", []byte(recorded))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"/etc/airlock/known_hosts", "/etc/airlock/secrets/hidden-community", "/etc/airlock/secrets/hidden-key", "/etc/airlock/secrets/hidden-repository"}
+	if got := Files(p); !slices.Equal(got, want) {
+		t.Errorf("the policy names %q, not %q", got, want)
+	}
+}
+
+// S7: whoever may write the policy file chooses which port is opened.
+func TestWritable(t *testing.T) {
+	for _, c := range []struct {
+		file, folder os.FileMode
+		says         []string
+	}{
+		{0o600, 0o700, nil},
+		{0o644, 0o755, nil},
+		{0o664, 0o755, []string{"mode 0664", "run: chmod go-w FILE"}},
+		{0o602, 0o755, []string{"mode 0602", "run: chmod go-w FILE"}},
+		{0o600, 0o777, []string{"mode 0777", "run: chmod go-w FOLDER"}},
+		{0o600, 0o770, []string{"mode 0770", "run: chmod go-w FOLDER"}},
+		{0o600, 0o777 | os.ModeSticky, nil},
+		{0o666, 0o775, []string{"mode 0666", "mode 0775"}},
+	} {
+		folder := filepath.Join(t.TempDir(), "etc")
+		file := filepath.Join(folder, "airlock.yaml")
+		for _, err := range []error{os.Mkdir(folder, 0o700), os.WriteFile(file, nil, 0o600), os.Chmod(file, c.file), os.Chmod(folder, c.folder)} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		link := filepath.Join(t.TempDir(), "link.yaml")
+		if err := os.Symlink(file, link); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{file, link} {
+			err := Writable(path)
+			if (err == nil) != (c.says == nil) {
+				t.Errorf("%v in %v: %v", c.file, c.folder, err)
+			}
+			for _, say := range c.says {
+				if say = strings.NewReplacer("FILE", path, "FOLDER", folder).Replace(say); !strings.Contains(err.Error(), say) {
+					t.Errorf("%v in %v: %v; it does not say %q", c.file, c.folder, err, say)
+				}
+			}
+		}
+	}
+	if err := Writable(filepath.Join(t.TempDir(), "none")); err != nil {
+		t.Errorf("of a file that is not there: %v", err)
+	}
+}
