@@ -8,6 +8,9 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -228,6 +231,31 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("there is no line %s", want)
 		}
 	}
+	failed := s.status.Systems["accounting"]
+	failed.LastResult, failed.LastError, failed.RPO = "failed", "the source is gone", 26*3600
+	failed.LastRun = &orchestrator.LastRun{Start: s.status.Time, End: s.status.Time.Add(3 * time.Second), Files: 2, Bytes: 9, NotRead: 1}
+	s.status.Systems["accounting"] = failed
+	s.status.Totals = &orchestrator.Totals{
+		Gathers: map[orchestrator.Tally]int64{{Of: "accounting", Result: "failed"}: 2},
+		Windows: map[orchestrator.Tally]int64{{Of: "secondary", Result: "in part"}: 1}, Alarms: 3,
+	}
+	_, body = get(t, Handler(s), "GET", "/metrics")
+	for _, want := range []string{
+		`airlock_system_last_result{result="failed",system="accounting"} 1`,
+		`airlock_system_last_result{result="done",system="accounting"} 0`,
+		`airlock_system_last_attempt_timestamp_seconds{system="accounting"} 1.7951958e+09`,
+		`airlock_system_last_duration_seconds{system="accounting"} 3`,
+		`airlock_system_files_not_read{system="accounting"} 1`,
+		`airlock_system_rpo_seconds{system="accounting"} 93600`,
+		`airlock_gathers_total{result="failed",system="accounting"} 2`,
+		`airlock_windows_total{result="in part",vault="secondary"} 1`,
+		"airlock_alarms_total 3",
+		`airlock_build_info{goversion="` + runtime.Version() + `",version="v1"} 1`,
+	} {
+		if !strings.Contains(body, "\n"+want+"\n") {
+			t.Errorf("there is no line %s", want)
+		}
+	}
 	s.door("vault-door", "open")
 	if _, body := get(t, Handler(s), "GET", "/metrics"); !strings.Contains(body, `airlock_door_amiss{door="vault-door"} 1`) {
 		t.Error("an open door is not amiss")
@@ -284,6 +312,30 @@ func TestPollersOnlyRead(t *testing.T) {
 			if code, _ := get(t, h, method, path); code != http.StatusMethodNotAllowed && code != http.StatusNotFound {
 				t.Errorf("%s %s answers %d", method, path, code)
 			}
+		}
+	}
+}
+
+// Whoever writes an alert finds each metric in the documents, and none that is no more.
+func TestMetricsAreDocumented(t *testing.T) {
+	name := regexp.MustCompile("(?m)^\\| `(airlock_[a-z_]+)` \\|")
+	var want []string
+	for _, g := range slices.Concat(gauges(), counters()) {
+		want = append(want, g.name)
+	}
+	slices.Sort(want)
+	for _, file := range []string{"../docs/metrics.md", "../docs/metrics.ja.md"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, found := range name.FindAllSubmatch(text, -1) {
+			got = append(got, string(found[1]))
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s has\n%s\nand there are\n%s", file, strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}
 	}
 }

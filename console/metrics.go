@@ -25,7 +25,7 @@ type gauge struct {
 type emit func(value float64, labels ...string)
 
 func gauges() []gauge {
-	return slices.Concat(siteGauges(), doorGauges(), systemGauges(), vaultGauges(), guardGauges(), ledgerGauges())
+	return slices.Concat(siteGauges(), doorGauges(), systemGauges(), runGauges(), vaultGauges(), guardGauges(), ledgerGauges())
 }
 
 func siteGauges() []gauge {
@@ -37,7 +37,7 @@ func siteGauges() []gauge {
 		{"airlock_lockdown_unknown", "1 while nobody knows whether there is a lockdown, and no door is opened.", nil, func(st orchestrator.Status, emit emit) {
 			emit(truth(st.LockdownUnknown != ""))
 		}},
-		{"airlock_alarms", "Alarms of this run of the executor, the newest fifty at most.", nil, func(st orchestrator.Status, emit emit) { emit(float64(len(st.Alarms))) }},
+		{"airlock_alarms", "Alarms whose causes are not over, the guard's among them; the newest fifty at most.", nil, func(st orchestrator.Status, emit emit) { emit(float64(len(st.Alarms))) }},
 	}
 }
 
@@ -189,7 +189,7 @@ func (g gauge) desc() *prometheus.Desc { return prometheus.NewDesc(g.name, g.hel
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(out chan<- *prometheus.Desc) {
-	for _, g := range gauges() {
+	for _, g := range slices.Concat(gauges(), counters()) {
 		out <- g.desc()
 	}
 }
@@ -199,13 +199,6 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	st, err := c.source.Status(ctx)
-	for _, g := range gauges() {
-		if err != nil {
-			out <- prometheus.NewInvalidMetric(g.desc(), err)
-			continue
-		}
-		g.each(st, func(value float64, labels ...string) {
-			out <- prometheus.MustNewConstMetric(g.desc(), prometheus.GaugeValue, value, labels...)
-		})
-	}
+	measure(out, st, err, prometheus.GaugeValue, gauges())
+	measure(out, st, err, prometheus.CounterValue, counters())
 }

@@ -69,6 +69,7 @@ type Config struct {
 	Own     func(ctx context.Context, door string) (lease.Port, bool)
 	Log     *slog.Logger
 	Version string        // of airlock, for people
+	Alarms  []lease.Alarm // of earlier runs, oldest first
 	File    policies.File // the policy file, as it was read; zero where nobody said
 }
 
@@ -108,10 +109,11 @@ type guard struct {
 	looks map[string]lease.Look // the last at each door
 	head  string                // the newest of the ledger
 	gone  string                // what became of the ledger's file; "" while all is well
+	calls []lease.Alarm         // the last alarms, of earlier runs too, oldest first
 }
 
 func newGuard(c Config) *guard {
-	g := &guard{Config: c, now: lease.Now, read: folder(c.Policy.State).read, port: folder(c.Policy.State).port, lines: make(chan func(), 256), looks: map[string]lease.Look{}}
+	g := &guard{Config: c, now: lease.Now, read: folder(c.Policy.State).read, port: folder(c.Policy.State).port, lines: make(chan func(), 256), looks: map[string]lease.Look{}, calls: c.Alarms}
 	g.beat = func(sign lease.Guard) error { return sign.Write(lease.GuardFile(c.Policy.Guard.Ledger)) }
 	return g
 }
@@ -225,9 +227,9 @@ func (g *guard) sign() error {
 		return err
 	}
 	g.mu.Lock()
-	looks, head, gone := maps.Clone(g.looks), g.head, g.gone
+	looks, head, gone, calls := maps.Clone(g.looks), g.head, g.gone, lastWeek(g.calls)
 	g.mu.Unlock()
-	sign := lease.Guard{PID: os.Getpid(), Version: g.Version, At: time.Now(), Clock: now, Doors: looks, Head: head, Ledger: gone}
+	sign := lease.Guard{PID: os.Getpid(), Version: g.Version, At: time.Now(), Clock: now, Doors: looks, Head: head, Ledger: gone, Alarms: calls}
 	if f := g.File; f.Digest != "" {
 		sign.Policy = &lease.PolicyFile{Digest: f.Digest, Of: f.Of}
 	}

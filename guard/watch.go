@@ -387,6 +387,13 @@ func (w *watch) move(from, to, reason string, s sight) {
 func (w *watch) alarm(what string, why error, s sight) {
 	w.note(ledger.Entry{Kind: ledger.KindAlarm, Door: w.name, Vault: w.vault, Reason: what, Detail: w.evidence(s).json()})
 	w.say(slog.LevelError, "ALARM door "+w.name+" "+what, "why", why)
+	a := lease.Alarm{At: time.Now(), Door: w.name, What: what}
+	if why != nil {
+		a.Why = why.Error()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.calls = lastWeek(append(w.calls, a))
 }
 
 func (w *watch) evidence(s sight) evidence {

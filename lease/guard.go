@@ -20,8 +20,17 @@ type Guard struct {
 	Doors   map[string]Look `json:"doors"`
 	Head    string          `json:"head,omitempty"`   // the newest of its ledger, a signed note
 	Ledger  string          `json:"ledger,omitempty"` // what became of the ledger's file; empty while all is well
+	Alarms  []Alarm         `json:"alarms,omitempty"` // of the last week, oldest first
 	// Policy is the policy file by which it runs; nil where nobody said.
 	Policy *PolicyFile `json:"policy,omitempty"`
+}
+
+// Alarm is what a guard called a person for.
+type Alarm struct {
+	At   time.Time `json:"at"`
+	Door string    `json:"door"`
+	What string    `json:"what"`
+	Why  string    `json:"why,omitempty"`
 }
 
 // PolicyFile tells policy files apart.

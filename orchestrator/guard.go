@@ -107,6 +107,7 @@ type GuardStatus struct {
 	Head    string                `json:"head,omitempty"`    // the newest of its ledger, on this machine: a signed note
 	Ledger  string                `json:"ledger,omitempty"`  // what became of its ledger's file, on this machine
 	Policy  *lease.PolicyFile     `json:"policy,omitempty"`  // by which it runs, on this machine
+	Alarms  []lease.Alarm         `json:"alarms,omitempty"`  // of the last week, on this machine
 	Missing string                `json:"missing,omitempty"` // why nobody may count on it
 }
 
@@ -216,7 +217,7 @@ func (st *GuardStatus) onThisMachine(p policies.Policy) error {
 		return nil
 	}
 	*st = GuardStatus{
-		HeardAt: sign.At, Age: (now.Since - sign.Clock.Since).Seconds(), Program: "airlock-guard/" + sign.Version, PID: sign.PID, Doors: sign.Doors, Head: sign.Head, Ledger: sign.Ledger, Policy: sign.Policy,
+		HeardAt: sign.At, Age: (now.Since - sign.Clock.Since).Seconds(), Program: "airlock-guard/" + sign.Version, PID: sign.PID, Doors: sign.Doors, Head: sign.Head, Ledger: sign.Ledger, Policy: sign.Policy, Alarms: sign.Alarms,
 	}
 	limit := silences*time.Duration(p.Guard.Interval) + lookWithin
 	for _, name := range slices.Sorted(maps.Keys(sign.Doors)) {

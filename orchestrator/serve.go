@@ -71,6 +71,7 @@ func (s *Site) Serve(ctx context.Context) error {
 		runs.Go(func() { s.lasting(ctx, "watching the ledger", s.watchLedger) })
 	}
 	runs.Go(func() { s.lasting(ctx, "listening for the guard", s.listen) })
+	runs.Go(func() { s.lasting(ctx, "ending alarms", s.endAlarms) })
 	runs.Wait()
 	return context.Cause(ctx)
 }

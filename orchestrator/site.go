@@ -118,8 +118,9 @@ type Site struct {
 	windows   map[string]bool     // vaults whose window is planned or in course
 	errands   map[string]bool     // vaults that something is being fetched from
 	upkeeping chan struct{}       // closed when the maintenance in course ends; nil for none
-	alarms    []Alarm             // of this run, oldest first
+	alarms    []Alarm             // that are not over, oldest first
 
+	totals     totals
 	unread     unread
 	doubt      string          // why the ledger was not to be trusted when that was looked at last
 	distrusted map[string]bool // what of that was an alarm in this run
@@ -127,7 +128,10 @@ type Site struct {
 
 // Alarm is something that a person must look at.
 type Alarm struct {
+	ID     string    `json:"id,omitempty"` // by which the ledger tells its end
 	At     time.Time `json:"at"`
+	Since  time.Time `json:"since,omitzero"` // in the status: the first of those about the same that are not over
+	By     string    `json:"by,omitempty"`   // guard; the executor's own if empty
 	Door   string    `json:"door,omitempty"`
 	System string    `json:"system,omitempty"`
 	Vault  string    `json:"vault,omitempty"`
@@ -183,6 +187,10 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	key, keyErr := siteSigner(p.State)
 	s.journal = openJournal(ctx, filepath.Join(p.State, ledgerFile), key)
 	s.noteStart(ctx)
+	s.recallAlarms(ctx)
+	if s.journal.openErr == nil {
+		s.totals.count(ctx, &s.journal.Ledger.Reader)
+	}
 	if err := s.journal.openErr; err != nil {
 		s.alarm(Alarm{At: time.Now(), What: "the ledger cannot be opened, so no door will be", Why: err.Error()})
 	}
@@ -472,6 +480,7 @@ func (s *Site) Raise(a Alarm) { s.alarm(a) }
 
 // alarm calls a person: by the log, the ledger and the status.
 func (s *Site) alarm(a Alarm) {
+	a = a.identify()
 	s.options.Log.Error("ALARM " + a.String())
 	s.mu.Lock()
 	s.alarms = append(s.alarms, a)

@@ -37,8 +37,9 @@ type Status struct {
 	// Insecure are the places, by their keys in the policy file, whose lines are neither
 	// encrypted nor signed, because it says so.
 	Insecure []string   `json:"insecure,omitempty"`
-	Running  []Progress `json:"running"` // what is being done
-	Alarms   []Alarm    `json:"alarms"`  // of this run of the executor, oldest first
+	Running  []Progress `json:"running"`          // what is being done
+	Alarms   []Alarm    `json:"alarms"`           // that are not over, also of earlier runs, oldest first
+	Totals   *Totals    `json:"totals,omitempty"` // since the executor began
 }
 
 // DoorStatus is one door.
@@ -76,6 +77,8 @@ type SystemStatus struct {
 	Snapshots   int        `json:"snapshots"`
 	NextRun     time.Time  `json:"next_run"`
 	Held        *Held      `json:"held,omitempty"` // a gathering that a person has to look at
+	RPO         float64    `json:"rpo_seconds,omitempty"`
+	LastRun     *LastRun   `json:"last_run,omitempty"`
 }
 
 // VaultStatus is one vault.
@@ -118,6 +121,10 @@ func (s *Site) Status(ctx context.Context) (Status, error) {
 	st.Version, st.Serving = s.options.Version, true
 	st.Guard = guardStatus(s.policy, s.guards.latest(), s.begun)
 	st.ComparePolicy(s.options.File)
+	if reader != nil {
+		s.totals.count(ctx, reader)
+		st.Totals = s.totals.copied()
+	}
 	for _, k := range s.keepers {
 		k.describe(st.Doors, st.Time.Location())
 	}
@@ -143,8 +150,8 @@ func (s *Site) Status(ctx context.Context) (Status, error) {
 	for _, name := range slices.Sorted(maps.Keys(s.windows)) {
 		st.Running = append(st.Running, Progress{Task: "window " + name})
 	}
-	st.Alarms = append(st.Alarms, s.alarms...)
 	keptShut(ctx, reader, &st)
+	st.Alarms = current(st, s.alarms)
 	return st, err
 }
 
@@ -204,7 +211,7 @@ func observe(ctx context.Context, p policies.Policy, r *ledger.Reader) (Status, 
 		st.LockdownUnknown = lockUnknown(doubt).Error()
 	}
 	for name, system := range p.Systems {
-		one := SystemStatus{Title: system.Title, NextRun: system.Schedule.Next(now), RPOMet: system.RPO == 0}
+		one := SystemStatus{Title: system.Title, NextRun: system.Schedule.Next(now), RPOMet: system.RPO == 0, RPO: time.Duration(system.RPO).Seconds()}
 		if err := one.recall(ctx, r, name, system, now); err != nil {
 			return st, err
 		}
@@ -235,7 +242,7 @@ func (s *SystemStatus) recall(ctx context.Context, r *ledger.Reader, name string
 	if err := json.Unmarshal(last.Detail, &g); err != nil {
 		return fmt.Errorf("ledger entry %d: %w", last.Seq, err)
 	}
-	s.LastResult, s.LastError, s.Snapshots = g.Result, g.Error, g.Snapshots
+	s.LastResult, s.LastError, s.Snapshots, s.LastRun = g.Result, g.Error, g.Snapshots, lastRun(g, now.Location())
 	if s.Held, err = heldSince(ctx, r, name, now.Location()); err != nil {
 		return err
 	}
@@ -382,7 +389,12 @@ func Observe(ctx context.Context, p policies.Policy, parts Parts, r *ledger.Read
 		}
 	}
 	keptShut(ctx, r, &st)
-	return st, nil
+	if r == nil {
+		return st, nil
+	}
+	alarms, err := recalledAlarms(ctx, r)
+	st.Alarms = current(st, alarms)
+	return st, err
 }
 
 // observeDoor reads one door through a session of its own, and says which port it is; nil

@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"path/filepath"
@@ -42,6 +43,14 @@ func TestOldEntryChangedUnderneath(t *testing.T) {
 			t.Fatal(err)
 		}
 		change("DROP TRIGGER entry_stays; UPDATE entry SET reason = 'never' WHERE seq = 2")
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := s.trust(gone); err == nil || errors.Is(err, ledger.ErrChanged) { // S15
+			t.Errorf("whoever asks went away, and that is told as %v", err)
+		}
+		if st, err := s.Status(t.Context()); err != nil || st.Ledger.Doubt != "" {
+			t.Errorf("a cancelled look doubts the ledger: %s, %v", st.Ledger.Doubt, err)
+		}
 		_, err := s.Window(t.Context(), "secondary", byTest, silent)
 		if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "entry 2") {
 			t.Errorf("an entry of long ago was changed, and the window is %v", err)

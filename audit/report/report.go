@@ -260,6 +260,9 @@ func (r *Report) takeFailure(e ledger.Entry) error {
 }
 
 func (r *Report) takeAlarm(e ledger.Entry) error {
+	if e.To == "over" { // it was told when it began
+		return nil
+	}
 	var a orchestrator.Alarm
 	if err := read(e, &a); err != nil {
 		return err

@@ -61,6 +61,9 @@ func (a *app) guardCommand() *cobra.Command {
 			conf.Own = func(ctx context.Context, door string) (lease.Port, bool) {
 				return guard.OwnPort(ctx, &own.Reader, door)
 			}
+			if conf.Alarms, err = guard.Alarms(c.Context(), &own.Reader); err != nil {
+				log.Warn("the guard's alarms of before are in its ledger alone", "error", err)
+			}
 			conf.Sign = func(ctx context.Context) (string, error) {
 				head, err := own.Checkpoint(ctx)
 				return head.Note, err

@@ -323,6 +323,11 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 			_ = ts.Exec("airlock", "-c", args[1], "status") // its exit code tells of other things
 			return !strings.Contains(ts.ReadFile("stdout"), "running: window")
 		}
+	case "status": // says something
+		there = func() bool {
+			_ = ts.Exec("airlock", "-c", args[1], "status") // its exit code tells of other things
+			return strings.Contains(ts.ReadFile("stdout"), args[2])
+		}
 	case "entry": // of the ledger, about which something is said
 		there = func() bool {
 			_ = ts.Exec("airlock", append([]string{"-c", args[1], "audit", "list"}, args[3:]...)...) // another ledger may not be there yet

@@ -39,6 +39,9 @@ func facilities() map[string]uint8 {
 func severity(e ledger.Entry) uint8 {
 	switch e.Kind {
 	case ledger.KindAlarm:
+		if e.To == "over" {
+			return notice
+		}
 		return critical
 	case ledger.KindLock, ledger.KindRelease:
 		return warning
