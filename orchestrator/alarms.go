@@ -108,6 +108,7 @@ func current(st Status, all []Alarm) []Alarm {
 		if over || !until && st.Time.Sub(a.At) > alarmEvents {
 			continue
 		}
+		a.At = inZone(a.At, st.Time.Location())
 		a.Since = a.At
 		if i := slices.IndexFunc(shown, func(b Alarm) bool { return b.subject() == a.subject() }); i >= 0 {
 			a.Since = shown[i].Since

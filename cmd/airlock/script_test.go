@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 		}
 		defer os.RemoveAll(dir)
 		binaries = dir
-		build := exec.Command("go", "build", "-o", filepath.Join(dir, "airlock"), ".")
+		build := exec.Command("go", "build", "-o", dir+string(filepath.Separator), ".", "../airlock-audit")
 		if out, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "%v: %s", err, out)
 			return 1
@@ -389,7 +389,7 @@ func misbehave(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// polls PATH PATTERN asks the address for monitoring.
+// polls PATH PATTERN [FILE] asks the address for monitoring, and keeps the answer.
 func polls(ts *testscript.TestScript, _ bool, args []string) {
 	response, err := http.Get("http://127.0.0.1:" + ts.Getenv("PORT") + args[0])
 	ts.Check(err)
@@ -397,6 +397,9 @@ func polls(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(errors.Join(err, response.Body.Close()))
 	if !regexp.MustCompile(args[1]).Match(body) {
 		ts.Fatalf("%s answers %s:\n%s", args[0], response.Status, body)
+	}
+	if len(args) > 2 {
+		ts.Check(os.WriteFile(ts.MkAbs(args[2]), body, 0o600))
 	}
 }
 

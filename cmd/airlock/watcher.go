@@ -125,8 +125,8 @@ func (w *watch) ready(ctx context.Context, said <-chan string) error {
 func (w *watch) Dismiss() (err error) {
 	w.once.Do(func() {
 		_, err = io.WriteString(w.in, watchOver+"\n")
-		if err = errors.Join(err, w.in.Close()); errors.Is(err, syscall.EPIPE) {
-			err = nil // it has ended, of which others tell
+		if err = errors.Join(err, w.in.Close()); errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrClosed) {
+			err = nil // it has ended, which closed the pipe; of that others tell
 		}
 	})
 	return err
