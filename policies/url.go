@@ -32,6 +32,9 @@ var hostForm = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$`
 // and any script as they stand, since names on file servers have them.
 func (u *URL) UnmarshalText(text []byte) error {
 	scheme, rest, found := strings.Cut(string(text), "://")
+	if !found && strings.HasPrefix(string(text), `\\`) {
+		return &refusal{"this is a path as Windows writes it, and not a URL", `write \\HOST\SHARE\FOLDER as smb://USER@HOST/SHARE/FOLDER`}
+	}
 	if !found {
 		return &refusal{"this is not a URL", "write file:///path, sftp://user@host/path or smb://user@host/share/path"}
 	}

@@ -37,7 +37,9 @@ func openLedger(ctx context.Context, p policies.Policy, file string) (*ledger.Re
 
 func (a *app) auditListCommand() *cobra.Command {
 	var f ledger.Filter
-	var kind, since, until, file string
+	var since, until, file string
+	var named []string
+	var chosen choice
 	var asCSV bool
 	c := &cobra.Command{
 		Use:   "list",
@@ -51,8 +53,11 @@ func (a *app) auditListCommand() *cobra.Command {
 			if a.json && asCSV {
 				return fmt.Errorf("%w: --json and --csv are two forms; give one of them", errUsage)
 			}
-			if f.Kind = ledger.Kind(kind); kind != "" && !slices.Contains(ledger.Kinds(), f.Kind) {
-				return fmt.Errorf("%w: there is no kind %q of entry; there are %s", errUsage, kind, strings.Join(kinds(), ", "))
+			if chosen.kinds, err = chooseKinds(named); err != nil {
+				return err
+			}
+			if chosen.last < 0 {
+				return fmt.Errorf("%w: --last is a number of entries", errUsage)
 			}
 			if f.Since, err = parseSince(since, p.Timezone.Location); err != nil {
 				return err
@@ -72,15 +77,19 @@ func (a *app) auditListCommand() *cobra.Command {
 				list = a.listCSV
 			}
 			h, err := a.history(c.Context(), r)
+			if chosen.entries = h; err == nil {
+				err = chosen.known(c.Context(), f, p)
+			}
 			if err == nil {
-				err = list(c.Context(), h, f, p.Timezone.Location)
+				err = list(c.Context(), chosen, f, p.Timezone.Location)
 			}
 			return errors.Join(err, r.Close())
 		},
 	}
 	a.jsonFlag(c)
 	c.Flags().BoolVar(&asCSV, "csv", false, "print CSV, as spreadsheets open it")
-	c.Flags().StringVar(&kind, "kind", "", "only this `kind`: "+strings.Join(kinds(), ", "))
+	c.Flags().StringSliceVar(&named, "kind", nil, "only this `kind`, or several with commas: "+strings.Join(kinds(), ", "))
+	c.Flags().IntVar(&chosen.last, "last", 0, "only the newest, so many")
 	a.completeFlag(c, "kind", cobra.FixedCompletions(kinds(), cobra.ShellCompDirectiveNoFileComp))
 	c.Flags().StringVar(&f.Door, "door", "", "only this `door`")
 	a.completeFlag(c, "door", a.doorNames)
@@ -195,5 +204,5 @@ func entryText(e ledger.Entry) string {
 	case e.To != "":
 		text += ": " + e.To
 	}
-	return text
+	return strings.TrimPrefix(text, ": ")
 }

@@ -465,7 +465,11 @@ func parseSince(text string, zone *time.Location) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%w: %q is no time; write 2026-11-21, \"2026-11-21 22:15\" or 2026-11-21T22:15:00+09:00", errUsage, text)
+	var ago policies.Duration
+	if ago.UnmarshalText([]byte(strings.TrimPrefix(text, "-"))) == nil {
+		return time.Now().Add(-time.Duration(ago)), nil
+	}
+	return time.Time{}, fmt.Errorf("%w: %q is no time; write 2026-11-21, \"2026-11-21 22:15\", 2026-11-21T22:15:00+09:00, or 2h or 7d for so long ago", errUsage, text)
 }
 
 func (a *app) verifyCommand() *cobra.Command {

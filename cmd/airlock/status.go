@@ -292,6 +292,9 @@ func (a *app) systemTable(st orchestrator.Status, at func(time.Time) string) err
 		if s.LastSuccess != nil {
 			last = at(*s.LastSuccess)
 		}
+		if s.RPO == 0 && s.RPOMet { // the policy file names none
+			rpo = "-"
+		}
 		if !s.RPOMet {
 			rpo = a.text("NOT MET")
 		}

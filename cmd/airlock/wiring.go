@@ -5,10 +5,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -169,6 +171,11 @@ func openVault(ctx context.Context, v policies.Vault) (vault.Store, error) {
 
 func repositoryConfig(p policies.Policy) (repository.Config, error) {
 	var r reader
+	if file := p.Repository.Passphrase.File; file != "" {
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			return repository.Config{}, fmt.Errorf("the repository's passphrase is not there, %s: for a new site run: airlock init; for one that exists, write the passphrase of the recovery kit into it and run: chmod 600 %s", file, file)
+		}
+	}
 	c := repository.Config{Passphrase: r.raw(p.Repository.Passphrase), StateDir: p.State}
 	u := p.Repository.URL
 	switch u.Scheme {

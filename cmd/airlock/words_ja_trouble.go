@@ -11,6 +11,7 @@ func japaneseTrouble() []phrase {
 		{"note: the executor at %s runs the site %s, and this policy file is of %s", "注意: {1} の実行役は施設 {2} のもので、この設定ファイルは {3} のものです"},
 		{"note: the executor runs with the policy file of %s (%s), and not with that of %s (%s): restart it to have the newer one in force", "注意: 実行役は {1} の設定ファイル（{2}）で動いていて、{3} のもの（{4}）ではありません。新しい方を有効にするには再起動してください"},
 		{"warning: %s", "警告: {1}"},
+		{"only the newest, so many", "新しい方から指定の件数だけ"},
 		{"the doors are shut, but: %s", "扉は閉じていますが、次の問題があります: {1}"},
 		{"state `folder`, where the policy file cannot be used", "設定ファイルを使えないときの状態フォルダー `folder`"},
 		{"ask the executor at this status `address`, http://HOST:PORT, as anybody may who reaches it", "この `address`（http://ホスト:ポート）の実行役に問い合わせる。届く人なら誰でも使える"},
@@ -60,6 +61,12 @@ func japaneseTroubleHeard() []phrase {
 		{"%s; the executor runs with the policy file of %s, which was changed since: restart it", "{1}。実行役は {2} の設定ファイルで動いていて、ファイルはその後変更されています。再起動してください"},
 		{"%s may be written by others than its owner (mode %s), who would decide what airlock does; run: %s", "{1} を所有者以外も書き換えられます（モード {2}）。airlock の動作を他人が決められる状態です。次を実行してください: {3}"},
 		{"in the folder %s others than its owner may replace %s (mode %s); run: %s", "フォルダー {1} では、所有者以外も {2} を置き換えられます（モード {3}）。次を実行してください: {4}"},
+		{"no entry of the ledger has the %s %q; the policy file has %s", "台帳に {1} が {2} の記録はありません。設定ファイルにあるのは {3}"},
+		{"no entry of the ledger has the %s %q; did you mean --actor %q?", "台帳に {1} が {2} の記録はありません。もしかして --actor {3}"},
+		{"no entry of the ledger has the %s %q; people are user NAME, and others schedule, airlock, guard", "台帳に {1} が {2} の記録はありません。人は \"user 名前\"、ほかは schedule、airlock、guard です"},
+		{"no entry of the ledger has the %s %q", "台帳に {1} が {2} の記録はありません"},
+		{"--last is a number of entries", "--last は件数です"},
+		{"the repository's passphrase is not there, %s: for a new site run: airlock init; for one that exists, write the passphrase of the recovery kit into it and run: %s", "一次保管先のパスフレーズがありません（{1}）。新しい施設なら airlock init を実行してください。既存の施設なら、復旧キットのパスフレーズをそこに書き、次を実行してください: {2}"},
 		{"nobody knows whether there is a lockdown", "封鎖中かどうかが分かりません"},
 	}
 }
