@@ -173,7 +173,7 @@ func repositoryConfig(p policies.Policy) (repository.Config, error) {
 	var r reader
 	if file := p.Repository.Passphrase.File; file != "" {
 		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-			return repository.Config{}, fmt.Errorf("the repository's passphrase is not there, %s: for a new site run: airlock init; for one that exists, write the passphrase of the recovery kit into it and run: chmod 600 %s", file, file)
+			return repository.Config{}, fmt.Errorf("the repository's passphrase: %s does not exist; for a new site run: airlock init; for one that exists, write the passphrase of the recovery kit into it and run: chmod 600 %s", file, file)
 		}
 	}
 	c := repository.Config{Passphrase: r.raw(p.Repository.Passphrase), StateDir: p.State}

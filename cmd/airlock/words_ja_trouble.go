@@ -66,7 +66,7 @@ func japaneseTroubleHeard() []phrase {
 		{"no entry of the ledger has the %s %q; people are user NAME, and others schedule, airlock, guard", "台帳に {1} が {2} の記録はありません。人は \"user 名前\"、ほかは schedule、airlock、guard です"},
 		{"no entry of the ledger has the %s %q", "台帳に {1} が {2} の記録はありません"},
 		{"--last is a number of entries", "--last は件数です"},
-		{"the repository's passphrase is not there, %s: for a new site run: airlock init; for one that exists, write the passphrase of the recovery kit into it and run: %s", "一次保管先のパスフレーズがありません（{1}）。新しい施設なら airlock init を実行してください。既存の施設なら、復旧キットのパスフレーズをそこに書き、次を実行してください: {2}"},
+		{"the repository's passphrase: %s does not exist; for a new site run: airlock init; for one that exists, write the passphrase of the recovery kit into it and run: %s", "一次保管先のパスフレーズがありません（{1}）。新しい施設なら airlock init を実行してください。既存の施設なら、復旧キットのパスフレーズをそこに書き、次を実行してください: {2}"},
 		{"nobody knows whether there is a lockdown", "封鎖中かどうかが分かりません"},
 	}
 }
