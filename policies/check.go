@@ -8,20 +8,24 @@ import (
 	"net/url"
 	"path"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
+
+	"airlock/policies/yamldoc"
+	"airlock/spelling"
 )
 
 // check holds what was read against the rules that no single value can show, and
 // fills in the defaults. What could not be read is zero and is passed over: it was
 // reported.
-func (r *reader) check(p *Policy) {
-	if p.Site != "" && !usableName.MatchString(p.Site) {
-		r.add(r.value("site"), fmt.Sprintf("the name %q is not usable", p.Site), nameFix)
+func (r reader) check(p *Policy) {
+	if p.Site != "" {
+		r.CheckName(r.Value("site"), p.Site)
 	}
 	p.State = r.absolute("state", p.State)
 	r.addressAt("status.listen", &p.Status.Listen, 0)
@@ -48,8 +52,8 @@ func (r *reader) check(p *Policy) {
 		r.checkVault("vaults."+name, p.Vaults[name], p)
 	}
 	r.doorRoles(p)
-	if at, given := r.at["systems"]; given && p.Systems != nil && len(p.Systems) == 0 {
-		r.add(at.key, "no system is named", "write at least one system below it: a name, and below that its source and schedule")
+	if r.Given("systems") && p.Systems != nil && len(p.Systems) == 0 {
+		r.Add(r.Key("systems"), "no system is named", "write at least one system below it: a name, and below that its source and schedule")
 	}
 	for _, name := range sorted(p.Systems) {
 		r.checkSystem("systems."+name, p.Systems[name])
@@ -69,64 +73,53 @@ func (p *Policy) bind() {
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
-func (r *reader) given(path string) bool { _, ok := r.at[path]; return ok }
-
-// value is where the value at a path stands, its parent's key where it is missing.
-func (r *reader) value(path string) spot {
-	if p, ok := r.at[path]; ok {
-		return p.value
-	}
-	parent, _, _ := cutLast(path, ".")
-	return r.keySpot(parent)
-}
-
-func (r *reader) absolute(at, p string) string {
+func (r reader) absolute(at, p string) string {
 	switch {
 	case p == "":
 		return ""
 	case !filepath.IsAbs(p):
-		r.add(r.value(at), key(at)+" takes an absolute path", "write it from the root, such as /etc/airlock; ~ and variables are not expanded")
+		r.Add(r.Value(at), r.Name(at)+" takes an absolute path", "write it from the root, such as /etc/airlock; ~ and variables are not expanded")
 		return p
 	}
 	return filepath.Clean(p)
 }
 
-func (r *reader) addressAt(at string, address *string, defaultPort int) {
+func (r reader) addressAt(at string, address *string, defaultPort int) {
 	if *address == "" {
 		return
 	}
 	s := *address
-	if key(at) == "listen" && strings.HasPrefix(s, ":") {
+	if r.Name(at) == "listen" && strings.HasPrefix(s, ":") {
 		s = "0.0.0.0" + s // every address of the machine; only checked in this form
 	}
 	full, err := readAddress(s, defaultPort)
-	r.refused(at, r.value(at), err)
+	r.Refuse(at, r.Value(at), err)
 	if err == nil && s == *address {
 		*address = full
 	}
 }
 
 // access checks that what the scheme needs is given, and nothing that it has no use for.
-func (r *reader) access(at, scheme string, a *Access) {
+func (r reader) access(at, scheme string, a *Access) {
 	a.KnownHosts = r.absolute(at+".known_hosts", a.KnownHosts)
 	useless := map[string][]string{"smb": {"key", "known_hosts"}, "sftp": {"insecure"}, "file": {"password", "key", "known_hosts", "insecure"}}
 	for _, k := range useless[scheme] {
-		if r.given(join(at, k)) {
-			r.add(r.keySpot(join(at, k)), fmt.Sprintf("%s has no use for %s://", k, scheme), "leave it out, or use another kind of URL")
+		if r.Given(yamldoc.Join(at, k)) {
+			r.Add(r.Key(yamldoc.Join(at, k)), fmt.Sprintf("%s has no use for %s://", k, scheme), "leave it out, or use another kind of URL")
 		}
 	}
-	hasPassword, hasKey := r.given(at+".password"), r.given(at+".key")
+	hasPassword, hasKey := r.Given(at+".password"), r.Given(at+".key")
 	switch scheme {
 	case "sftp":
-		if !r.given(at + ".known_hosts") {
-			r.add(r.keySpot(at), at+": known_hosts is missing", "write `known_hosts: /etc/airlock/known_hosts`, and get the server's key into it with: ssh-keyscan HOST; compare the key with the server's own before trusting it")
+		if !r.Given(at + ".known_hosts") {
+			r.Add(r.Key(at), at+": known_hosts is missing", "write `known_hosts: /etc/airlock/known_hosts`, and get the server's key into it with: ssh-keyscan HOST; compare the key with the server's own before trusting it")
 		}
 		if !hasPassword && !hasKey {
-			r.add(r.keySpot(at), at+": key and password are both missing", "write `key: {file: /etc/airlock/secrets/NAME_ed25519}` or `password: {file: /etc/airlock/secrets/NAME}`")
+			r.Add(r.Key(at), at+": key and password are both missing", "write `key: {file: /etc/airlock/secrets/NAME_ed25519}` or `password: {file: /etc/airlock/secrets/NAME}`")
 		}
 	case "smb":
 		if !hasPassword {
-			r.add(r.keySpot(at), at+": password is missing", "write `password: {file: /etc/airlock/secrets/NAME}`")
+			r.Add(r.Key(at), at+": password is missing", "write `password: {file: /etc/airlock/secrets/NAME}`")
 		}
 	}
 }
@@ -138,12 +131,12 @@ const (
 	longestLease  = 10 * time.Minute
 )
 
-func (r *reader) checkGuard(at string, g *Guard, p *Policy) {
+func (r reader) checkGuard(at string, g *Guard, p *Policy) {
 	state := p.State
-	if !r.given(at + ".lease_ttl") {
+	if !r.Given(at + ".lease_ttl") {
 		g.LeaseTTL = Duration(15 * time.Second)
 	}
-	if !r.given(at + ".interval") {
+	if !r.Given(at + ".interval") {
 		g.Interval = min(Duration(5*time.Second), g.LeaseTTL)
 	}
 	g.Ledger = r.absolute(at+".ledger", g.Ledger)
@@ -153,19 +146,19 @@ func (r *reader) checkGuard(at string, g *Guard, p *Policy) {
 	switch ttl := time.Duration(g.LeaseTTL); {
 	case ttl == 0: // it was not read
 	case ttl < shortestLease || ttl > longestLease:
-		r.add(r.value(at+".lease_ttl"), "lease_ttl is not between 3s and 10m", "write 15s, or leave the key out")
+		r.Add(r.Value(at+".lease_ttl"), "lease_ttl is not between 3s and 10m", "write 15s, or leave the key out")
 	case g.Interval > g.LeaseTTL:
-		r.add(r.value(at+".interval"), "interval is longer than lease_ttl", "write 5s, or leave the key out; the guard has to look at least as often as a lease runs out")
+		r.Add(r.Value(at+".interval"), "interval is longer than lease_ttl", "write 5s, or leave the key out; the guard has to look at least as often as a lease runs out")
 	case g.Interval > 0 && time.Duration(g.Interval) < 500*time.Millisecond:
-		r.add(r.value(at+".interval"), "interval is less than 500ms", "write 5s, or leave the key out; switches have slow processors")
+		r.Add(r.Value(at+".interval"), "interval is less than 500ms", "write 5s, or leave the key out; switches have slow processors")
 	}
 	if state != "" && filepath.Dir(g.Ledger) == state {
-		r.add(r.value(at+".ledger"), "the guard's ledger lies where the executor's does", "give it a folder of its own, or leave the key out: it is guard/ledger.db in the state folder then")
+		r.Add(r.Value(at+".ledger"), "the guard's ledger lies where the executor's does", "give it a folder of its own, or leave the key out: it is guard/ledger.db in the state folder then")
 	}
 	for _, name := range sorted(g.Switches) {
-		one := join(at+".switches", name)
+		one := yamldoc.Join(at+".switches", name)
 		if _, known := p.Switches[name]; !known {
-			r.unknownName(r.keySpot(one), "guard.switches", name, sorted(p.Switches), "switch")
+			r.unknownName(r.Key(one), "guard.switches", name, sorted(p.Switches), "switch")
 		}
 		r.checkSwitch(one, g.Switches[name])
 	}
@@ -175,17 +168,17 @@ func (r *reader) checkGuard(at string, g *Guard, p *Policy) {
 	}
 }
 
-func (r *reader) checkLeases(at string, l Leases, p *Policy) {
+func (r reader) checkLeases(at string, l Leases, p *Policy) {
 	const form = "write http://HOST:PORT or https://HOST:PORT, the address where status.listen is reached, and nothing behind it"
 	if u, err := url.Parse(l.URL); l.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || *u != (url.URL{Scheme: u.Scheme, Host: u.Host})) {
-		r.add(r.value(at+".url"), "url is not the address of a status listener", form)
+		r.Add(r.Value(at+".url"), "url is not the address of a status listener", form)
 	}
 	name := r.noteKey(at+".key", l.Key, "a site's public key", "write the line that stands in keys/site.pub in the executor's state folder; `airlock init` makes it")
 	if name != "" && name != p.Site && p.Site != "" {
-		r.add(r.value(at+".key"), fmt.Sprintf("this is the key of the site %q", name), "write the line that stands in keys/site.pub in the state folder of this site's executor")
+		r.Add(r.Value(at+".key"), fmt.Sprintf("this is the key of the site %q", name), "write the line that stands in keys/site.pub in the state folder of this site's executor")
 	}
-	if !r.given("status.listen") {
-		r.add(r.keySpot(at), "the executor serves no leases: status.listen is missing", "write `listen: \"127.0.0.1:9470\"` below status:, with an address that the guard's machine reaches")
+	if !r.Given("status.listen") {
+		r.Add(r.Key(at), "the executor serves no leases: status.listen is missing", "write `listen: \"127.0.0.1:9470\"` below status:, with an address that the guard's machine reaches")
 	}
 }
 
@@ -196,30 +189,30 @@ const (
 	longestPatrol  = time.Hour
 )
 
-func (r *reader) checkPatrol(at string, p *Patrol) {
-	if !r.given(at + ".every") {
+func (r reader) checkPatrol(at string, p *Patrol) {
+	if !r.Given(at + ".every") {
 		p.Every = Duration(time.Minute)
 	}
-	if !r.given(at + ".misses") {
+	if !r.Given(at + ".misses") {
 		p.Misses = 3
 	}
 	if every := time.Duration(p.Every); every > 0 && (every < shortestPatrol || every > longestPatrol) {
-		r.add(r.value(at+".every"), "every is not between 5s and 1h", "write 1m, or leave the key out")
+		r.Add(r.Value(at+".every"), "every is not between 5s and 1h", "write 1m, or leave the key out")
 	}
 }
 
-func (r *reader) checkTraps(at string, t *Traps, p *Policy) {
+func (r reader) checkTraps(at string, t *Traps, p *Policy) {
 	r.addressAt(at+".listen", &t.Listen, 162)
 	for _, name := range sorted(t.Switches) {
-		one, sender := join(at+".switches", name), t.Switches[name]
+		one, sender := yamldoc.Join(at+".switches", name), t.Switches[name]
 		if _, known := p.Switches[name]; !known {
-			r.unknownName(r.keySpot(one), "traps.switches", name, sorted(p.Switches), "switch")
+			r.unknownName(r.Key(one), "traps.switches", name, sorted(p.Switches), "switch")
 		}
 		if sender.From != "" {
 			host, port, err := splitHost(sender.From, 0)
-			r.refused(one+".from", r.value(one+".from"), err)
+			r.Refuse(one+".from", r.Value(one+".from"), err)
 			if err == nil && port != 0 {
-				r.add(r.value(one+".from"), "from takes a host alone", "write "+host+"; traps come from any port")
+				r.Add(r.Value(one+".from"), "from takes a host alone", "write "+host+"; traps come from any port")
 			}
 		}
 		if sender.SNMP != nil {
@@ -227,45 +220,45 @@ func (r *reader) checkTraps(at string, t *Traps, p *Policy) {
 		}
 	}
 	if len(p.Switches) > 0 && len(p.TrapSenders()) == 0 {
-		r.add(r.keySpot(at), "no switch has credentials by which its traps could be known", "give one below traps.switches: its name, and below that snmp")
+		r.Add(r.Key(at), "no switch has credentials by which its traps could be known", "give one below traps.switches: its name, and below that snmp")
 	}
 }
 
-func (r *reader) checkSyslog(at string, s *Syslog) {
+func (r reader) checkSyslog(at string, s *Syslog) {
 	s.CA = r.absolute(at+".ca", s.CA)
-	if !r.given(at + ".facility") {
+	if !r.Given(at + ".facility") {
 		s.Facility = "local0"
 	}
-	if !r.given(at + ".alarm_after") {
+	if !r.Given(at + ".alarm_after") {
 		s.AlarmAfter = Duration(15 * time.Minute)
 	} else if after := time.Duration(s.AlarmAfter); after > 0 && after < time.Minute {
-		r.add(r.value(at+".alarm_after"), "alarm_after is less than 1m", "write 15m, or leave the key out; a receiver that is restarted is no outage")
+		r.Add(r.Value(at+".alarm_after"), "alarm_after is less than 1m", "write 15m, or leave the key out; a receiver that is restarted is no outage")
 	}
 	network, address := s.Receiver()
 	port := map[string]int{"udp": 514, "tcp": 514, "tls": 6514}[network]
 	switch full, err := readAddress(address, port); {
 	case s.URL == "": // reported
 	case port == 0:
-		r.add(r.value(at+".url"), "url is not the address of a syslog receiver", "write tls://HOST:6514, tcp://HOST:514 or udp://HOST:514")
+		r.Add(r.Value(at+".url"), "url is not the address of a syslog receiver", "write tls://HOST:6514, tcp://HOST:514 or udp://HOST:514")
 	case err != nil:
-		r.refused(at+".url", r.value(at+".url"), err)
+		r.Refuse(at+".url", r.Value(at+".url"), err)
 	default:
 		s.URL = network + "://" + full
 	}
 	if port != 0 && network != "tls" && s.CA != "" {
-		r.add(r.value(at+".ca"), "ca has no use without tls", "leave it out, or write url: \"tls://HOST:6514\"")
+		r.Add(r.Value(at+".ca"), "ca has no use without tls", "leave it out, or write url: \"tls://HOST:6514\"")
 	}
 }
 
-func (r *reader) checkTimestamps(at string, t *Timestamps) {
+func (r reader) checkTimestamps(at string, t *Timestamps) {
 	t.CA = r.absolute(at+".ca", t.CA)
-	if !r.given(at + ".every") {
+	if !r.Given(at + ".every") {
 		t.Every = Duration(24 * time.Hour)
 	} else if every := time.Duration(t.Every); every > 0 && (every < time.Hour || every > 30*24*time.Hour) {
-		r.add(r.value(at+".every"), "every is not between 1h and 30d", "write 24h, or leave the key out")
+		r.Add(r.Value(at+".every"), "every is not between 1h and 30d", "write 24h, or leave the key out")
 	}
 	if u, err := url.Parse(t.URL); t.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "") {
-		r.add(r.value(at+".url"), "url is not the address of a time-stamp authority", "write http://HOST/PATH or https://HOST/PATH, without a user, a password or a ?")
+		r.Add(r.Value(at+".url"), "url is not the address of a time-stamp authority", "write http://HOST/PATH or https://HOST/PATH, without a user, a password or a ?")
 	}
 }
 
@@ -299,18 +292,18 @@ func (p *Policy) TrapSenders() map[string]TrapSender {
 	return senders
 }
 
-func (r *reader) checkSwitch(at string, s *Switch) {
+func (r reader) checkSwitch(at string, s *Switch) {
 	port := map[string]int{"snmp": 161, "cli": 22}[s.Driver]
 	if port == 0 {
 		return
 	}
 	r.addressAt(at+".address", &s.Address, port)
 	other := map[string]string{"snmp": "cli", "cli": "snmp"}[s.Driver]
-	if r.given(join(at, other)) {
-		r.add(r.keySpot(join(at, other)), fmt.Sprintf("%s has no use for driver %s", other, s.Driver), "leave it out, or write driver: "+other+"; one switch may stand here twice, by two names")
+	if r.Given(yamldoc.Join(at, other)) {
+		r.Add(r.Key(yamldoc.Join(at, other)), fmt.Sprintf("%s has no use for driver %s", other, s.Driver), "leave it out, or write driver: "+other+"; one switch may stand here twice, by two names")
 	}
-	if !r.given(join(at, s.Driver)) {
-		r.add(r.keySpot(at), fmt.Sprintf("%s: %s is missing", at, s.Driver), r.exampleOf(join(at, s.Driver), fieldNamed[Switch](s.Driver)))
+	if !r.Given(yamldoc.Join(at, s.Driver)) {
+		r.Add(r.Key(at), fmt.Sprintf("%s: %s is missing", at, s.Driver), r.Example(yamldoc.Join(at, s.Driver), reflect.TypeFor[Switch]()))
 	}
 	if s.SNMP != nil && s.Driver == "snmp" {
 		r.checkSNMP(at+".snmp", s.SNMP)
@@ -327,19 +320,19 @@ const (
 	longestCommand  = 5 * time.Minute
 )
 
-func (r *reader) checkCLI(at string, c *CLI) {
+func (r reader) checkCLI(at string, c *CLI) {
 	r.access(at, "sftp", &c.Access)
 	c.PlatformDir = r.absolute(at+".platform_dir", c.PlatformDir)
 	switch d := time.Duration(c.Timeout); {
-	case !r.given(at + ".timeout"):
+	case !r.Given(at + ".timeout"):
 		c.Timeout = Duration(30 * time.Second)
 	case d < shortestCommand || d > longestCommand:
-		r.add(r.value(at+".timeout"), fmt.Sprintf("timeout takes %s to %s", Duration(shortestCommand), Duration(longestCommand)), "write, for example, `timeout: 30s`")
+		r.Add(r.Value(at+".timeout"), fmt.Sprintf("timeout takes %s to %s", Duration(shortestCommand), Duration(longestCommand)), "write, for example, `timeout: 30s`")
 	}
 }
 
-func (r *reader) checkSNMP(at string, s *SNMP) {
-	if !r.given(at + ".version") {
+func (r reader) checkSNMP(at string, s *SNMP) {
+	if !r.Given(at + ".version") {
 		s.Version = "3"
 	}
 	v3 := []string{"user", "auth", "auth_password", "privacy", "privacy_password"}
@@ -350,22 +343,22 @@ func (r *reader) checkSNMP(at string, s *SNMP) {
 	case "2c":
 		wanted, useless = []string{"community"}, append(v3, "context")
 		if !s.Insecure {
-			r.add(r.value(at+".version"), "SNMP 2c sends its password in clear and cannot tell who asks", "use version: 3 with auth and privacy; if the switch has nothing better, write insecure: true beside it")
+			r.Add(r.Value(at+".version"), "SNMP 2c sends its password in clear and cannot tell who asks", "use version: 3 with auth and privacy; if the switch has nothing better, write insecure: true beside it")
 		}
 	}
 	for _, k := range wanted {
-		if !r.given(join(at, k)) {
-			r.add(r.keySpot(at), fmt.Sprintf("%s: %s is missing (SNMP %s)", at, k, s.Version), r.exampleOf(join(at, k), fieldNamed[SNMP](k)))
+		if !r.Given(yamldoc.Join(at, k)) {
+			r.Add(r.Key(at), fmt.Sprintf("%s: %s is missing (SNMP %s)", at, k, s.Version), r.Example(yamldoc.Join(at, k), reflect.TypeFor[SNMP]()))
 		}
 	}
 	for _, k := range useless {
-		if r.given(join(at, k)) {
-			r.add(r.keySpot(join(at, k)), fmt.Sprintf("%s has no use for SNMP %s", k, s.Version), "leave it out")
+		if r.Given(yamldoc.Join(at, k)) {
+			r.Add(r.Key(yamldoc.Join(at, k)), fmt.Sprintf("%s has no use for SNMP %s", k, s.Version), "leave it out")
 		}
 	}
 }
 
-func (r *reader) checkDoor(at string, d *Door, p *Policy) {
+func (r reader) checkDoor(at string, d *Door, p *Policy) {
 	r.reference(at+".switch", d.Switch, sorted(p.Switches), "switch")
 	r.checkFallback(at, d, p)
 	r.addressAt(at+".probe", &d.Probe, 0)
@@ -374,58 +367,58 @@ func (r *reader) checkDoor(at string, d *Door, p *Policy) {
 	}
 	switch {
 	case len(d.Control) > 0 && d.Probe == "":
-		r.add(r.keySpot(at+".control"), "control is given without probe", "write `probe: host:port` of what must fall silent, or leave control out")
+		r.Add(r.Key(at+".control"), "control is given without probe", "write `probe: host:port` of what must fall silent, or leave control out")
 	case slices.Contains(d.Control, d.Probe) && d.Probe != "":
-		r.add(r.value(at+".control"), "the control is the probe itself", "name another host of that segment, one that does not stand behind the door")
+		r.Add(r.Value(at+".control"), "the control is the probe itself", "name another host of that segment, one that does not stand behind the door")
 	}
-	if !r.given(at + ".open_within") {
+	if !r.Given(at + ".open_within") {
 		d.OpenWithin = Duration(30 * time.Second)
 	}
-	if !r.given(at + ".prove_within") {
+	if !r.Given(at + ".prove_within") {
 		d.ProveWithin = Duration(time.Minute)
 	}
 }
 
-func (r *reader) checkFallback(at string, d *Door, p *Policy) {
+func (r reader) checkFallback(at string, d *Door, p *Policy) {
 	r.reference(at+".fallback", d.Fallback, sorted(p.Switches), "switch")
-	ownPort := r.given(at + ".fallback_port")
+	ownPort := r.Given(at + ".fallback_port")
 	s := p.Switches[d.Fallback]
 	switch {
-	case !r.given(at+".fallback") && ownPort:
-		r.add(r.keySpot(at+".fallback_port"), "fallback_port is given without fallback", "write `fallback: NAME`, another entry under switches:, or leave fallback_port out")
+	case !r.Given(at+".fallback") && ownPort:
+		r.Add(r.Key(at+".fallback_port"), "fallback_port is given without fallback", "write `fallback: NAME`, another entry under switches:, or leave fallback_port out")
 	case d.Fallback != "" && d.Fallback == d.Switch:
-		r.add(r.value(at+".fallback"), "the second way is the first one", "name another entry under switches:, such as the same switch with driver: cli, or leave fallback out")
+		r.Add(r.Value(at+".fallback"), "the second way is the first one", "name another entry under switches:, such as the same switch with driver: cli, or leave fallback out")
 	case s != nil && s.Driver == "cli" && !ownPort && d.Port.Index != 0 && d.Port == (Port{Index: d.Port.Index}):
-		r.add(r.keySpot(at+".fallback"), "the port is given by its index alone, which command lines do not know", "write `fallback_port: {name: NAME}` as `airlock ports "+d.Fallback+"` shows it, or give the port a name")
+		r.Add(r.Key(at+".fallback"), "the port is given by its index alone, which command lines do not know", "write `fallback_port: {name: NAME}` as `airlock ports "+d.Fallback+"` shows it, or give the port a name")
 	}
 	if d.Fallback != "" && !ownPort {
 		d.FallbackPort = d.Port
 	}
 }
 
-func (r *reader) reference(at, name string, known []string, kind string) {
+func (r reader) reference(at, name string, known []string, kind string) {
 	if name == "" || slices.Contains(known, name) {
 		return
 	}
-	r.unknownName(r.value(at), key(at), name, known, kind)
+	r.unknownName(r.Value(at), r.Name(at), name, known, kind)
 }
 
-func (r *reader) unknownName(at spot, where, name string, known []string, kind string) {
+func (r reader) unknownName(at yamldoc.Spot, where, name string, known []string, kind string) {
 	fix := "define it under " + kind + "es:"
 	if kind == "door" {
 		fix = "define it under doors:"
 	}
-	if near := nearest(name, known); near != "" {
+	if near := spelling.Nearest(name, known); near != "" {
 		fix = "write " + near + ", or " + fix
 	} else if len(known) > 0 {
 		fix += "; known are " + strings.Join(known, ", ")
 	}
-	r.add(at, fmt.Sprintf("%s: no %s is called %q", where, kind, name), fix)
+	r.Add(at, fmt.Sprintf("%s: no %s is called %q", where, kind, name), fix)
 }
 
 // samePorts finds two doors that are one port (S6 and S7 would fight over it). Two
 // entries under switches may be one switch by two drivers, so its host is compared.
-func (r *reader) samePorts(p *Policy) {
+func (r reader) samePorts(p *Policy) {
 	host := func(name string) string {
 		if s := p.Switches[name]; s != nil {
 			if h, _, err := net.SplitHostPort(s.Address); err == nil {
@@ -456,17 +449,17 @@ func (r *reader) samePorts(p *Policy) {
 			})
 		})
 		if twin >= 0 {
-			r.add(r.keySpot("doors."+name+".port"), fmt.Sprintf("this is the port that door %s names", names[twin]),
+			r.Add(r.Key("doors."+name+".port"), fmt.Sprintf("this is the port that door %s names", names[twin]),
 				"give each door a port of its own, or use one door in both places")
 		}
 	}
 }
 
 // inOrder sorts names as they stand in the file.
-func (r *reader) inOrder(prefix string, names []string) []string {
+func (r reader) inOrder(prefix string, names []string) []string {
 	slices.SortStableFunc(names, func(a, b string) int {
-		x, y := r.keySpot(prefix+a), r.keySpot(prefix+b)
-		return cmp.Or(x.line-y.line, x.column-y.column)
+		x, y := r.Key(prefix+a), r.Key(prefix+b)
+		return cmp.Or(x.Line-y.Line, x.Column-y.Column)
 	})
 	return names
 }
@@ -487,34 +480,34 @@ func samePort(x, y Port) bool {
 	return same
 }
 
-func (r *reader) checkVault(at string, v *Vault, p *Policy) {
+func (r reader) checkVault(at string, v *Vault, p *Policy) {
 	r.access(at, v.URL.Scheme, &v.Access)
 	r.reference(at+".door", v.Door, sorted(p.Doors), "door")
 	r.reference(at+".inner_door", v.InnerDoor, sorted(p.Doors), "door")
 	if v.InnerDoor != "" && v.InnerDoor == v.Door {
-		r.add(r.value(at+".inner_door"), "the inner door is the vault's own door", "name the departments' door, or leave inner_door out")
+		r.Add(r.Value(at+".inner_door"), "the inner door is the vault's own door", "name the departments' door, or leave inner_door out")
 	}
 	if v.URL.Scheme != "" && v.URL == p.Repository.URL {
-		r.add(r.value(at+".url"), "the vault lies where the repository lies", "give the vault a place of its own, on another machine behind its door")
+		r.Add(r.Value(at+".url"), "the vault lies where the repository lies", "give the vault a place of its own, on another machine behind its door")
 	}
 	if time.Duration(v.Window.MaxOpen) > longestWindow {
-		r.add(r.value(at+".window.max_open"), "max_open is more than 24h", "write how long the copy may need at the most, such as 45m")
+		r.Add(r.Value(at+".window.max_open"), "max_open is more than 24h", "write how long the copy may need at the most, such as 45m")
 	}
 	r.noteKey(at+".receipt_key", v.ReceiptKey, "the public key of a vault's host", "write the line that `airlock vault serve` tells when it starts; it stands in keys/receipt.pub in the state folder there")
 	if v.ReceiptKey != "" && (v.URL.Scheme == "file" || v.URL.Scheme == "smb") {
-		r.add(r.keySpot(at+".receipt_key"), "a folder or a share gives no receipts", "leave receipt_key out, or let `airlock vault serve` keep the folder and write sftp://")
+		r.Add(r.Key(at+".receipt_key"), "a folder or a share gives no receipts", "leave receipt_key out, or let `airlock vault serve` keep the folder and write sftp://")
 	}
 	for _, k := range []string{"retention", "read_back"} {
-		if v.ReceiptKey != "" && r.given(join(at, k)) {
-			r.add(r.keySpot(join(at, k)), k+" has no use for a vault whose host gives receipts", "leave it out; the host keeps and reads back by the policy file that `airlock vault serve` reads there")
+		if v.ReceiptKey != "" && r.Given(yamldoc.Join(at, k)) {
+			r.Add(r.Key(yamldoc.Join(at, k)), k+" has no use for a vault whose host gives receipts", "leave it out; the host keeps and reads back by the policy file that `airlock vault serve` reads there")
 		}
 	}
 	r.checkRetention(at+".retention", &v.Retention.Retention)
 	r.span(at+".retention.budget", &v.Retention.Budget, 20*time.Second, time.Second, time.Hour)
-	if !r.given(at + ".read_back.bytes") {
+	if !r.Given(at + ".read_back.bytes") {
 		v.ReadBack.Bytes = 4 << 20
 	}
-	if !r.given(at + ".window.answer_within") {
+	if !r.Given(at + ".window.answer_within") {
 		v.Window.AnswerWithin = Duration(time.Minute)
 	}
 	if v.ReceiptKey == "" { // else the vault's host keeps by its own
@@ -528,7 +521,7 @@ func (p *Policy) Idle() []string {
 	idle := []string{}
 	for name, v := range p.Vaults {
 		if v.ReceiptKey != "" && v.Keep != (Keep{}) {
-			idle = append(idle, join("vaults."+name, "keep"))
+			idle = append(idle, yamldoc.Join("vaults."+name, "keep"))
 		}
 	}
 	slices.Sort(idle)
@@ -541,7 +534,7 @@ func (p *Policy) Short() []string {
 	short := []string{}
 	for name, v := range p.Vaults {
 		if v.ReceiptKey == "" && v.Keep.Short() {
-			short = append(short, join("vaults."+name, "keep"))
+			short = append(short, yamldoc.Join("vaults."+name, "keep"))
 		}
 	}
 	slices.Sort(short)
@@ -549,13 +542,13 @@ func (p *Policy) Short() []string {
 }
 
 // doorRoles holds each door to one use: the outer door of one vault, or an inner door.
-func (r *reader) doorRoles(p *Policy) {
+func (r reader) doorRoles(p *Policy) {
 	outer := make(map[string]string)
 	names := r.inOrder("vaults.", sorted(p.Vaults))
 	for _, name := range names {
 		door := p.Vaults[name].Door
 		if first, taken := outer[door]; taken && door != "" {
-			r.add(r.value("vaults."+name+".door"), fmt.Sprintf("door %s is already the door of vault %s", door, first), "put each vault behind a door of its own")
+			r.Add(r.Value("vaults."+name+".door"), fmt.Sprintf("door %s is already the door of vault %s", door, first), "put each vault behind a door of its own")
 		} else {
 			outer[door] = name
 		}
@@ -563,14 +556,14 @@ func (r *reader) doorRoles(p *Policy) {
 	for _, name := range names {
 		v := p.Vaults[name]
 		if of, both := outer[v.InnerDoor]; both && v.InnerDoor != "" && v.InnerDoor != v.Door {
-			r.add(r.value("vaults."+name+".inner_door"), fmt.Sprintf("door %s is used as an inner door and as the door of vault %s", v.InnerDoor, of), "an inner door stands on the departments' side; name another")
+			r.Add(r.Value("vaults."+name+".inner_door"), fmt.Sprintf("door %s is used as an inner door and as the door of vault %s", v.InnerDoor, of), "an inner door stands on the departments' side; name another")
 		}
 	}
 }
 
 // keep fills in the default.
-func (r *reader) keep(at string, k *Keep) {
-	if !r.given(at) {
+func (r reader) keep(at string, k *Keep) {
+	if !r.Given(at) {
 		*k = Keep{Last: 10, Daily: 14, Weekly: 8, Monthly: 12}
 	}
 }
@@ -578,7 +571,7 @@ func (r *reader) keep(at string, k *Keep) {
 // valid refuses what would delete everything.
 func (k *Keep) valid() error {
 	if *k == (Keep{}) {
-		return &refusal{"keeps nothing", "write at least one number above zero, such as `last: 10`, or leave keep out"}
+		return yamldoc.Refusal("keeps nothing", "write at least one number above zero, such as `last: 10`, or leave keep out")
 	}
 	return nil
 }
@@ -586,28 +579,28 @@ func (k *Keep) valid() error {
 // valid refuses a port that any row would match.
 func (p *Port) valid() error {
 	if *p == (Port{}) {
-		return &refusal{"names no port", "write one or more of name, alias, description and index; `airlock ports SWITCH` lists them"}
+		return yamldoc.Refusal("names no port", "write one or more of name, alias, description and index; `airlock ports SWITCH` lists them")
 	}
 	return nil
 }
 
-func (r *reader) checkSystem(at string, s *System) {
+func (r reader) checkSystem(at string, s *System) {
 	r.access(at+".source", s.Source.URL.Scheme, &s.Source.Access)
 	r.keep(at+".keep", &s.Keep)
 	r.checkGathering(at, s)
-	if !r.given(at + ".limits.concurrency") {
+	if !r.Given(at + ".limits.concurrency") {
 		s.Limits.Concurrency = 4
 	}
 	if wholeDay(s.Limits.QuietHours) {
-		r.add(r.keySpot(at+".limits.quiet_hours"), "the quiet hours cover the whole day", "leave some hours for reading")
+		r.Add(r.Key(at+".limits.quiet_hours"), "the quiet hours cover the whole day", "leave some hours for reading")
 	}
 	if m := s.Ready.Marker; m != "" && (path.IsAbs(m) || strings.Contains("/"+m+"/", "/../") || strings.Contains(m, `\`)) {
-		r.add(r.value(at+".ready.marker"), "marker takes a path below the source", "write it with slashes and without .., such as DONE or out/DONE")
+		r.Add(r.Value(at+".ready.marker"), "marker takes a path below the source", "write it with slashes and without .., such as DONE or out/DONE")
 	}
 	for k, globs := range map[string][]string{"include": s.Include, "exclude": s.Exclude, "always_read": s.AlwaysRead} {
 		for i, g := range globs {
 			if g != "" && !doublestar.ValidatePattern(g) {
-				r.add(r.value(fmt.Sprintf("%s.%s.%d", at, k, i)), fmt.Sprintf("%s: %q is not a pattern", k, g), "close every [ and {; a \\ before a character takes it as it is")
+				r.Add(r.Value(fmt.Sprintf("%s.%s.%d", at, k, i)), fmt.Sprintf("%s: %q is not a pattern", k, g), "close every [ and {; a \\ before a character takes it as it is")
 			}
 		}
 	}

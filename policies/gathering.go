@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"airlock/policies/yamldoc"
 )
 
 // Expect is what a gathering has to bring. One that brings less is held: its snapshot is
@@ -35,7 +37,7 @@ var percentForm = regexp.MustCompile(`^(100|[1-9]?[0-9])%$`)
 func (p *Percent) UnmarshalText(text []byte) error {
 	s := string(text)
 	if !percentForm.MatchString(s) {
-		return &refusal{fmt.Sprintf("%q is not a part of a hundred", s), "write a whole number from 0 to 100 with a percent sign, such as 50%"}
+		return yamldoc.Refusal(fmt.Sprintf("%q is not a part of a hundred", s), "write a whole number from 0 to 100 with a percent sign, such as 50%")
 	}
 	n, err := strconv.Atoi(strings.TrimSuffix(s, "%"))
 	*p = Percent(n)
@@ -49,21 +51,21 @@ func (p Percent) String() string { return strconv.Itoa(int(p)) + "%" }
 func (p Percent) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
 // checkGathering fills in how a system's source is read and what it has to bring.
-func (r *reader) checkGathering(at string, s *System) {
-	if !r.given(at + ".expect.shrink") {
+func (r reader) checkGathering(at string, s *System) {
+	if !r.Given(at + ".expect.shrink") {
 		s.Expect.Shrink = 50
 	}
-	if !r.given(at + ".retention.brake") {
+	if !r.Given(at + ".retention.brake") {
 		s.Retention.Brake = 3
 	}
 	r.span(at+".stalled", &s.Stalled, 10*time.Minute, 10*time.Second, 24*time.Hour)
-	if !r.given(at + ".always_read") {
+	if !r.Given(at + ".always_read") {
 		s.AlwaysRead = []string{"*.hc", "*.tc"} // VeraCrypt puts a container's time back after each change
 	}
-	if !r.given(at + ".limits.entries") {
+	if !r.Given(at + ".limits.entries") {
 		s.Limits.Entries = 20_000_000
 	}
-	if !r.given(at + ".limits.listing") {
+	if !r.Given(at + ".limits.listing") {
 		s.Limits.Listing = 64 << 20
 	}
 }

@@ -1,6 +1,10 @@
 package policies
 
-import "slices"
+import (
+	"slices"
+
+	"airlock/policies/yamldoc"
+)
 
 // Insecure are the places of a sound policy file whose lines are neither encrypted nor
 // signed unless the server requires it, by their keys, sorted: what somebody in between
@@ -12,12 +16,12 @@ func (p *Policy) Insecure() []string {
 	}
 	for name, v := range p.Vaults {
 		if v.Insecure {
-			all = append(all, join("vaults", name))
+			all = append(all, yamldoc.Join("vaults", name))
 		}
 	}
 	for name, s := range p.Systems {
 		if s.Source.Insecure {
-			all = append(all, join("systems", name)+".source")
+			all = append(all, yamldoc.Join("systems", name)+".source")
 		}
 	}
 	slices.Sort(all)

@@ -183,7 +183,7 @@ type Door struct {
 	Probe        string `yaml:"probe" example:"10.77.0.13:22"`             // host:port that must not answer while the door is shut
 	// One host:port or several, on the probe's segment and reachable whatever becomes of the
 	// door: the probe's silence counts only while one of them answers.
-	Control Addresses `yaml:"control" example:"10.77.0.1:22"`
+	Control Addresses `yaml:"control,lone" example:"10.77.0.1:22"`
 	// What the line behind the port carries, where that is less than the port's own speed.
 	Speed Rate `yaml:"speed" example:"1Gbit/s"`
 	// How long the switch may take until a command is seen to be carried out.

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/robfig/cron/v3"
+
+	"airlock/policies/yamldoc"
 )
 
 // Schedule is a cron expression in the site's zone. The zero Schedule never runs.
@@ -40,7 +42,7 @@ func (s *Schedule) UnmarshalText(text []byte) error {
 	expr := strings.TrimSpace(string(text))
 	// robfig/cron would take a zone here, against the site's, and panics on a bare one.
 	if strings.HasPrefix(expr, "TZ=") || strings.HasPrefix(expr, "CRON_TZ=") {
-		return &refusal{"a schedule names no zone of its own", "leave TZ= out; every schedule is in the site's timezone"}
+		return yamldoc.Refusal("a schedule names no zone of its own", "leave TZ= out; every schedule is in the site's timezone")
 	}
 	parsed, err := parseCron(expr)
 	if err != nil {
@@ -57,12 +59,12 @@ func parseCron(expr string) (cron.Schedule, error) {
 			return nil, err
 		}
 		if time.Duration(d) < time.Minute {
-			return nil, &refusal{"a run more often than once a minute", `write "@every 1m" or longer`}
+			return nil, yamldoc.Refusal("a run more often than once a minute", `write "@every 1m" or longer`)
 		}
 		return cron.Every(time.Duration(d)), nil
 	}
 	if n := len(strings.Fields(expr)); !strings.HasPrefix(expr, "@") && n != 5 {
-		return nil, &refusal{fmt.Sprintf("a schedule has five fields, this one has %d", n), cronFix}
+		return nil, yamldoc.Refusal(fmt.Sprintf("a schedule has five fields, this one has %d", n), cronFix)
 	}
 	parsed, err := cron.ParseStandard(expr)
 	if err != nil {
@@ -70,20 +72,20 @@ func parseCron(expr string) (cron.Schedule, error) {
 		if strings.Contains(err.Error(), "end of range (7)") {
 			fix = "write 0 or sun for Sunday"
 		}
-		return nil, &refusal{"this is not a schedule: " + err.Error(), fix}
+		return nil, yamldoc.Refusal("this is not a schedule: "+err.Error(), fix)
 	}
 	spec, ok := parsed.(*cron.SpecSchedule)
 	if !ok {
-		return nil, &refusal{"this is not a schedule", cronFix}
+		return nil, yamldoc.Refusal("this is not a schedule", cronFix)
 	}
 	const star = 1 << 63
 	for _, bits := range []uint64{spec.Minute, spec.Hour, spec.Dom, spec.Month, spec.Dow} {
 		if bits&^star == 0 {
-			return nil, &refusal{"a field of the schedule names nothing", cronFix}
+			return nil, yamldoc.Refusal("a field of the schedule names nothing", cronFix)
 		}
 	}
 	if spec.Next(time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() { // 29 February 2004 is within its five years
-		return nil, &refusal{"the schedule names a day that never comes", cronFix}
+		return nil, yamldoc.Refusal("the schedule names a day that never comes", cronFix)
 	}
 	return spec, nil
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/invopop/jsonschema"
+
+	"airlock/policies/yamldoc"
 )
 
 //go:generate go test -run TestSchema -update
@@ -39,7 +41,7 @@ func schema(of any, title string) ([]byte, error) {
 		FieldNameTag:               "yaml",
 		RequiredFromJSONSchemaTags: true,
 		Mapper:                     leafSchema,
-		LookupComment:              func(t reflect.Type, field string) string { return comments[join(t.Name(), field)] },
+		LookupComment:              func(t reflect.Type, field string) string { return comments[yamldoc.Join(t.Name(), field)] },
 	}
 	s := r.Reflect(of)
 	s.Title = title
@@ -164,7 +166,7 @@ func typeComments(types *ast.GenDecl, comments map[string]string) {
 		}
 		for _, f := range structure.Fields.List {
 			for _, name := range f.Names {
-				comments[join(t.Name.Name, name.Name)] = strings.TrimSpace(oneLine(f.Doc) + " " + oneLine(f.Comment))
+				comments[yamldoc.Join(t.Name.Name, name.Name)] = strings.TrimSpace(oneLine(f.Doc) + " " + oneLine(f.Comment))
 			}
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"airlock/policies/yamldoc"
 )
 
 // URL is where a repository, a vault or a source lies. Names in it are as the server
@@ -33,17 +35,17 @@ var hostForm = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$`
 func (u *URL) UnmarshalText(text []byte) error {
 	scheme, rest, found := strings.Cut(string(text), "://")
 	if !found && strings.HasPrefix(string(text), `\\`) {
-		return &refusal{"this is a path as Windows writes it, and not a URL", `write \\HOST\SHARE\FOLDER as smb://USER@HOST/SHARE/FOLDER`}
+		return yamldoc.Refusal("this is a path as Windows writes it, and not a URL", `write \\HOST\SHARE\FOLDER as smb://USER@HOST/SHARE/FOLDER`)
 	}
 	if !found {
-		return &refusal{"this is not a URL", "write file:///path, sftp://user@host/path or smb://user@host/share/path"}
+		return yamldoc.Refusal("this is not a URL", "write file:///path, sftp://user@host/path or smb://user@host/share/path")
 	}
 	authority, p, _ := strings.Cut(rest, "/")
 	// No text from here on may quote the URL: where one is wrong, a password may be in it.
 	switch scheme {
 	case "file":
 		if authority != "" {
-			return &refusal{"a file URL names no host", "write three slashes, file:///path; for another machine mount it, or use sftp:// or smb://"}
+			return yamldoc.Refusal("a file URL names no host", "write three slashes, file:///path; for another machine mount it, or use sftp:// or smb://")
 		}
 		return u.readPath("file", p)
 	case "sftp", "smb":
@@ -52,17 +54,17 @@ func (u *URL) UnmarshalText(text []byte) error {
 		}
 		return u.readPath(scheme, p)
 	}
-	return &refusal{"the URL's scheme is not one of file, sftp and smb", "write file:///path, sftp://user@host/path or smb://user@host/share/path"}
+	return yamldoc.Refusal("the URL's scheme is not one of file, sftp and smb", "write file:///path, sftp://user@host/path or smb://user@host/share/path")
 }
 
 func (u *URL) readAuthority(scheme, authority string) error {
 	form := map[string]string{"sftp": "sftp://user@host/path", "smb": "smb://user@host/share/path"}[scheme]
 	user, host, found := cutLast(authority, "@")
 	if strings.Contains(user, ":") {
-		return &refusal{"a password does not belong in a URL", "write " + form + " and name the password's place beside it: password: {file: /etc/airlock/secrets/NAME}"}
+		return yamldoc.Refusal("a password does not belong in a URL", "write "+form+" and name the password's place beside it: password: {file: /etc/airlock/secrets/NAME}")
 	}
 	if !found || user == "" {
-		return &refusal{"the URL names no user", "write " + form}
+		return yamldoc.Refusal("the URL names no user", "write "+form)
 	}
 	user, err := decodePercent(user)
 	if err != nil {
@@ -74,7 +76,7 @@ func (u *URL) readAuthority(scheme, authority string) error {
 		}
 	}
 	if user == "" {
-		return &refusal{"the URL names no user", "write " + form}
+		return yamldoc.Refusal("the URL names no user", "write "+form)
 	}
 	u.User = user
 	u.Host, u.Port, err = splitHost(host, map[string]int{"sftp": 22, "smb": 445}[scheme])
@@ -92,18 +94,18 @@ func splitHost(s string, defaultPort int) (string, int, error) {
 	if bracketed && closed {
 		addr, err := netip.ParseAddr(inner)
 		if err != nil || !addr.Is6() {
-			return "", 0, &refusal{"what stands in brackets is not an IPv6 address", "write host:port or [IPv6 address]:port"}
+			return "", 0, yamldoc.Refusal("what stands in brackets is not an IPv6 address", "write host:port or [IPv6 address]:port")
 		}
 		host = inner
 	} else if !hostForm.MatchString(host) {
-		return "", 0, &refusal{"the host's name or address is missing or not usable", "write host:port, such as 10.78.0.1:22, nas.example.org:22 or [fd00::1]:22"}
+		return "", 0, yamldoc.Refusal("the host's name or address is missing or not usable", "write host:port, such as 10.78.0.1:22, nas.example.org:22 or [fd00::1]:22")
 	}
 	if port == "" && !strings.HasSuffix(s, ":") {
 		return host, defaultPort, nil
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || n == 0 || port[0] == '+' {
-		return "", 0, &refusal{"the port is not a number from 1 to 65535", "write it after the host, such as 10.78.0.1:22"}
+		return "", 0, yamldoc.Refusal("the port is not a number from 1 to 65535", "write it after the host, such as 10.78.0.1:22")
 	}
 	return host, int(n), nil
 }
@@ -114,23 +116,23 @@ func (u *URL) readPath(scheme, written string) error {
 		return err
 	}
 	if strings.Contains("/"+p+"/", "/../") {
-		return &refusal{"the path goes up by ..", "write the path without it"}
+		return yamldoc.Refusal("the path goes up by ..", "write the path without it")
 	}
 	u.Scheme, p = scheme, path.Clean("/"+p)
 	if scheme != "smb" {
 		if u.Path = p; p == "/" {
 			u.Scheme = ""
-			return &refusal{"the URL names no folder", "write the absolute path of the folder at its end"}
+			return yamldoc.Refusal("the URL names no folder", "write the absolute path of the folder at its end")
 		}
 		return nil
 	}
 	if strings.Contains(p, `\`) {
 		u.Scheme = ""
-		return &refusal{"the path has backslashes", "write slashes: smb://user@host/share/path"}
+		return yamldoc.Refusal("the path has backslashes", "write slashes: smb://user@host/share/path")
 	}
 	if u.Share, u.Path, _ = strings.Cut(p[1:], "/"); u.Share == "" {
 		u.Scheme = ""
-		return &refusal{"the URL names no share", "write smb://user@host/share/path"}
+		return yamldoc.Refusal("the URL names no share", "write smb://user@host/share/path")
 	}
 	return nil
 }
@@ -143,18 +145,18 @@ func decodePercent(s string) (string, error) {
 			continue
 		}
 		if i+2 >= len(s) {
-			return "", &refusal{"a percent sign begins no %XX", "write %25 for a percent sign"}
+			return "", yamldoc.Refusal("a percent sign begins no %XX", "write %25 for a percent sign")
 		}
 		c, err := strconv.ParseUint(s[i+1:i+3], 16, 8)
 		if err != nil {
-			return "", &refusal{"a percent sign begins no %XX", "write %25 for a percent sign"}
+			return "", yamldoc.Refusal("a percent sign begins no %XX", "write %25 for a percent sign")
 		}
 		b.WriteByte(byte(c))
 		i += 2
 	}
 	out := b.String()
 	if !utf8.ValidString(out) || strings.ContainsFunc(out, unicode.IsControl) {
-		return "", &refusal{"the URL has characters that no name can have", "write the name in UTF-8, without control characters"}
+		return "", yamldoc.Refusal("the URL has characters that no name can have", "write the name in UTF-8, without control characters")
 	}
 	return out, nil
 }
@@ -214,7 +216,7 @@ func readAddress(s string, defaultPort int) (string, error) {
 		return "", err
 	}
 	if port == 0 {
-		return "", &refusal{fmt.Sprintf("%q has no port", s), "write host:port"}
+		return "", yamldoc.Refusal(fmt.Sprintf("%q has no port", s), "write host:port")
 	}
 	return net.JoinHostPort(host, strconv.Itoa(port)), nil
 }

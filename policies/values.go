@@ -7,13 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"airlock/policies/yamldoc"
 )
-
-// refusal is why a value was not taken, and what to write instead. The methods that
-// read values return nothing else; it never holds a secret.
-type refusal struct{ what, fix string }
-
-func (r *refusal) Error() string { return r.what + "; " + r.fix }
 
 // Zone is an IANA time zone.
 type Zone struct{ *time.Location }
@@ -23,7 +19,7 @@ func (z *Zone) UnmarshalText(text []byte) error {
 	name := string(text)
 	loc, err := time.LoadLocation(name)
 	if err != nil || name == "" || name == "Local" {
-		return &refusal{fmt.Sprintf("unknown time zone %q", name), "write an IANA name such as Asia/Tokyo, Europe/Berlin or UTC"}
+		return yamldoc.Refusal(fmt.Sprintf("unknown time zone %q", name), "write an IANA name such as Asia/Tokyo, Europe/Berlin or UTC")
 	}
 	z.Location = loc
 	return nil
@@ -44,9 +40,9 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	s := string(text)
 	switch {
 	case bareNumber.MatchString(s):
-		return &refusal{s + " has no unit", fix}
+		return yamldoc.Refusal(s+" has no unit", fix)
 	case !durationForm.MatchString(s):
-		return &refusal{fmt.Sprintf("%q is not a span of time", s), fix}
+		return yamldoc.Refusal(fmt.Sprintf("%q is not a span of time", s), fix)
 	}
 	units := map[string]time.Duration{"w": 7 * 24 * time.Hour, "d": 24 * time.Hour, "h": time.Hour,
 		"m": time.Minute, "s": time.Second, "ms": time.Millisecond}
@@ -59,11 +55,11 @@ func (d *Duration) UnmarshalText(text []byte) error {
 		sum += n * float64(units[part[2]])
 	}
 	if sum > float64(100*365*24*time.Hour) {
-		return &refusal{s + " is longer than a hundred years", fix}
+		return yamldoc.Refusal(s+" is longer than a hundred years", fix)
 	}
 	*d = Duration(math.Round(sum))
 	if *d <= 0 {
-		return &refusal{s + " is no time at all", "write a span longer than zero, or leave the key out"}
+		return yamldoc.Refusal(s+" is no time at all", "write a span longer than zero, or leave the key out")
 	}
 	return nil
 }
@@ -92,13 +88,13 @@ func (r *Rate) UnmarshalText(text []byte) error {
 	s := string(text)
 	m := rateForm.FindStringSubmatch(s)
 	if m == nil {
-		return &refusal{fmt.Sprintf("%q is not a rate", s), fix}
+		return yamldoc.Refusal(fmt.Sprintf("%q is not a rate", s), fix)
 	}
 	units := map[string]float64{"B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20,
 		"GiB": 1 << 30, "kbit": 1e3 / 8, "Mbit": 1e6 / 8, "Gbit": 1e9 / 8}
 	n, err := strconv.ParseFloat(m[1], 64)
 	if n *= units[m[2]]; err != nil || n < 1 || n > 1e15 {
-		return &refusal{s + " is not a rate that any network has", fix + "; for no limit leave bandwidth out"}
+		return yamldoc.Refusal(s+" is not a rate that any network has", fix+"; for no limit leave bandwidth out")
 	}
 	*r = Rate(math.Round(n))
 	return nil
@@ -127,12 +123,12 @@ func (b *Size) UnmarshalText(text []byte) error {
 	s := string(text)
 	m := sizeForm.FindStringSubmatch(s)
 	if m == nil {
-		return &refusal{fmt.Sprintf("%q is not a size", s), fix}
+		return yamldoc.Refusal(fmt.Sprintf("%q is not a size", s), fix)
 	}
 	units := map[string]float64{"MB": 1e6, "GB": 1e9, "TB": 1e12, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 	n, err := strconv.ParseFloat(m[1], 64)
 	if n *= units[m[2]]; err != nil || n < 1 || n > 1e18 {
-		return &refusal{s + " is not a size that any disk has", fix}
+		return yamldoc.Refusal(s+" is not a size that any disk has", fix)
 	}
 	*b = Size(math.Round(n))
 	return nil
@@ -164,7 +160,7 @@ var clockForm = regexp.MustCompile(`^([01][0-9]|2[0-4]):([0-5][0-9])-([01][0-9]|
 // UnmarshalText reads HH:MM-HH:MM; 24:00 is the end of the day.
 func (c *ClockRange) UnmarshalText(text []byte) error {
 	m := clockForm.FindStringSubmatch(string(text))
-	refused := &refusal{fmt.Sprintf("%q is not a span of the day", text), "write two times with two digits each, such as \"08:30-17:30\" or, over midnight, \"22:00-05:30\""}
+	refused := yamldoc.Refusal(fmt.Sprintf("%q is not a span of the day", text), "write two times with two digits each, such as \"08:30-17:30\" or, over midnight, \"22:00-05:30\"")
 	if m == nil {
 		return refused
 	}

@@ -3,12 +3,13 @@ package policies
 import (
 	"fmt"
 	"net"
-	"reflect"
 	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/mod/sumdb/note"
+
+	"airlock/policies/yamldoc"
 )
 
 // VaultHost is the policy file of a vault's own host, which `airlock vault` reads there.
@@ -67,16 +68,8 @@ type VaultLimits struct {
 
 // ParseVaultHost reads the policy file of a vault's host, as Parse reads a site's.
 func ParseVaultHost(file string, data []byte) (*VaultHost, error) {
-	text, err := sourceText(file, data)
-	if err != nil {
-		return nil, err
-	}
-	r := &reader{report: newReport(file, text), at: make(map[string]place)}
 	var h VaultHost
-	if r.fill(text, reflect.ValueOf(&h).Elem()) {
-		r.checkVaultHost(&h)
-	}
-	if err := r.mistakes(); err != nil {
+	if err := form.Read(file, data, &h, func(d *yamldoc.Doc) { reader{d}.checkVaultHost(&h) }); err != nil {
 		return nil, err
 	}
 	return &h, nil
@@ -90,16 +83,16 @@ const (
 	longestReadAll  = 366 * 24 * time.Hour
 )
 
-func (r *reader) checkVaultHost(h *VaultHost) {
-	if h.Vault != "" && !usableName.MatchString(h.Vault) {
-		r.add(r.value("vault"), fmt.Sprintf("the name %q is not usable", h.Vault), nameFix)
+func (r reader) checkVaultHost(h *VaultHost) {
+	if h.Vault != "" {
+		r.CheckName(r.Value("vault"), h.Vault)
 	}
 	h.Folder, h.State = r.absolute("folder", h.Folder), r.absolute("state", h.State)
 	if h.Folder == "/" {
-		r.add(r.value("folder"), "the folder is the whole machine", "give the vault a folder of its own, best a disk of its own")
+		r.Add(r.Value("folder"), "the folder is the whole machine", "give the vault a folder of its own, best a disk of its own")
 	}
 	if within(h.State, h.Folder) || within(h.Folder, h.State) {
-		r.add(r.value("state"), "state and folder lie in one another", "give state a folder outside of what is served, such as /var/lib/airlock-vault")
+		r.Add(r.Value("state"), "state and folder lie in one another", "give state a folder outside of what is served, such as /var/lib/airlock-vault")
 	}
 	r.addressAt("listen", &h.Listen, 22)
 	if _, _, err := net.SplitHostPort(h.Listen); h.Listen != "" && err != nil {
@@ -109,12 +102,12 @@ func (r *reader) checkVaultHost(h *VaultHost) {
 	r.checkVaultClients(h.Clients)
 	r.keep("keep", &h.Keep)
 	r.checkRetention("retention", &h.Retention.Retention)
-	if !r.given("retention.windows_per_day") {
+	if !r.Given("retention.windows_per_day") {
 		h.Retention.WindowsPerDay = 24
 	}
 	r.span("retention.strays", &h.Retention.Strays, 30*24*time.Hour, shortestReadAll, longestReadAll)
 	r.checkVaultLimits("limits", &h.Limits)
-	if !r.given("floor") {
+	if !r.Given("floor") {
 		h.Floor = 1e9
 	}
 	r.span("read_all", &h.ReadAll, 30*24*time.Hour, shortestReadAll, longestReadAll)
@@ -126,17 +119,17 @@ func within(p, above string) bool {
 }
 
 // placeholder says whether a key still is what the example has in its place.
-func (r *reader) placeholder(at, value, fix string) bool {
+func (r reader) placeholder(at, value, fix string) bool {
 	if !strings.HasPrefix(value, "REPLACE ") {
 		return false
 	}
-	r.add(r.value(at), at[strings.LastIndexByte(at, '.')+1:]+" still is the placeholder of the example", fix)
+	r.Add(r.Value(at), r.Name(at)+" still is the placeholder of the example", fix)
 	return true
 }
 
 // noteKey checks a public key in the form of golang.org/x/mod/sumdb/note. One that is
 // wrong is not shown: it may be the private one.
-func (r *reader) noteKey(at, key, what, fix string) (name string) {
+func (r reader) noteKey(at, key, what, fix string) (name string) {
 	if key == "" {
 		return ""
 	}
@@ -145,17 +138,16 @@ func (r *reader) noteKey(at, key, what, fix string) (name string) {
 	}
 	v, err := note.NewVerifier(key)
 	if err != nil {
-		from := r.value(at)
-		r.masks = append(r.masks, span{from, spot{from.line + 1, 1}})
-		r.add(from, at[strings.LastIndexByte(at, '.')+1:]+" is not "+what, fix)
+		r.Hide(at)
+		r.Add(r.Value(at), r.Name(at)+" is not "+what, fix)
 		return ""
 	}
 	return v.Name()
 }
 
-func (r *reader) checkVaultClients(clients map[string]*VaultClient) {
-	if at, given := r.at["clients"]; given && clients != nil && len(clients) == 0 {
-		r.add(at.key, "no client is named", "write the user name of one below it, and below that its public_key")
+func (r reader) checkVaultClients(clients map[string]*VaultClient) {
+	if r.Given("clients") && clients != nil && len(clients) == 0 {
+		r.Add(r.Key("clients"), "no client is named", "write the user name of one below it, and below that its public_key")
 	}
 	for _, name := range sorted(clients) {
 		at := "clients." + name + ".public_key"
@@ -165,31 +157,30 @@ func (r *reader) checkVaultClients(clients map[string]*VaultClient) {
 		}
 		_, _, options, rest, err := ssh.ParseAuthorizedKey([]byte(clients[name].PublicKey))
 		if err != nil || len(options)+len(strings.TrimSpace(string(rest))) > 0 {
-			from := r.value(at)
-			r.masks = append(r.masks, span{from, spot{from.line + 1, 1}}) // it may be the private one
-			r.add(from, "public_key is not the public half of an SSH key", fix)
+			r.Hide(at) // it may be the private one
+			r.Add(r.Value(at), "public_key is not the public half of an SSH key", fix)
 		}
 	}
 }
 
-func (r *reader) checkRetention(at string, k *Retention) {
-	if !r.given(at + ".min_count") {
+func (r reader) checkRetention(at string, k *Retention) {
+	if !r.Given(at + ".min_count") {
 		k.MinCount = 3
 	}
-	if !r.given(at + ".min_age") {
+	if !r.Given(at + ".min_age") {
 		k.MinAge = Duration(14 * 24 * time.Hour)
 	}
-	if !r.given(at + ".brake") {
+	if !r.Given(at + ".brake") {
 		k.Brake = 5
 	}
 }
 
-func (r *reader) checkVaultLimits(at string, l *VaultLimits) {
+func (r reader) checkVaultLimits(at string, l *VaultLimits) {
 	for key, fill := range map[string]struct {
 		value *int
 		with  int
 	}{"connections": {&l.Connections, 16}, "logins": {&l.Logins, 60}, "open_files": {&l.OpenFiles, 64}} {
-		if !r.given(join(at, key)) {
+		if !r.Given(yamldoc.Join(at, key)) {
 			*fill.value = fill.with
 		}
 	}
@@ -197,11 +188,11 @@ func (r *reader) checkVaultLimits(at string, l *VaultLimits) {
 }
 
 // span holds a span of time within its bounds, and fills in the default.
-func (r *reader) span(at string, d *Duration, usual, shortest, longest time.Duration) {
+func (r reader) span(at string, d *Duration, usual, shortest, longest time.Duration) {
 	switch {
-	case !r.given(at):
+	case !r.Given(at):
 		*d = Duration(usual)
 	case *d != 0 && (time.Duration(*d) < shortest || time.Duration(*d) > longest):
-		r.add(r.value(at), fmt.Sprintf("%s is not between %s and %s", key(at), Duration(shortest), Duration(longest)), fmt.Sprintf("write %s, or leave the key out", Duration(usual)))
+		r.Add(r.Value(at), fmt.Sprintf("%s is not between %s and %s", r.Name(at), Duration(shortest), Duration(longest)), fmt.Sprintf("write %s, or leave the key out", Duration(usual)))
 	}
 }

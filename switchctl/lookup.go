@@ -8,6 +8,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"airlock/spelling"
 )
 
 // candidates is how many rows an error names: enough to choose from, few enough to read.
@@ -173,7 +175,7 @@ func (k key) near(rows []Row) []Row {
 		case len(has) > 1 && strings.HasSuffix(want, has) || strings.HasSuffix(has, want):
 			return 1
 		}
-		return min(far, edits(want, has, far))
+		return min(far, spelling.Distance(want, has, far))
 	}
 	var nearby []Row
 	for _, r := range rows {
@@ -183,31 +185,6 @@ func (k key) near(rows []Row) []Row {
 	}
 	slices.SortStableFunc(nearby, func(a, b Row) int { return cmp.Compare(distance(a), distance(b)) })
 	return nearby
-}
-
-// edits is the number of bytes to insert, delete or change to make a of b, or some
-// number of at least limit where the lengths alone tell that it is that many.
-func edits(a, b string, limit int) int {
-	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
-		return limit
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }
 
 func list(rows []Row) string {

@@ -1,4 +1,4 @@
-package policies
+package yamldoc
 
 import (
 	"maps"
@@ -10,8 +10,8 @@ import (
 // hidden says which characters of a line are not shown (S13): what the walk
 // marked, a password inside a URL, and, where the meaning of the values is not known,
 // every value but those of keys that never hold a secret.
-func (r *report) hidden(at spot) []bool {
-	line := r.lines[at.line-1]
+func (d *Doc) hidden(at Spot) []bool {
+	line := d.lines[at.Line-1]
 	hidden := make([]bool, len(line))
 	margin := len(line) - len([]rune(strings.TrimLeft(string(line), " \t")))
 	hide := func(from, to int) {
@@ -19,16 +19,16 @@ func (r *report) hidden(at spot) []bool {
 			hidden[i] = true
 		}
 	}
-	for _, m := range r.masks {
-		if at.line < m.from.line || at.line > m.to.line {
+	for _, m := range d.masks {
+		if at.Line < m.from.Line || at.Line > m.to.Line {
 			continue
 		}
 		from, to := 0, len(line)
-		if at.line == m.from.line {
-			from = m.from.column - 1
+		if at.Line == m.from.Line {
+			from = m.from.Column - 1
 		}
-		if at.line == m.to.line {
-			to = m.to.column - 1
+		if at.Line == m.to.Line {
+			to = m.to.Column - 1
 		}
 		hide(from, to)
 	}
@@ -36,8 +36,8 @@ func (r *report) hidden(at spot) []bool {
 	for _, m := range urlPassword.FindAllStringSubmatchIndex(text, -1) {
 		hide(runes(text, m[2]), runes(text, m[3]))
 	}
-	if r.blind {
-		hide(r.unsafeFrom(at.line-1), len(line))
+	if d.blind {
+		hide(d.unsafeFrom(at.Line-1), len(line))
 	}
 	return hidden
 }
@@ -54,13 +54,13 @@ func runes(s string, bytes int) int { return len([]rune(s[:bytes])) }
 
 // unsafeFrom is the first character of a line that may belong to a secret, judged by
 // the letters alone: values are shown only behind keys of shownKeys.
-func (r *report) unsafeFrom(index int) int {
-	if r.insideUnsafe(index) {
+func (d *Doc) unsafeFrom(index int) int {
+	if d.insideUnsafe(index) {
 		return 0
 	}
-	text := string(r.lines[index])
+	text := string(d.lines[index])
 	keys := yamlKey.FindAllStringSubmatchIndex(text, -1)
-	shown := r.shownKeys()
+	shown := d.shownKeys()
 	for i, k := range keys {
 		end := len(text)
 		if i+1 < len(keys) {
@@ -71,7 +71,7 @@ func (r *report) unsafeFrom(index int) int {
 			return runes(text, k[1])
 		}
 	}
-	return len(r.lines[index])
+	return len(d.lines[index])
 }
 
 // lookBack bounds the search for the key that a line belongs to.
@@ -79,8 +79,8 @@ const lookBack = 1000
 
 // insideUnsafe says whether a line carries on the value of a key above it that may
 // hold a secret.
-func (r *report) insideUnsafe(index int) bool {
-	text := string(r.lines[index])
+func (d *Doc) insideUnsafe(index int) bool {
+	text := string(d.lines[index])
 	indent := indentOf(text)
 	keyed := yamlKey.FindStringIndex(strings.TrimLeft(text, " -"))
 	orphan := keyed == nil || keyed[0] > 0 // its beginning belongs to a line above
@@ -88,14 +88,14 @@ func (r *report) insideUnsafe(index int) bool {
 		if index-i > lookBack {
 			return true
 		}
-		above := string(r.lines[i])
+		above := string(d.lines[i])
 		keys := yamlKey.FindAllStringSubmatchIndex(above, -1)
 		if len(keys) == 0 || indentOf(above) > indent || indentOf(above) == indent && !orphan {
 			continue
 		}
 		last := keys[len(keys)-1]
 		value := anchorAlone.ReplaceAllString(strings.TrimSpace(above[last[1]:]), "")
-		if !r.shownKeys()[above[last[2]:last[3]]] && (orphan || value != "" && strings.Trim(value, "{[ ") != "") {
+		if !d.shownKeys()[above[last[2]:last[3]]] && (orphan || value != "" && strings.Trim(value, "{[ ") != "") {
 			return true
 		}
 		indent, orphan = indentOf(above), false
@@ -105,12 +105,12 @@ func (r *report) insideUnsafe(index int) bool {
 
 func indentOf(s string) int { return len(s) - len(strings.TrimLeft(s, " ")) }
 
-// shownKeys are the policy file's keys whose values are plain, and nowhere secret.
-func (r *report) shownKeys() map[string]bool {
-	if r.shown != nil {
-		return r.shown
+// shownKeys are the keys of the form's types whose values are plain, and nowhere secret.
+func (d *Doc) shownKeys() map[string]bool {
+	if d.shown != nil {
+		return d.shown
 	}
-	r.shown = make(map[string]bool)
+	d.shown = make(map[string]bool)
 	secret := make(map[string]bool)
 	var visit func(t reflect.Type)
 	visit = func(t reflect.Type) {
@@ -119,17 +119,18 @@ func (r *report) shownKeys() map[string]bool {
 		}
 		for _, f := range fieldsOf(t) {
 			switch {
-			case f.typ == secretType:
+			case f.typ == d.form.Secret:
 				secret[f.name] = true
 			case f.leaf():
-				r.shown[f.name] = true
+				d.shown[f.name] = true
 			default:
 				visit(f.typ)
 			}
 		}
 	}
-	visit(reflect.TypeFor[Policy]())
-	visit(reflect.TypeFor[VaultHost]())
-	maps.DeleteFunc(r.shown, func(name string, _ bool) bool { return secret[name] })
-	return r.shown
+	for _, t := range d.form.Types {
+		visit(t)
+	}
+	maps.DeleteFunc(d.shown, func(name string, _ bool) bool { return secret[name] })
+	return d.shown
 }
