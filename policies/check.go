@@ -30,7 +30,6 @@ func (r reader) check(p *Policy) {
 	p.State = r.absolute("state", p.State)
 	r.addressAt("status.listen", &p.Status.Listen, 0)
 	r.checkGuard("guard", &p.Guard, p)
-	r.checkPatrol("patrol", &p.Patrol)
 	if p.Ledger.Syslog != nil {
 		r.checkSyslog("ledger.syslog", p.Ledger.Syslog)
 	}
@@ -124,18 +123,8 @@ func (r reader) access(at, scheme string, a *Access) {
 	}
 }
 
-// The bounds of a lease's life. Below the first, a slow disk would end windows; above
-// the second, it is no dead man's switch any more.
-const (
-	shortestLease = 3 * time.Second
-	longestLease  = 10 * time.Minute
-)
-
 func (r reader) checkGuard(at string, g *Guard, p *Policy) {
 	state := p.State
-	if !r.Given(at + ".lease_ttl") {
-		g.LeaseTTL = Duration(15 * time.Second)
-	}
 	if !r.Given(at + ".interval") {
 		g.Interval = min(Duration(5*time.Second), g.LeaseTTL)
 	}
@@ -143,14 +132,8 @@ func (r reader) checkGuard(at string, g *Guard, p *Policy) {
 	if g.Ledger == "" && state != "" {
 		g.Ledger = filepath.Join(state, "guard", "ledger.db")
 	}
-	switch ttl := time.Duration(g.LeaseTTL); {
-	case ttl == 0: // it was not read
-	case ttl < shortestLease || ttl > longestLease:
-		r.Add(r.Value(at+".lease_ttl"), "lease_ttl is not between 3s and 10m", "write 15s, or leave the key out")
-	case g.Interval > g.LeaseTTL:
+	if g.Interval > g.LeaseTTL && g.LeaseTTL > 0 {
 		r.Add(r.Value(at+".interval"), "interval is longer than lease_ttl", "write 5s, or leave the key out; the guard has to look at least as often as a lease runs out")
-	case g.Interval > 0 && time.Duration(g.Interval) < 500*time.Millisecond:
-		r.Add(r.Value(at+".interval"), "interval is less than 500ms", "write 5s, or leave the key out; switches have slow processors")
 	}
 	if state != "" && filepath.Dir(g.Ledger) == state {
 		r.Add(r.Value(at+".ledger"), "the guard's ledger lies where the executor's does", "give it a folder of its own, or leave the key out: it is guard/ledger.db in the state folder then")
@@ -182,25 +165,6 @@ func (r reader) checkLeases(at string, l Leases, p *Policy) {
 	}
 }
 
-// The bounds of patrol. Below the first, switches with slow processors do little else;
-// above the second, it is none.
-const (
-	shortestPatrol = 5 * time.Second
-	longestPatrol  = time.Hour
-)
-
-func (r reader) checkPatrol(at string, p *Patrol) {
-	if !r.Given(at + ".every") {
-		p.Every = Duration(time.Minute)
-	}
-	if !r.Given(at + ".misses") {
-		p.Misses = 3
-	}
-	if every := time.Duration(p.Every); every > 0 && (every < shortestPatrol || every > longestPatrol) {
-		r.Add(r.Value(at+".every"), "every is not between 5s and 1h", "write 1m, or leave the key out")
-	}
-}
-
 func (r reader) checkTraps(at string, t *Traps, p *Policy) {
 	r.addressAt(at+".listen", &t.Listen, 162)
 	for _, name := range sorted(t.Switches) {
@@ -226,14 +190,6 @@ func (r reader) checkTraps(at string, t *Traps, p *Policy) {
 
 func (r reader) checkSyslog(at string, s *Syslog) {
 	s.CA = r.absolute(at+".ca", s.CA)
-	if !r.Given(at + ".facility") {
-		s.Facility = "local0"
-	}
-	if !r.Given(at + ".alarm_after") {
-		s.AlarmAfter = Duration(15 * time.Minute)
-	} else if after := time.Duration(s.AlarmAfter); after > 0 && after < time.Minute {
-		r.Add(r.Value(at+".alarm_after"), "alarm_after is less than 1m", "write 15m, or leave the key out; a receiver that is restarted is no outage")
-	}
 	network, address := s.Receiver()
 	port := map[string]int{"udp": 514, "tcp": 514, "tls": 6514}[network]
 	switch full, err := readAddress(address, port); {
@@ -252,11 +208,6 @@ func (r reader) checkSyslog(at string, s *Syslog) {
 
 func (r reader) checkTimestamps(at string, t *Timestamps) {
 	t.CA = r.absolute(at+".ca", t.CA)
-	if !r.Given(at + ".every") {
-		t.Every = Duration(24 * time.Hour)
-	} else if every := time.Duration(t.Every); every > 0 && (every < time.Hour || every > 30*24*time.Hour) {
-		r.Add(r.Value(at+".every"), "every is not between 1h and 30d", "write 24h, or leave the key out")
-	}
 	if u, err := url.Parse(t.URL); t.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "") {
 		r.Add(r.Value(at+".url"), "url is not the address of a time-stamp authority", "write http://HOST/PATH or https://HOST/PATH, without a user, a password or a ?")
 	}
@@ -313,28 +264,12 @@ func (r reader) checkSwitch(at string, s *Switch) {
 	}
 }
 
-// The bounds of the time that one command may take: below the first, a switch that is
-// only busy would be given up; above the second, nothing would be shut within its time.
-const (
-	shortestCommand = time.Second
-	longestCommand  = 5 * time.Minute
-)
-
 func (r reader) checkCLI(at string, c *CLI) {
 	r.access(at, "sftp", &c.Access)
 	c.PlatformDir = r.absolute(at+".platform_dir", c.PlatformDir)
-	switch d := time.Duration(c.Timeout); {
-	case !r.Given(at + ".timeout"):
-		c.Timeout = Duration(30 * time.Second)
-	case d < shortestCommand || d > longestCommand:
-		r.Add(r.Value(at+".timeout"), fmt.Sprintf("timeout takes %s to %s", Duration(shortestCommand), Duration(longestCommand)), "write, for example, `timeout: 30s`")
-	}
 }
 
 func (r reader) checkSNMP(at string, s *SNMP) {
-	if !r.Given(at + ".version") {
-		s.Version = "3"
-	}
 	v3 := []string{"user", "auth", "auth_password", "privacy", "privacy_password"}
 	var wanted, useless []string
 	switch s.Version {
@@ -370,12 +305,6 @@ func (r reader) checkDoor(at string, d *Door, p *Policy) {
 		r.Add(r.Key(at+".control"), "control is given without probe", "write `probe: host:port` of what must fall silent, or leave control out")
 	case slices.Contains(d.Control, d.Probe) && d.Probe != "":
 		r.Add(r.Value(at+".control"), "the control is the probe itself", "name another host of that segment, one that does not stand behind the door")
-	}
-	if !r.Given(at + ".open_within") {
-		d.OpenWithin = Duration(30 * time.Second)
-	}
-	if !r.Given(at + ".prove_within") {
-		d.ProveWithin = Duration(time.Minute)
 	}
 }
 
@@ -490,9 +419,6 @@ func (r reader) checkVault(at string, v *Vault, p *Policy) {
 	if v.URL.Scheme != "" && v.URL == p.Repository.URL {
 		r.Add(r.Value(at+".url"), "the vault lies where the repository lies", "give the vault a place of its own, on another machine behind its door")
 	}
-	if time.Duration(v.Window.MaxOpen) > longestWindow {
-		r.Add(r.Value(at+".window.max_open"), "max_open is more than 24h", "write how long the copy may need at the most, such as 45m")
-	}
 	r.noteKey(at+".receipt_key", v.ReceiptKey, "the public key of a vault's host", "write the line that `airlock vault serve` tells when it starts; it stands in keys/receipt.pub in the state folder there")
 	if v.ReceiptKey != "" && (v.URL.Scheme == "file" || v.URL.Scheme == "smb") {
 		r.Add(r.Key(at+".receipt_key"), "a folder or a share gives no receipts", "leave receipt_key out, or let `airlock vault serve` keep the folder and write sftp://")
@@ -501,14 +427,6 @@ func (r reader) checkVault(at string, v *Vault, p *Policy) {
 		if v.ReceiptKey != "" && r.Given(yamldoc.Join(at, k)) {
 			r.Add(r.Key(yamldoc.Join(at, k)), k+" has no use for a vault whose host gives receipts", "leave it out; the host keeps and reads back by the policy file that `airlock vault serve` reads there")
 		}
-	}
-	r.checkRetention(at+".retention", &v.Retention.Retention)
-	r.span(at+".retention.budget", &v.Retention.Budget, 20*time.Second, time.Second, time.Hour)
-	if !r.Given(at + ".read_back.bytes") {
-		v.ReadBack.Bytes = 4 << 20
-	}
-	if !r.Given(at + ".window.answer_within") {
-		v.Window.AnswerWithin = Duration(time.Minute)
 	}
 	if v.ReceiptKey == "" { // else the vault's host keeps by its own
 		r.keep(at+".keep", &v.Keep)
@@ -587,10 +505,6 @@ func (p *Port) valid() error {
 func (r reader) checkSystem(at string, s *System) {
 	r.access(at+".source", s.Source.URL.Scheme, &s.Source.Access)
 	r.keep(at+".keep", &s.Keep)
-	r.checkGathering(at, s)
-	if !r.Given(at + ".limits.concurrency") {
-		s.Limits.Concurrency = 4
-	}
 	if wholeDay(s.Limits.QuietHours) {
 		r.Add(r.Key(at+".limits.quiet_hours"), "the quiet hours cover the whole day", "leave some hours for reading")
 	}

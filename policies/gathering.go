@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	"airlock/policies/yamldoc"
 )
@@ -15,17 +14,17 @@ import (
 type Expect struct {
 	MinFiles int  `yaml:"min_files" jsonschema:"minimum=0,maximum=1000000000" example:"100"` // files at the least
 	MinBytes Size `yaml:"min_bytes" example:"500MB"`                                         // bytes at the least
-	// The part of files or of bytes that may be gone since the last good gathering. Default
-	// 50%; 100% lets even an empty source pass. Fewer than 5 files, or 64 KiB, never count.
-	Shrink Percent `yaml:"shrink" example:"50%"`
+	// The part of files or of bytes that may be gone since the last good gathering;
+	// 100% lets even an empty source pass. Fewer than 5 files, or 64 KiB, never count.
+	Shrink Percent `yaml:"shrink" jsonschema:"default=50%" example:"50%"`
 }
 
 // SystemRetention bounds what keep may drop of a system from the repository.
 type SystemRetention struct {
 	MinAge Duration `yaml:"min_age" example:"14d"` // nothing younger is dropped; default none
 	// No more snapshots than these are dropped at once: if more would be, none is, and a
-	// person must look. Default 3.
-	Brake int `yaml:"brake" jsonschema:"minimum=1,maximum=100000" example:"3"`
+	// person must look.
+	Brake int `yaml:"brake" jsonschema:"minimum=1,maximum=100000,default=3" example:"3"`
 }
 
 // Percent is a part of a hundred: "50%".
@@ -49,23 +48,3 @@ func (p Percent) String() string { return strconv.Itoa(int(p)) + "%" }
 
 // MarshalText is String.
 func (p Percent) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
-
-// checkGathering fills in how a system's source is read and what it has to bring.
-func (r reader) checkGathering(at string, s *System) {
-	if !r.Given(at + ".expect.shrink") {
-		s.Expect.Shrink = 50
-	}
-	if !r.Given(at + ".retention.brake") {
-		s.Retention.Brake = 3
-	}
-	r.span(at+".stalled", &s.Stalled, 10*time.Minute, 10*time.Second, 24*time.Hour)
-	if !r.Given(at + ".always_read") {
-		s.AlwaysRead = []string{"*.hc", "*.tc"} // VeraCrypt puts a container's time back after each change
-	}
-	if !r.Given(at + ".limits.entries") {
-		s.Limits.Entries = 20_000_000
-	}
-	if !r.Given(at + ".limits.listing") {
-		s.Limits.Listing = 64 << 20
-	}
-}

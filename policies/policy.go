@@ -45,11 +45,11 @@ type Status struct {
 // Guard is the dead man's switch: how long a vault's door may stand open after the
 // executor was last heard of, and how often the guard looks.
 type Guard struct {
-	// How often the guard looks at each vault's door; default 5s, at most lease_ttl.
-	Interval Duration `yaml:"interval" example:"5s"`
+	// How often the guard looks at each vault's door; at most lease_ttl, default 5s or less.
+	Interval Duration `yaml:"interval" jsonschema:"minimum=500ms" example:"5s"`
 	// How long a lease lives after each renewal; the executor renews it three times as
-	// often. Default 15s; 3s to 10m.
-	LeaseTTL Duration `yaml:"lease_ttl" example:"15s"`
+	// often.
+	LeaseTTL Duration `yaml:"lease_ttl" jsonschema:"default=15s,minimum=3s,maximum=10m" example:"15s"`
 	Ledger   string   `yaml:"ledger" example:"/var/lib/airlock-guard/ledger.db"` // the guard's own, an absolute file; default guard/ledger.db in the state folder
 	// The guard's own ways to switches, in place of those that stand under switches by
 	// the same names.
@@ -73,10 +73,10 @@ func (g Guard) Renewal() time.Duration { return time.Duration(g.LeaseTTL) / 3 }
 
 // Patrol is how closely serve watches the doors that must be shut.
 type Patrol struct {
-	Every Duration `yaml:"every" example:"1m"` // between two looks at a door; default 1m, 5s to 1h
+	Every Duration `yaml:"every" jsonschema:"default=1m,minimum=5s,maximum=1h" example:"1m"` // between two looks at a door
 	// A door that could not be read so many times in a row is unknown: an alarm, and no
-	// window is held. Default 3.
-	Misses int `yaml:"misses" jsonschema:"minimum=1,maximum=100" example:"3"`
+	// window is held.
+	Misses int `yaml:"misses" jsonschema:"minimum=1,maximum=100,default=3" example:"3"`
 }
 
 // Traps is where serve awaits what switches tell of their own accord. A switch with
@@ -103,16 +103,16 @@ type Ledger struct {
 type Timestamps struct {
 	URL   string   `yaml:"url" jsonschema:"required" example:"\"http://tsa.example.org\""` // http or https
 	CA    string   `yaml:"ca" jsonschema:"required" example:"/etc/airlock/tsa-ca.pem"`     // a PEM file of the authorities to believe
-	Every Duration `yaml:"every" example:"24h"`                                            // default 24h, 1h to 30d
+	Every Duration `yaml:"every" jsonschema:"default=24h,minimum=1h,maximum=30d" example:"24h"`
 }
 
 // Syslog is where serve sends every entry of the ledger, for the hospital's SIEM.
 type Syslog struct {
-	URL      string `yaml:"url" jsonschema:"required" example:"\"tls://siem.example.org:6514\""`                                                                                                                             // udp, tcp or tls; port 514, for tls 6514, if none is given
-	CA       string `yaml:"ca" example:"/etc/airlock/siem-ca.pem"`                                                                                                                                                           // for tls: a PEM file of the authorities to believe; default the system's
-	Facility string `yaml:"facility" jsonschema:"enum=user,enum=daemon,enum=auth,enum=authpriv,enum=audit,enum=local0,enum=local1,enum=local2,enum=local3,enum=local4,enum=local5,enum=local6,enum=local7" example:"local0"` // default local0
-	// An outage of the receiver is an alarm after so long; default 15m.
-	AlarmAfter Duration `yaml:"alarm_after" example:"15m"`
+	URL      string `yaml:"url" jsonschema:"required" example:"\"tls://siem.example.org:6514\""` // udp, tcp or tls; port 514, for tls 6514, if none is given
+	CA       string `yaml:"ca" example:"/etc/airlock/siem-ca.pem"`                               // for tls: a PEM file of the authorities to believe; default the system's
+	Facility string `yaml:"facility" jsonschema:"enum=user,enum=daemon,enum=auth,enum=authpriv,enum=audit,enum=local0,enum=local1,enum=local2,enum=local3,enum=local4,enum=local5,enum=local6,enum=local7,default=local0" example:"local0"`
+	// An outage of the receiver is an alarm after so long.
+	AlarmAfter Duration `yaml:"alarm_after" jsonschema:"default=15m,minimum=1m" example:"15m"`
 }
 
 // Receiver is the URL's network, udp, tcp or tls, and its host:port.
@@ -148,8 +148,8 @@ type Switch struct {
 // SNMP are the credentials of driver snmp. Version 3 is authPriv and nothing less;
 // version 2c sends everything in clear and wants insecure: true.
 type SNMP struct {
-	Version         string `yaml:"version" jsonschema:"enum=3,enum=2c" example:"3"` // default 3
-	Insecure        bool   `yaml:"insecure" example:"true"`                         // only with version 2c
+	Version         string `yaml:"version" jsonschema:"enum=3,enum=2c,default=3" example:"3"`
+	Insecure        bool   `yaml:"insecure" example:"true"` // only with version 2c
 	Community       Secret `yaml:"community" example:"{env: AIRLOCK_SNMP_COMMUNITY}"`
 	User            string `yaml:"user" example:"airlock"`
 	Auth            string `yaml:"auth" jsonschema:"enum=SHA,enum=SHA-224,enum=SHA-256,enum=SHA-384,enum=SHA-512" example:"SHA-256"`
@@ -167,7 +167,7 @@ type CLI struct {
 	Enable   Secret `yaml:"enable" example:"{file: /etc/airlock/secrets/switch_enable}"` // the enable password, where the platform asks for one
 	// Absolute folder of platform files of one's own, which go before those built in.
 	PlatformDir string   `yaml:"platform_dir" example:"/etc/airlock/platforms"`
-	Timeout     Duration `yaml:"timeout" example:"30s"` // how long one command may take; default 30s
+	Timeout     Duration `yaml:"timeout" jsonschema:"default=30s,minimum=1s,maximum=5m" example:"30s"` // how long one command may take
 	// Old SSH algorithms that are spoken nevertheless, for switches without newer ones.
 	Legacy []string `yaml:"legacy" jsonschema:"enum=diffie-hellman-group14-sha1,enum=diffie-hellman-group-exchange-sha1,enum=diffie-hellman-group1-sha1,enum=aes128-cbc,enum=3des-cbc,enum=hmac-sha1-96,enum=ssh-rsa" example:"[diffie-hellman-group14-sha1, ssh-rsa]"`
 }
@@ -187,12 +187,11 @@ type Door struct {
 	// What the line behind the port carries, where that is less than the port's own speed.
 	Speed Rate `yaml:"speed" example:"1Gbit/s"`
 	// How long the switch may take until a command is seen to be carried out.
-	OpenWithin  Duration `yaml:"open_within" example:"30s"`  // default 30s
-	ProveWithin Duration `yaml:"prove_within" example:"60s"` // default 60s; then the door is stuck
+	OpenWithin  Duration `yaml:"open_within" jsonschema:"default=30s" example:"30s"`
+	ProveWithin Duration `yaml:"prove_within" jsonschema:"default=60s" example:"60s"` // then the door is stuck
 	// The switch's own timer, which shuts the port when nobody else does: auto sets it at
-	// each opening where one of the door's ways can, and does not open without it. Default
-	// auto.
-	Timer string `yaml:"timer" jsonschema:"enum=auto,enum=none" example:"auto"`
+	// each opening where one of the door's ways can, and does not open without it.
+	Timer string `yaml:"timer" jsonschema:"enum=auto,enum=none,default=auto" example:"auto"`
 }
 
 // TimerNone is the Timer of a door that does without the switch's own.
@@ -231,25 +230,25 @@ type Vault struct {
 type VaultRetention struct {
 	Retention `yaml:",inline"`
 	// How long dropping may take in one window while the door is open; what is left is
-	// dropped in the next. Default 20s, 1s to 1h.
-	Budget Duration `yaml:"budget" example:"20s"`
+	// dropped in the next.
+	Budget Duration `yaml:"budget" jsonschema:"default=20s,minimum=1s,maximum=1h" example:"20s"`
 }
 
 // ReadBack is what a window reads back from a vault that gives no receipts: the sizes of
 // all blobs, and the bytes of a sample.
 type ReadBack struct {
 	// No more than this is read back, of blobs chosen at random, those just sent as well
-	// as older ones: ranges of large ones, small ones whole. Default 4MiB.
-	Bytes Size `yaml:"bytes" example:"32MiB"`
+	// as older ones: ranges of large ones, small ones whole.
+	Bytes Size `yaml:"bytes" jsonschema:"default=4MiB" example:"32MiB"`
 }
 
 // Window is when, and for how long at the most, a vault's door stands open.
 type Window struct {
 	Schedule Schedule `yaml:"schedule" jsonschema:"required" example:"\"30 2 * * *\""`
-	MaxOpen  Duration `yaml:"max_open" jsonschema:"required" example:"45m"` // at most 24h
+	MaxOpen  Duration `yaml:"max_open" jsonschema:"required,maximum=24h" example:"45m"`
 	// A vault that does not answer for so long after its door was opened will not: the
-	// door is shut again. Default 60s, which outlasts a port's spanning-tree delay.
-	AnswerWithin Duration `yaml:"answer_within" example:"60s"`
+	// door is shut again. The default outlasts a port's spanning-tree delay.
+	AnswerWithin Duration `yaml:"answer_within" jsonschema:"default=60s" example:"60s"`
 }
 
 // Keep says which snapshots or generations are kept: each that one of the rules names.
@@ -282,9 +281,9 @@ type System struct {
 	Include    []string        `yaml:"include" example:"[\"**/*.dump\"]"` // globs, ** spans folders; none is everything
 	Exclude    []string        `yaml:"exclude" example:"[\"*.tmp\"]"`     // globs
 	Expect     Expect          `yaml:"expect" example:"{min_files: 100, shrink: 50%}"`
-	Retention  SystemRetention `yaml:"retention" example:"{min_age: 14d, brake: 3}"` // what keep may drop at all
-	AlwaysRead []string        `yaml:"always_read" example:"[\"*.hc\"]"`             // globs; read each time, whatever their size and times say; default *.hc and *.tc, VeraCrypt's
-	Stalled    Duration        `yaml:"stalled" example:"10m"`                        // a source that gives nothing for so long has failed; default 10m, 10s to 1d
+	Retention  SystemRetention `yaml:"retention" example:"{min_age: 14d, brake: 3}"`                            // what keep may drop at all
+	AlwaysRead []string        `yaml:"always_read" jsonschema:"default=*.hc,default=*.tc" example:"[\"*.hc\"]"` // globs; read each time, whatever their size and times say; the default are VeraCrypt's
+	Stalled    Duration        `yaml:"stalled" jsonschema:"default=10m,minimum=10s,maximum=1d" example:"10m"`   // a source that gives nothing for so long has failed
 
 	zone *time.Location // the site's, for QuietHours
 }
@@ -298,12 +297,12 @@ type Source struct {
 
 // Limits protect the department's server.
 type Limits struct {
-	Bandwidth   Rate         `yaml:"bandwidth" example:"40MB/s"`                                              // bytes a second; 0 is no limit
-	Concurrency int          `yaml:"concurrency" jsonschema:"minimum=1,maximum=256" example:"4"`              // files read at once; default 4
-	Retries     int          `yaml:"retries" jsonschema:"minimum=1,maximum=20" example:"8"`                   // times a lost connection is tried again, each after twice the time, up to a minute; default 8
-	Entries     int          `yaml:"entries" jsonschema:"minimum=1000,maximum=1000000000" example:"20000000"` // files and folders at the most, and a 200th of it folders in a row without a file; default 20000000
-	Listing     Size         `yaml:"listing" example:"64MiB"`                                                 // memory for lists of files at a time, about 200 bytes a file; default 64MiB
-	QuietHours  []ClockRange `yaml:"quiet_hours" jsonschema:"maxItems=48" example:"[\"08:30-17:30\"]"`        // in the site's zone; nothing is read in them
+	Bandwidth   Rate         `yaml:"bandwidth" example:"40MB/s"`                                                               // bytes a second; 0 is no limit
+	Concurrency int          `yaml:"concurrency" jsonschema:"minimum=1,maximum=256,default=4" example:"4"`                     // files read at once
+	Retries     int          `yaml:"retries" jsonschema:"minimum=1,maximum=20,default=8" example:"8"`                          // times a lost connection is tried again, each after twice the time, up to a minute
+	Entries     int          `yaml:"entries" jsonschema:"minimum=1000,maximum=1000000000,default=20000000" example:"20000000"` // files and folders at the most, and a 200th of it folders in a row without a file
+	Listing     Size         `yaml:"listing" jsonschema:"default=64MiB" example:"64MiB"`                                       // memory for lists of files at a time, about 200 bytes a file
+	QuietHours  []ClockRange `yaml:"quiet_hours" jsonschema:"maxItems=48" example:"[\"08:30-17:30\"]"`                         // in the site's zone; nothing is read in them
 }
 
 // Ready makes a gathering wait for the department's own marker file.

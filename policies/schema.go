@@ -41,7 +41,9 @@ func schema(of any, title string) ([]byte, error) {
 		FieldNameTag:               "yaml",
 		RequiredFromJSONSchemaTags: true,
 		Mapper:                     leafSchema,
-		LookupComment:              func(t reflect.Type, field string) string { return comments[yamldoc.Join(t.Name(), field)] },
+		LookupComment: func(t reflect.Type, field string) string {
+			return strings.TrimSpace(comments[yamldoc.Join(t.Name(), field)] + bounds(t, field))
+		},
 	}
 	s := r.Reflect(of)
 	s.Title = title
@@ -50,6 +52,28 @@ func schema(of any, title string) ([]byte, error) {
 		return nil, fmt.Errorf("write the policy file's schema: %w", err)
 	}
 	return append(out, '\n'), nil
+}
+
+// bounds says between what a text must lie that stands for a number; the schema of a text
+// has no keys for that.
+func bounds(t reflect.Type, field string) string {
+	if field == "" {
+		return ""
+	}
+	f, ok := t.FieldByName(field)
+	if !ok || leafSchema(f.Type) == nil {
+		return ""
+	}
+	least, most := yamldoc.Bounds(f)
+	switch {
+	case least == "" && most == "":
+		return ""
+	case least == "":
+		return " (at most " + most + ")"
+	case most == "":
+		return " (at least " + least + ")"
+	}
+	return " (" + least + " to " + most + ")"
 }
 
 // leafSchema describes the types that read themselves from text; nil for all others.

@@ -1,10 +1,8 @@
 package policies
 
 import (
-	"fmt"
 	"net"
 	"strings"
-	"time"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/mod/sumdb/note"
@@ -25,9 +23,9 @@ type VaultHost struct {
 	Clients   map[string]*VaultClient `yaml:"clients" jsonschema:"required" example:"{airlock: {public_key: \"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIF5LfFdbCAcoDFJRJsczmdn+bSOhHy4JkyY9YcURucjZ\"}}"`
 	Keep      Keep                    `yaml:"keep" example:"{last: 10, daily: 14}"` // default last 10, daily 14, weekly 8, monthly 12
 	Retention HostRetention           `yaml:"retention" example:"{min_count: 3, min_age: 14d, brake: 5}"`
-	Quota     Size                    `yaml:"quota" example:"8TB"`    // what may lie there at the most; default as much as the disk takes
-	Floor     Size                    `yaml:"floor" example:"50GB"`   // what stays free on the disk; default 1GB
-	ReadAll   Duration                `yaml:"read_all" example:"30d"` // within how long all is read again by verify; default 30d, 1d to 1y
+	Quota     Size                    `yaml:"quota" example:"8TB"`                                                     // what may lie there at the most; default as much as the disk takes
+	Floor     Size                    `yaml:"floor" jsonschema:"default=1GB" example:"50GB"`                           // what stays free on the disk
+	ReadAll   Duration                `yaml:"read_all" jsonschema:"default=30d,minimum=1d,maximum=366d" example:"30d"` // within how long all is read again by verify
 	Limits    VaultLimits             `yaml:"limits" example:"{connections: 16, idle: 5m}"`
 }
 
@@ -39,31 +37,31 @@ type VaultClient struct {
 // Retention bounds what keep may drop. Ages are counted from a generation's arrival by
 // the vault's own clock.
 type Retention struct {
-	MinCount int      `yaml:"min_count" jsonschema:"minimum=1,maximum=100000" example:"3"` // those of the newest so many days that have any always stay; default 3
-	MinAge   Duration `yaml:"min_age" example:"14d"`                                       // nothing younger is dropped; default 14d
+	MinCount int      `yaml:"min_count" jsonschema:"minimum=1,maximum=100000,default=3" example:"3"` // those of the newest so many days that have any always stay
+	MinAge   Duration `yaml:"min_age" jsonschema:"default=14d" example:"14d"`                        // nothing younger is dropped
 	// No more generations than these are dropped in one run: if more would be, none is, and
-	// a person must look. Default 5.
-	Brake int `yaml:"brake" jsonschema:"minimum=1,maximum=100000" example:"5"`
+	// a person must look.
+	Brake int `yaml:"brake" jsonschema:"minimum=1,maximum=100000,default=5" example:"5"`
 }
 
 // HostRetention is how a vault's own host keeps.
 type HostRetention struct {
 	Retention `yaml:",inline"`
 	// If a day brings more generations than these, nothing is dropped until a person has
-	// looked: somebody else may have made them. Default 24.
-	WindowsPerDay int `yaml:"windows_per_day" jsonschema:"minimum=1,maximum=100000" example:"24"`
+	// looked: somebody else may have made them.
+	WindowsPerDay int `yaml:"windows_per_day" jsonschema:"minimum=1,maximum=100000,default=24" example:"24"`
 	// How long blobs wait for a generation that lists them, as those of a window that was cut
-	// do; then they go. Default 30d, 1d to 1y.
-	Strays Duration `yaml:"strays" example:"30d"`
+	// do; then they go.
+	Strays Duration `yaml:"strays" jsonschema:"default=30d,minimum=1d,maximum=366d" example:"30d"`
 }
 
 // VaultLimits protect the vault's host.
 type VaultLimits struct {
-	Connections int      `yaml:"connections" jsonschema:"minimum=1,maximum=1000" example:"16"`  // of logged-in clients at once; default 16
-	Logins      int      `yaml:"logins" jsonschema:"minimum=1,maximum=100000" example:"60"`     // attempts a minute from one address; default 60
-	OpenFiles   int      `yaml:"open_files" jsonschema:"minimum=40,maximum=10000" example:"64"` // per connection; default 64; airlock itself sends 32 files at once
-	Bandwidth   Rate     `yaml:"bandwidth" example:"100MB/s"`                                   // of all that arrives; default no limit
-	Idle        Duration `yaml:"idle" example:"5m"`                                             // a client that asks nothing for so long is cut; default 5m, 10s to 1d
+	Connections int      `yaml:"connections" jsonschema:"minimum=1,maximum=1000,default=16" example:"16"`  // of logged-in clients at once
+	Logins      int      `yaml:"logins" jsonschema:"minimum=1,maximum=100000,default=60" example:"60"`     // attempts a minute from one address
+	OpenFiles   int      `yaml:"open_files" jsonschema:"minimum=40,maximum=10000,default=64" example:"64"` // per connection; airlock itself sends 32 files at once
+	Bandwidth   Rate     `yaml:"bandwidth" example:"100MB/s"`                                              // of all that arrives; default no limit
+	Idle        Duration `yaml:"idle" jsonschema:"default=5m,minimum=10s,maximum=1d" example:"5m"`         // a client that asks nothing for so long is cut
 }
 
 // ParseVaultHost reads the policy file of a vault's host, as Parse reads a site's.
@@ -74,14 +72,6 @@ func ParseVaultHost(file string, data []byte) (*VaultHost, error) {
 	}
 	return &h, nil
 }
-
-// The bounds of some values of a vault's host.
-const (
-	shortestIdle    = 10 * time.Second
-	longestIdle     = 24 * time.Hour
-	shortestReadAll = 24 * time.Hour
-	longestReadAll  = 366 * 24 * time.Hour
-)
 
 func (r reader) checkVaultHost(h *VaultHost) {
 	if h.Vault != "" {
@@ -101,16 +91,6 @@ func (r reader) checkVaultHost(h *VaultHost) {
 	r.noteKey("site_key", h.SiteKey, "a site's public key", "write the line that stands in keys/site.pub in the orchestrator's state folder; `airlock init` makes it")
 	r.checkVaultClients(h.Clients)
 	r.keep("keep", &h.Keep)
-	r.checkRetention("retention", &h.Retention.Retention)
-	if !r.Given("retention.windows_per_day") {
-		h.Retention.WindowsPerDay = 24
-	}
-	r.span("retention.strays", &h.Retention.Strays, 30*24*time.Hour, shortestReadAll, longestReadAll)
-	r.checkVaultLimits("limits", &h.Limits)
-	if !r.Given("floor") {
-		h.Floor = 1e9
-	}
-	r.span("read_all", &h.ReadAll, 30*24*time.Hour, shortestReadAll, longestReadAll)
 }
 
 // within says whether a path is another or lies below it.
@@ -160,39 +140,5 @@ func (r reader) checkVaultClients(clients map[string]*VaultClient) {
 			r.Hide(at) // it may be the private one
 			r.Add(r.Value(at), "public_key is not the public half of an SSH key", fix)
 		}
-	}
-}
-
-func (r reader) checkRetention(at string, k *Retention) {
-	if !r.Given(at + ".min_count") {
-		k.MinCount = 3
-	}
-	if !r.Given(at + ".min_age") {
-		k.MinAge = Duration(14 * 24 * time.Hour)
-	}
-	if !r.Given(at + ".brake") {
-		k.Brake = 5
-	}
-}
-
-func (r reader) checkVaultLimits(at string, l *VaultLimits) {
-	for key, fill := range map[string]struct {
-		value *int
-		with  int
-	}{"connections": {&l.Connections, 16}, "logins": {&l.Logins, 60}, "open_files": {&l.OpenFiles, 64}} {
-		if !r.Given(yamldoc.Join(at, key)) {
-			*fill.value = fill.with
-		}
-	}
-	r.span(at+".idle", &l.Idle, 5*time.Minute, shortestIdle, longestIdle)
-}
-
-// span holds a span of time within its bounds, and fills in the default.
-func (r reader) span(at string, d *Duration, usual, shortest, longest time.Duration) {
-	switch {
-	case !r.Given(at):
-		*d = Duration(usual)
-	case *d != 0 && (time.Duration(*d) < shortest || time.Duration(*d) > longest):
-		r.Add(r.Value(at), fmt.Sprintf("%s is not between %s and %s", r.Name(at), Duration(shortest), Duration(longest)), fmt.Sprintf("write %s, or leave the key out", Duration(usual)))
 	}
 }

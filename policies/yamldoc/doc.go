@@ -4,8 +4,10 @@
 //
 // The types are the single source. The yaml tag names the key (",inline" takes the keys of an
 // embedded struct, ",lone" lets one value stand for a list of one), the jsonschema tag holds
-// what a value may be (required, enum, minimum, maximum, maxItems), and the example tag is
-// what a mistake proposes to write.
+// what a value may be (required, enum, minimum, maximum, maxItems) and what it is where none
+// is given (default, for a list once for each entry), and the example tag is what
+// a mistake proposes to write. Bounds of a type that reads itself from text are written as
+// such text.
 //
 // A byte-order mark and Windows or old Mac line ends are taken; anchors, aliases, merge
 // keys, tags, directives and further documents are refused.

@@ -1,6 +1,7 @@
 package yamldoc
 
 import (
+	"cmp"
 	"encoding"
 	"errors"
 	"fmt"
@@ -24,7 +25,10 @@ type field struct {
 	typ              reflect.Type
 	required         bool
 	enum             []string
-	minimum, maximum int64 // of an int
+	minimum, maximum int64  // of an int
+	entries          int    // of a list at the most; 0 is any number
+	least, most      string // of a type that reads itself from text
+	usual            string // the value where none is given, of a list one a line; "" for the zero value
 	example          string
 	lone             bool // a list that one value may stand for
 }
@@ -47,23 +51,39 @@ func fieldsOf(t reflect.Type) []field {
 			continue
 		}
 		x := field{name: name, index: f.Index, typ: f.Type, example: f.Tag.Get("example"), lone: options == "lone"}
-		for _, rule := range strings.Split(f.Tag.Get("jsonschema"), ",") {
-			key, value, _ := strings.Cut(rule, "=")
-			n, _ := strconv.ParseInt(value, 10, 64) // a test reads every tag
-			switch key {
-			case "required":
-				x.required = true
-			case "enum":
-				x.enum = append(x.enum, value)
-			case "minimum":
-				x.minimum = n
-			case "maximum", "maxItems":
-				x.maximum = n
-			}
-		}
+		x.rules(f.Tag.Get("jsonschema"))
 		fields = append(fields, x)
 	}
 	return fields
+}
+
+// rules takes in what a jsonschema tag says.
+func (f *field) rules(tag string) {
+	for _, rule := range strings.Split(tag, ",") {
+		key, value, _ := strings.Cut(rule, "=")
+		n, _ := strconv.ParseInt(value, 10, 64) // of a text 0, which nobody asks for
+		switch key {
+		case "required":
+			f.required = true
+		case "enum":
+			f.enum = append(f.enum, value)
+		case "minimum":
+			f.minimum, f.least = n, value
+		case "maximum":
+			f.maximum, f.most = n, value
+		case "maxItems":
+			f.entries = int(n)
+		case "default":
+			f.usual = strings.TrimPrefix(f.usual+"\n"+value, "\n")
+		}
+	}
+}
+
+// Bounds are between what a struct's field must lie, as its tag has it; "" is no bound.
+func Bounds(f reflect.StructField) (least, most string) {
+	var x field
+	x.rules(f.Tag.Get("jsonschema"))
+	return x.least, x.most
 }
 
 // place is where a key and its value stand.
@@ -123,7 +143,8 @@ func (d *Doc) read(path string, n ast.Node, v reflect.Value, f field) {
 		d.readSecret(path, n, v, f)
 	case v.Addr().Type().Implements(textType):
 		if text, ok := d.text(path, n, f); ok {
-			d.Refuse(path, spotOf(n), v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)))
+			d.Refuse(path, spotOf(n), readText(v, text))
+			d.bound(path, spotOf(n), v, f)
 		}
 	case v.Kind() == reflect.Struct:
 		d.readStruct(path, n, v, f)
@@ -342,8 +363,8 @@ func (d *Doc) readList(path string, n ast.Node, v reflect.Value, f field) {
 		d.wrongShape(path, n, listing, f)
 		return
 	}
-	if f.maximum > 0 && int64(len(list.Values)) > f.maximum {
-		d.Add(spotOf(n), fmt.Sprintf("%s has more than %d entries", d.Name(path), f.maximum), "join some of them")
+	if f.entries > 0 && len(list.Values) > f.entries {
+		d.Add(spotOf(n), fmt.Sprintf("%s has more than %d entries", d.Name(path), f.entries), "join some of them")
 		return
 	}
 	for i, entry := range list.Values {
@@ -441,7 +462,11 @@ func (d *Doc) readStruct(path string, n ast.Node, v reflect.Value, outer field) 
 		return
 	}
 	for _, f := range fields {
-		if f.required && !given[f.name] {
+		if given[f.name] {
+			continue
+		}
+		usual(v.FieldByIndex(f.index), f)
+		if f.required {
 			d.Add(d.Key(path), strings.TrimPrefix(path+": ", ": ")+f.name+" is missing", d.exampleOf(Join(path, f.name), f))
 		}
 	}
@@ -529,4 +554,65 @@ func (d *Doc) CheckName(at Spot, name string) {
 	if !d.form.Names.MatchString(name) {
 		d.Add(at, fmt.Sprintf("the name %q is not usable", name), d.form.NamesFix)
 	}
+}
+
+func readText(v reflect.Value, text string) error {
+	return v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text))
+}
+
+// usual fills in what holds where a key is not given, and below it.
+func usual(v reflect.Value, f field) {
+	switch {
+	case f.usual != "" && v.Addr().Type().Implements(textType):
+		must(readText(v, f.usual))
+	case f.usual != "" && v.Kind() == reflect.String:
+		v.SetString(f.usual)
+	case f.usual != "" && v.Kind() == reflect.Int:
+		n, err := strconv.ParseInt(f.usual, 10, 64)
+		must(err)
+		v.SetInt(n)
+	case f.usual != "":
+		v.Set(reflect.ValueOf(strings.Split(f.usual, "\n")))
+	case v.Kind() == reflect.Struct && !v.Addr().Type().Implements(textType):
+		for _, below := range fieldsOf(v.Type()) {
+			usual(v.FieldByIndex(below.index), below)
+		}
+	}
+}
+
+// must holds for what stands in a tag of ours, all of which a test reads.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// bound reports a value, read from text, that is outside of its bounds.
+func (d *Doc) bound(path string, at Spot, v reflect.Value, f field) {
+	if f.least == "" && f.most == "" || v.IsZero() { // the zero value is no value
+		return
+	}
+	outside := func(bound string, way int) bool {
+		if bound == "" {
+			return false
+		}
+		b := reflect.New(v.Type()).Elem()
+		must(readText(b, bound))
+		return way*cmp.Compare(v.Int(), b.Int()) > 0
+	}
+	if !outside(f.least, -1) && !outside(f.most, 1) {
+		return
+	}
+	what := fmt.Sprintf("%s is not between %s and %s", d.Name(path), f.least, f.most)
+	switch {
+	case f.most == "":
+		what = fmt.Sprintf("%s is less than %s", d.Name(path), f.least)
+	case f.least == "":
+		what = fmt.Sprintf("%s is more than %s", d.Name(path), f.most)
+	}
+	if f.usual != "" {
+		d.Add(at, what, fmt.Sprintf("write %s, or leave the key out", f.usual))
+		return
+	}
+	d.Add(at, what, d.exampleOf(path, f))
 }
