@@ -169,7 +169,7 @@ type keeper struct {
 	folder  string // the state folder; "" keeps nothing there
 	clerk   *clerk
 	life    context.Context // outlives every window
-	inbox   chan any        // window.Event, sighted, patrolled, recalled, trapped, shown, failed, request, order, reopening, lock, timing, answered, leased, renewed, cutShort, ending, reached
+	inbox   chan message
 
 	mu      sync.Mutex
 	changed chan struct{} // closed and made anew at every step
@@ -237,7 +237,7 @@ type order struct {
 func newKeeper(life context.Context, vault string, rules window.Rules, doors [2]*door, alarm func(Alarm)) *keeper {
 	k := &keeper{
 		vault: vault, doors: doors, alarm: alarm, clerk: newClerk(), life: life,
-		inbox: make(chan any, 64), changed: make(chan struct{}),
+		inbox: make(chan message, 64), changed: make(chan struct{}),
 		state:   window.State{Rules: rules},
 		request: request{actor: "start-up", reason: "doors are read back before anything else runs"},
 		ended:   map[string]error{},
@@ -258,7 +258,7 @@ func newKeeper(life context.Context, vault string, rules window.Rules, doors [2]
 	return k
 }
 
-func (k *keeper) post(m any) {
+func (k *keeper) post(m message) {
 	select {
 	case k.inbox <- m:
 	case <-k.life.Done():
@@ -280,7 +280,7 @@ func (k *keeper) run() {
 		select {
 		case <-k.life.Done():
 		case m := <-k.inbox:
-			k.take(m)
+			m.deliver(k)
 		case <-due.C:
 			k.step(window.Tick{At: time.Now()})
 		case <-renewals:
@@ -302,61 +302,10 @@ func (k *keeper) fall(why error) {
 		k.doors[window.Vault].command(telling{})
 	}
 	_ = k.broke.contain("the end of a window", func() error { // told of like the first
-		k.take(window.Cancel{At: time.Now(), Why: why.Error()})
+		stepped{window.Cancel{At: time.Now(), Why: why.Error()}}.deliver(k)
 		return nil
 	})
 	pause(k.life, brokeAgain)
-}
-
-func (k *keeper) take(m any) {
-	switch m := m.(type) {
-	case sighted:
-		k.see(m, false)
-	case patrolled:
-		k.patrolled(m)
-	case recalled:
-		k.recall(m)
-	case trapped:
-		k.heard(m)
-	case shown:
-		k.learn(m.sighting)
-	case failed:
-		if m.sent {
-			k.step(window.Cancel{At: time.Now(), Why: m.err.Error()})
-		} else {
-			k.step(window.Unsent{At: time.Now(), Side: m.side, Why: m.err.Error()})
-		}
-	case request:
-		k.begin(m)
-	case order:
-		k.shutNow(m)
-	case timing:
-		k.timing(m)
-	case cutShort:
-		k.cut = &m
-		k.endCut()
-	case reopening:
-		k.takeReopening(m)
-	case lock:
-		k.lock(m)
-	case answered:
-		k.intended(m)
-	case leased:
-		k.permitted(m)
-	case renewed:
-		k.renewed(m)
-	case ending:
-		k.ending = true
-		k.withdraw(m.why)
-		k.step(window.Cancel{At: time.Now(), Why: m.why})
-	case reached:
-		close(m)
-	case window.Cancel:
-		k.withdraw(m.Why)
-		k.step(m)
-	case window.Event:
-		k.step(m)
-	}
 }
 
 func (k *keeper) shutNow(o order) {
@@ -637,7 +586,7 @@ func (k *keeper) start(id string) {
 			e.Failed = err.Error()
 		}
 		e.At = time.Now()
-		k.post(e)
+		k.post(stepped{e})
 	}()
 }
 
@@ -716,7 +665,7 @@ func (k *keeper) hold(ctx context.Context, r request) (Passage, error) {
 		case <-changed:
 		case <-done:
 			done = nil
-			k.post(window.Cancel{At: time.Now(), Why: "interrupted: " + context.Cause(ctx).Error()})
+			k.post(stepped{window.Cancel{At: time.Now(), Why: "interrupted: " + context.Cause(ctx).Error()}})
 		case <-k.life.Done():
 			return passage, context.Cause(k.life)
 		}

@@ -590,8 +590,8 @@ func TestSharedInnerDoorWhileOneVaultIsStuck(t *testing.T) {
 			n.sw.move(3, true)
 			stuck(n)
 			a, b := n.keeper("a", doors{"p3", "p1", ""}), n.keeper("b", doors{"p4", "p1", ""})
-			a.inbox <- window.Owe{At: time.Now()}
-			b.inbox <- window.Owe{At: time.Now()}
+			a.inbox <- stepped{window.Owe{At: time.Now()}}
+			b.inbox <- stepped{window.Owe{At: time.Now()}}
 			n.run(a, b)
 			mend(n, a, b)
 		})

@@ -103,7 +103,7 @@ func (s *Site) unlock(ctx context.Context, e ledger.Entry) error {
 		return err
 	}
 	for _, k := range s.keepers {
-		k.post(window.Release{At: time.Now()})
+		k.post(stepped{window.Release{At: time.Now()}})
 	}
 	return nil
 }

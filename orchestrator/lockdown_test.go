@@ -47,7 +47,7 @@ func TestLockdown(t *testing.T) {
 		if err := k.locked(n.life); err != nil || n.sw.up(1) {
 			n.Errorf("the departments' door was left up, %v", err)
 		}
-		k.post(window.Release{At: time.Now()})
+		k.post(stepped{window.Release{At: time.Now()}})
 		n.rest(k)
 		if !n.sw.up(1) || n.sw.up(3) {
 			n.Errorf("after the release p1 is up: %t, p3: %t", n.sw.up(1), n.sw.up(3))

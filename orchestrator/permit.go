@@ -141,7 +141,7 @@ func (k *keeper) renew() {
 		if p.failed != nil {
 			why += "; it was not renewed: " + p.failed.Error()
 		}
-		k.take(window.Cancel{At: time.Now(), Why: why})
+		stepped{window.Cancel{At: time.Now(), Why: why}}.deliver(k)
 		return
 	}
 	now, err := p.now()

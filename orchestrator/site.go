@@ -342,7 +342,7 @@ func (s *Site) recover(ctx context.Context) {
 		}
 		if inner := k.doors[window.Inner]; inner != nil {
 			if s.owed(ctx, inner.name) {
-				k.post(window.Owe{At: time.Now()})
+				k.post(stepped{window.Owe{At: time.Now()}})
 			}
 		}
 		if k.vault == "" {

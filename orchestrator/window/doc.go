@@ -6,11 +6,10 @@
 //
 //	state, actions := state.Step(event)
 //
-// Each change of a phase is an action of its own, [Moved], which goes to the ledger. An
-// action for which [Action.AwaitsLedger] is true, that is one that opens a door, is
-// carried out only once every Moved before it is durable; if the ledger cannot take
-// it, the executor reports [Unlogged] instead (S1). Everything else is carried out at
-// once, and the ledger catches up (S2).
+// Each change of a phase is an action of its own, [Moved], which goes to the ledger. A
+// [Command] that opens a door is carried out only once every Moved before it is durable;
+// if the ledger cannot take it, the executor reports [Unlogged] instead (S1). Everything
+// else is carried out at once, and the ledger catches up (S2).
 //
 // The zero State is Unknown: nothing has been read yet, and what is not known counts
 // as open (S3). Between events the executor keeps reading every door for which

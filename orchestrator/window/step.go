@@ -35,9 +35,6 @@ func (s State) Next() time.Time {
 	return next
 }
 
-// Busy reports whether a window is in course or a door on its way somewhere.
-func (s State) Busy() bool { return s.Window != "" || s.Watch(Vault) || s.Watch(Inner) }
-
 // machine is a State in the middle of a Step.
 type machine struct {
 	State

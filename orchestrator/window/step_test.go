@@ -200,9 +200,6 @@ func law(before State, e Event, s State, actions []Action) error {
 				return fmt.Errorf("work began while the door was %s", s.Doors[Vault].Phase)
 			}
 		}
-		if c, ok := a.(Command); a.AwaitsLedger() != (ok && c.Open) {
-			return fmt.Errorf("S1, S2: %s awaits the ledger: %t", describe(a), a.AwaitsLedger())
-		}
 	}
 	if phase != [2]Phase{s.Doors[0].Phase, s.Doors[1].Phase} {
 		return fmt.Errorf("a change of phase was not told: %v", phase)

@@ -191,11 +191,7 @@ func (e Lost) when() time.Time     { return e.At }
 func (e Tick) when() time.Time     { return e.At }
 
 // Action is something that the executor shall do.
-type Action interface {
-	// AwaitsLedger reports whether the action may be carried out only after the
-	// state that asked for it is durable in the ledger (S1).
-	AwaitsLedger() bool
-}
+type Action interface{ action() }
 
 // Moved says that a door went from one phase to another. It comes before the actions
 // that the new phase asks for, and is what the ledger records.
@@ -204,7 +200,8 @@ type Moved struct {
 	From, To Phase
 }
 
-// Command tells a door to open or to shut.
+// Command tells a door to open or to shut. One to open is carried out only once every
+// Moved before it is durable in the ledger (S1); one to shut waits for nothing (S2).
 type Command struct {
 	Side Side
 	Open bool
@@ -229,23 +226,10 @@ type Raise struct {
 	What string
 }
 
-// AwaitsLedger is false: it is what the ledger takes.
-func (Moved) AwaitsLedger() bool { return false }
-
-// AwaitsLedger is true for opening alone (S1, S2).
-func (a Command) AwaitsLedger() bool { return a.Open }
-
-// AwaitsLedger is false.
-func (Work) AwaitsLedger() bool { return false }
-
-// AwaitsLedger is false.
-func (StopWork) AwaitsLedger() bool { return false }
-
-// AwaitsLedger is false.
-func (Refuse) AwaitsLedger() bool { return false }
-
-// AwaitsLedger is false.
-func (Finish) AwaitsLedger() bool { return false }
-
-// AwaitsLedger is false.
-func (Raise) AwaitsLedger() bool { return false }
+func (Moved) action()    {}
+func (Command) action()  {}
+func (Work) action()     {}
+func (StopWork) action() {}
+func (Refuse) action()   {}
+func (Finish) action()   {}
+func (Raise) action()    {}
