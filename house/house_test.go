@@ -31,6 +31,7 @@ const module = "airlock"
 // sshconn and smbconn lie below all rooms, and whoever speaks SSH or SMB may use them.
 var rooms = map[string][]string{
 	"spelling":            {},
+	"mount":               {},
 	"policies":            {"policies/yamldoc", "spelling"},
 	"policies/yamldoc":    {"spelling"}, // knows nothing of hospitals
 	"ledger":              {"ledger/proof"},
@@ -43,11 +44,11 @@ var rooms = map[string][]string{
 	"smbconn":             {"silence"},
 	"lease":               {},
 	"switchctl":           {"spelling"},
-	"collectors":          {},
+	"collectors":          {"mount"},
 	"vault":               {"lease", "silence"},
 	"repository":          {"collectors", "sshconn", "smbconn"},
 	"orchestrator/window": {},
-	"orchestrator":        {"orchestrator/window", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "ledger/stamp/ask", "policies", "lease"},
+	"orchestrator":        {"orchestrator/window", "mount", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "ledger/stamp/ask", "policies", "lease"},
 	"console":             {"orchestrator", "ledger", "ledger/proof", "policies", "lease"},
 	"audit/report":        {"orchestrator", "ledger", "ledger/proof"},
 	"guard":               {"switchctl", "ledger", "policies", "lease"}, // not orchestrator, whose mistakes it is there to catch
@@ -57,7 +58,7 @@ var rooms = map[string][]string{
 	// no other row has, choose among them.
 	"switchctl/…":            {"switchctl", "sshconn"},
 	"switchctl/switchtest/…": {"switchctl", "switchctl/switchtest"},
-	"collectors/…":           {"collectors", "silence", "sshconn", "smbconn"},
+	"collectors/…":           {"collectors", "mount", "silence", "sshconn", "smbconn"},
 	"vault/…":                {"vault", "silence", "sshconn", "smbconn"},
 	"vault/server":           {"vault", "ledger", "lease"}, // what a vault's host keeps by itself
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"airlock/mount"
 	"airlock/policies"
 )
 
@@ -87,7 +88,7 @@ func overlap(a, b policies.URL) (relation, error) {
 	if a.Scheme == "smb" { // as Windows takes them
 		near, far = strings.ToLower(near), strings.ToLower(far)
 	}
-	return relate(below(near, far), below(far, near)), nil
+	return relate(mount.Below(near, far), mount.Below(far, near)), nil
 }
 
 // overlapHere compares two folders of this machine.
@@ -100,7 +101,7 @@ func overlapHere(a, b string) (relation, error) {
 	if err != nil {
 		return apart, err
 	}
-	return relate(ra.has(rb) || below(ra.real, rb.real), rb.has(ra) || below(rb.real, ra.real)), nil
+	return relate(ra.has(rb) || mount.Below(ra.real, rb.real), rb.has(ra) || mount.Below(rb.real, ra.real)), nil
 }
 
 // line is a folder with those above it.
@@ -114,11 +115,11 @@ type line struct {
 // the name is known.
 func ancestry(dir string) (line, error) {
 	l := line{real: filepath.Clean(dir)}
-	if m, err := mountOf(dir); err != nil || m.remote() {
+	if m, err := mount.Of(dir); err != nil || m.Remote() {
 		return l, err
 	}
 	var err error
-	if l.real, err = resolved(dir); err != nil {
+	if l.real, err = mount.Resolve(dir); err != nil {
 		return l, err
 	}
 	for at := l.real; ; at = filepath.Dir(at) {
@@ -135,9 +136,4 @@ func ancestry(dir string) (line, error) {
 // has says whether the other folder is this one or one above it.
 func (l line) has(other line) bool {
 	return other.whole && slices.ContainsFunc(l.all, func(info fs.FileInfo) bool { return os.SameFile(info, other.all[0]) })
-}
-
-// below says whether a clean path is a folder or lies in it.
-func below(path, folder string) bool {
-	return folder == path || strings.HasPrefix(path, strings.TrimSuffix(folder, "/")+"/")
 }

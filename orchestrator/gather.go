@@ -261,8 +261,8 @@ func (s *Site) snapshot(ctx context.Context, g *Gathered, by Caller, t *turn, te
 	watching.Go(func() { w.watch(reading, end) })
 	defer watching.Wait()
 	defer end(nil)
-	var place collectors.Place
-	src, err := s.source(reading, g.System, quiet, w, &place, tell)
+	var lies folder
+	src, err := s.source(reading, g.System, quiet, w, &lies, tell)
 	if err != nil {
 		return err
 	}
@@ -285,7 +285,7 @@ func (s *Site) snapshot(ctx context.Context, g *Gathered, by Caller, t *turn, te
 	g.misnamed(system.Source, names.MadeUp())
 	s.tellStrangers(repo, tell)
 	if g.Held == "" { // S17: what is held pushes nothing out
-		if err := errors.Join(s.rememberPlace(g.System, place), s.retain(ctx, repo, g, by)); err != nil {
+		if err := errors.Join(lies.remember(), s.retain(ctx, repo, g, by)); err != nil {
 			return err
 		}
 	}
@@ -300,7 +300,7 @@ func (g *Gathered) take(r repository.Result) {
 }
 
 // source opens a system's source with all that stands around it, and tells where it lies.
-func (s *Site) source(ctx context.Context, name string, quiet *quietness, w *oversight, place *collectors.Place, tell Watch) (collectors.Source, error) {
+func (s *Site) source(ctx context.Context, name string, quiet *quietness, w *oversight, lies *folder, tell Watch) (collectors.Source, error) {
 	system := s.policy.Systems[name]
 	tell(Progress{Stage: "connecting"})
 	if m := system.Ready.Marker; m != "" {
@@ -318,7 +318,7 @@ func (s *Site) source(ctx context.Context, name string, quiet *quietness, w *ove
 		if err != nil {
 			return nil, err
 		}
-		if *place, err = s.inPlace(name, src); err != nil {
+		if *lies, err = s.inPlace(name, src); err != nil {
 			return nil, errors.Join(err, src.Close())
 		}
 		if b, ok := src.(collectors.Bounded); ok {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"airlock/mount"
 	"airlock/collectors"
 	"airlock/ledger"
 	"airlock/policies"
@@ -147,15 +148,15 @@ func (h *hospital) stands(s *Site, id string, count int) {
 // elsewhere is a source that lies on another mount.
 type elsewhere struct {
 	collectors.Source
-	place collectors.Place
+	place mount.Mount
 }
 
-func (e elsewhere) Place() (collectors.Place, error) { return e.place, nil }
+func (e elsewhere) Place() (mount.Mount, error) { return e.place, nil }
 
 // S16: a source whose mount is gone is refused until a person says that it is right.
 func TestSourceThatIsNotMounted(t *testing.T) {
 	h := newHospital(t)
-	lies := collectors.Place{Mount: "/srv/accounting", Type: "ext4", Root: "/"}
+	lies := mount.Mount{Point: "/srv/accounting", Type: "ext4", Root: "/"}
 	open := h.parts.Source
 	h.parts.Source = func(ctx context.Context, s policies.Source) (collectors.Source, error) {
 		src, err := open(ctx, s)
@@ -169,7 +170,7 @@ func TestSourceThatIsNotMounted(t *testing.T) {
 		if err := gather(s); err != "<nil>" {
 			t.Fatal(err)
 		}
-		lies = collectors.Place{Mount: "/"}
+		lies = mount.Mount{Point: "/"}
 		for range 2 { // a refusal is not remembered
 			if err := gather(s); !strings.Contains(err, "is it mounted?") {
 				t.Errorf("the mount is gone: %s", err)
@@ -181,7 +182,7 @@ func TestSourceThatIsNotMounted(t *testing.T) {
 		if err := gather(s); err != "<nil>" {
 			t.Error(err)
 		}
-		lies = collectors.Place{Mount: "/srv/accounting", Type: "ext4", Root: "/"}
+		lies = mount.Mount{Point: "/srv/accounting", Type: "ext4", Root: "/"}
 		if err := gather(s); !strings.Contains(err, "mounted at /srv/accounting now") {
 			t.Errorf("another mount: %s", err)
 		}

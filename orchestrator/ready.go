@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
+	"airlock/mount"
 	"airlock/ledger"
 	"airlock/policies"
 	"airlock/repository"
@@ -31,10 +31,10 @@ func Ready(ctx context.Context, p policies.Policy, parts Parts, vaultName string
 
 // ready is Ready, and gives the vault's folder where that is on this machine. A person may
 // have said that it is another one than before.
-func ready(ctx context.Context, p policies.Policy, parts Parts, vaultName string, replaced bool) (spot, error) {
+func ready(ctx context.Context, p policies.Policy, parts Parts, vaultName string, replaced bool) (folder, error) {
 	type result struct {
-		spot spot
-		err  error
+		at  folder
+		err error
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
@@ -45,33 +45,36 @@ func ready(ctx context.Context, p policies.Policy, parts Parts, vaultName string
 	}()
 	select {
 	case r := <-done:
-		return r.spot, r.err
+		return r.at, r.err
 	case <-ctx.Done():
-		return spot{}, fmt.Errorf("what a window of vault %s needs could not be looked at, a disk hangs: %w", vaultName, context.Cause(ctx))
+		return folder{}, fmt.Errorf("what a window of vault %s needs could not be looked at, a disk hangs: %w", vaultName, context.Cause(ctx))
 	}
 }
 
-func lookReady(ctx context.Context, p policies.Policy, parts Parts, vaultName string, replaced bool) (s spot, err error) {
+func lookReady(ctx context.Context, p policies.Policy, parts Parts, vaultName string, replaced bool) (at folder, err error) {
 	v := p.Vaults[vaultName]
 	if parts.Ready != nil {
 		if err := parts.Ready(ctx, *v); err != nil {
-			return s, fmt.Errorf("vault %s: %w", vaultName, err)
+			return at, fmt.Errorf("vault %s: %w", vaultName, err)
 		}
 	}
 	if err := Apart(p, vaultName); err != nil {
-		return s, fmt.Errorf("vault %s: %w", vaultName, err)
+		return at, fmt.Errorf("vault %s: %w", vaultName, err)
 	}
 	if v.URL.Scheme != "file" {
-		return s, nil
+		return at, nil
 	}
-	s, err = lookAt(v.URL.Path, filepath.Join(p.State, "vaults", vaultName, placeFile))
-	if err != nil && !(replaced && s.Mount != (mount{})) {
-		return s, fmt.Errorf("vault %s: %w; mount it, or, if it is right as it is now: airlock window %s --replaced --reason TEXT", vaultName, err, vaultName)
+	at = vaultFolder(p, vaultName)
+	if at.Mount, err = mount.Of(at.Path); err != nil {
+		return at, fmt.Errorf("vault %s: %w", vaultName, err)
 	}
-	if err := s.usable(); err != nil {
-		return s, fmt.Errorf("vault %s: %w", vaultName, err)
+	if err := at.moved(); err != nil && !replaced {
+		return at, fmt.Errorf("vault %s: %w; mount it, or, if it is right as it is now: airlock window %s --replaced --reason TEXT", vaultName, err, vaultName)
 	}
-	return s, nil
+	if err := at.usable(); err != nil {
+		return at, fmt.Errorf("vault %s: %w", vaultName, err)
+	}
+	return at, nil
 }
 
 // ready refuses a window for what is known with the doors shut. Every window asks, whatever

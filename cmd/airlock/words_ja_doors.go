@@ -9,7 +9,7 @@ func japaneseShutDoors() []phrase {
 		{"vault %s has no room: the window needs %s, and the vault had %s free at its last receipt, of %s; it may have pruned since, so the window is held", "二次保管先 {1} の空きが足りないおそれがあります。必要な容量は {2}、最後の受領証（{4}）での空きは {3} です。その後に prune で空いた可能性があるため、開扉は行います"},
 		{"%s; the window needs %s", "{1}。この開扉に必要な容量は {2} です"},
 		{"%s: what would be sent could not be restored; put the right passphrase back (%s)", "{1}: 送っても復元できません。正しいパスフレーズに戻してください（{2}）"},
-		{"vault %s: %s lay on the mount %s (%s), which is not mounted now; mount it, or, if it is right as it is now: airlock window %s --replaced --reason TEXT", "二次保管先 {1}: {2} はこれまでマウント {3}（{4}）の上にありましたが、いまはマウントされていません。マウントするか、いまの状態が正しいなら: airlock window {5} --replaced --reason 理由"},
+		{"vault %s: %s; mount it, or, if it is right as it is now: airlock window %s --replaced --reason TEXT", "二次保管先 {1}: {2}。マウントするか、いまの状態が正しいなら: airlock window {3} --replaced --reason 理由"},
 		{"the vault's folder %s: %s; mount its disk, or make the folder above it", "二次保管先のフォルダー {1}: {2}。ディスクをマウントするか、その上のフォルダーを作ってください"},
 		{"the vault's folder %s cannot be written to: %s", "二次保管先のフォルダー {1} に書き込めません: {2}"},
 		{"%s is the same place as %s, at %s: a vault needs one of its own", "{1} は{2}（{3}）と同じ場所です。二次保管先には専用の場所が必要です"},

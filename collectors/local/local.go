@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"airlock/collectors"
+	"airlock/mount"
 )
 
 // Config says which folder.
@@ -153,3 +154,6 @@ func lost(err error) error {
 	}
 	return err
 }
+
+// Place implements collectors.Placed.
+func (s source) Place() (mount.Mount, error) { return mount.Of(s.root.Name()) }
