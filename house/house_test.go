@@ -32,6 +32,7 @@ const module = "airlock"
 var rooms = map[string][]string{
 	"spelling":            {},
 	"mount":               {},
+	"blob":                {},
 	"policies":            {"policies/yamldoc", "spelling"},
 	"policies/yamldoc":    {"spelling"}, // knows nothing of hospitals
 	"ledger":              {"ledger/proof"},
@@ -45,10 +46,10 @@ var rooms = map[string][]string{
 	"lease":               {},
 	"switchctl":           {"spelling"},
 	"collectors":          {"mount"},
-	"vault":               {"lease", "silence"},
-	"repository":          {"collectors", "sshconn", "smbconn"},
+	"vault":               {"blob", "lease", "silence"},
+	"repository":          {"blob", "collectors", "sshconn", "smbconn"},
 	"orchestrator/window": {},
-	"orchestrator":        {"orchestrator/window", "mount", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "ledger/stamp/ask", "policies", "lease"},
+	"orchestrator":        {"orchestrator/window", "blob", "mount", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "ledger/stamp/ask", "policies", "lease"},
 	"console":             {"orchestrator", "ledger", "ledger/proof", "policies", "lease"},
 	"audit/report":        {"orchestrator", "ledger", "ledger/proof"},
 	"guard":               {"switchctl", "ledger", "policies", "lease"}, // not orchestrator, whose mistakes it is there to catch
@@ -59,12 +60,12 @@ var rooms = map[string][]string{
 	"switchctl/…":            {"switchctl", "sshconn"},
 	"switchctl/switchtest/…": {"switchctl", "switchctl/switchtest"},
 	"collectors/…":           {"collectors", "mount", "silence", "sshconn", "smbconn"},
-	"vault/…":                {"vault", "silence", "sshconn", "smbconn"},
-	"vault/server":           {"vault", "ledger", "lease"}, // what a vault's host keeps by itself
+	"vault/…":                {"blob", "vault", "silence", "sshconn", "smbconn"},
+	"vault/server":           {"blob", "vault", "ledger", "lease"}, // what a vault's host keeps by itself
 
 	"cmd/…": {"…"},
-	"lab":   {"policies", "ledger", "ledger/proof", "lease", "sshconn", "smbconn", "switchctl/…", "collectors/…", "vault/…", "repository", "orchestrator/…", "console", "guard", "lab/…"},
-	"lab/…": {"policies", "ledger", "ledger/proof", "lease", "sshconn", "smbconn", "switchctl/…", "collectors/…", "vault/…", "repository", "orchestrator/…", "console", "guard", "lab/…"},
+	"lab":   {"blob", "policies", "ledger", "ledger/proof", "lease", "sshconn", "smbconn", "switchctl/…", "collectors/…", "vault/…", "repository", "orchestrator/…", "console", "guard", "lab/…"},
+	"lab/…": {"blob", "policies", "ledger", "ledger/proof", "lease", "sshconn", "smbconn", "switchctl/…", "collectors/…", "vault/…", "repository", "orchestrator/…", "console", "guard", "lab/…"},
 }
 
 // rules are the safety rules that a test has to quote.

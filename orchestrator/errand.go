@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"airlock/blob"
 	"airlock/vault"
 )
 
@@ -87,8 +88,8 @@ func through[T any](ctx context.Context, e *errand, plan map[string]any, work fu
 
 // fetch brings blobs through the door: in as many windows as their deadlines make
 // necessary, as long as each brings something. What lacks in the vault does not come.
-func (e *errand) fetch(ctx context.Context, blobs []vault.Entry, take taking) ([]vault.Lack, error) {
-	var lacks []vault.Lack
+func (e *errand) fetch(ctx context.Context, blobs []vault.Entry, take taking) ([]blob.Fault, error) {
+	var lacks []blob.Fault
 	for len(blobs) > 0 {
 		came := &arrivals{take: take, names: map[string]bool{}}
 		plan := map[string]any{"blobs": len(blobs), "bytes": sizes(blobs)}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"airlock/blob"
 	"airlock/repository"
 	"airlock/vault"
 )
@@ -111,7 +112,7 @@ func (f *far) look(ctx context.Context) error {
 	}
 	conf := repository.ViewConfig{Passphrase: f.passphrase, CacheDir: f.cache, Open: f.open}
 	for _, b := range g.Blobs {
-		conf.Blobs = append(conf.Blobs, repository.Blob{Name: b.Name, Size: b.Size, SHA256: b.SHA256})
+		conf.Blobs = append(conf.Blobs, blob.Blob{Name: b.Name, Size: b.Size, SHA256: b.SHA256})
 	}
 	f.tell(Progress{Stage: "opening the generation"})
 	f.view, err = repository.OpenView(ctx, conf)
@@ -120,18 +121,18 @@ func (f *far) look(ctx context.Context) error {
 
 // bring makes sure that what a snapshot needs is here. What the vault lacks is named, and
 // the rest restores.
-func (f *far) bring(ctx context.Context, snapshot string, part repository.Part) ([]vault.Lack, error) {
+func (f *far) bring(ctx context.Context, snapshot string, part repository.Part) ([]blob.Fault, error) {
 	f.tell(Progress{Stage: "working out what is needed"})
 	names, err := f.view.Needs(ctx, snapshot, part)
 	if err != nil {
 		return nil, err
 	}
 	needed := make(map[string]bool, len(names))
-	var nearby []repository.Blob
+	var nearby []blob.Blob
 	for _, name := range names {
 		needed[name] = true
 		if e, listed := f.generation.Blob(name); listed && !repository.Metadata(name) && !f.shelf.has(e) && f.near.has(e) {
-			nearby = append(nearby, repository.Blob{Name: e.Name, Size: e.Size, SHA256: e.SHA256})
+			nearby = append(nearby, blob.Blob{Name: e.Name, Size: e.Size, SHA256: e.SHA256})
 		}
 	}
 	if err := f.near.prove(ctx, nearby, f.tell); err != nil {

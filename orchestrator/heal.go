@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"airlock/blob"
 	"airlock/ledger"
 	"airlock/repository"
 	"airlock/vault"
@@ -39,7 +40,7 @@ type Healed struct {
 	Bytes   int64          `json:"bytes"`
 	Aside   []string       `json:"aside,omitempty"`   // copies of what was damaged or removed, in the repository's own place
 	Removed int            `json:"removed,omitempty"` // blobs written after the generation
-	Lacks   []vault.Lack   `json:"lacks,omitempty"`   // what neither the repository nor the vault has as it was written
+	Lacks   []blob.Fault   `json:"lacks,omitempty"`   // what neither the repository nor the vault has as it was written
 	Seconds float64        `json:"seconds"`
 	Windows []WindowRecord `json:"windows,omitempty"`
 }
@@ -161,7 +162,7 @@ type mending struct {
 	generation *vault.Generation
 
 	present map[string]bool // lies in the storage, in whatever state
-	bad     []repository.Amiss
+	bad     []blob.Fault
 	extra   []string // to be removed by a roll-back
 }
 
@@ -175,7 +176,7 @@ func (m *mending) run(ctx context.Context) error {
 	}
 	wanted := m.wanted()
 	for _, a := range m.bad {
-		m.done.Damaged = append(m.done.Damaged, Damage{Blob: a.Blob.Name, What: a.Blob.Name + ": " + a.Err})
+		m.done.Damaged = append(m.done.Damaged, Damage{Blob: a.Name, What: a.Name + ": " + a.Why})
 	}
 	if m.done.DryRun {
 		m.done.Blobs, m.done.Bytes, m.done.Removed = len(wanted), sizes(wanted), len(m.extra)
@@ -225,7 +226,7 @@ func (s *Site) lastKnown(vaultName string, by Caller) (*vault.Generation, error)
 // says, or for a roll-back the generation.
 func (m *mending) examine(ctx context.Context) error {
 	m.present = map[string]bool{}
-	listed, known := map[string]int64{}, map[string]repository.Blob{}
+	listed, known := map[string]int64{}, map[string]blob.Blob{}
 	if m.holdings != nil {
 		var err error
 		if listed, err = m.holdings.Listed(ctx); err != nil {
@@ -236,12 +237,12 @@ func (m *mending) examine(ctx context.Context) error {
 		}
 	}
 	should := m.should(listed, known)
-	var there []repository.Blob
+	var there []blob.Blob
 	for name, b := range should {
 		if m.present[name] = listed[name] > 0; m.present[name] {
 			there = append(there, b)
 		} else {
-			m.bad = append(m.bad, repository.Amiss{Blob: b, Err: "it is missing from the storage"})
+			m.bad = append(m.bad, blob.Fault{Name: b.Name, Why: "it is missing from the storage", Was: b})
 		}
 	}
 	for _, name := range slices.Concat(keysOf(listed), keysOf(known)) {
@@ -259,14 +260,14 @@ func (m *mending) examine(ctx context.Context) error {
 		}
 		m.bad = append(m.bad, bad...)
 	}
-	slices.SortFunc(m.bad, func(a, b repository.Amiss) int { return strings.Compare(a.Blob.Name, b.Blob.Name) })
+	slices.SortFunc(m.bad, func(a, b blob.Fault) int { return strings.Compare(a.Name, b.Name) })
 	return nil
 }
 
 // should is what the repository should consist of. Where the catalogue was lost, the
 // generation knows the hashes of what lies there.
-func (m *mending) should(listed map[string]int64, known map[string]repository.Blob) map[string]repository.Blob {
-	should := map[string]repository.Blob{}
+func (m *mending) should(listed map[string]int64, known map[string]blob.Blob) map[string]blob.Blob {
+	should := map[string]blob.Blob{}
 	if !m.done.RollBack {
 		maps.Copy(should, known)
 	}
@@ -274,7 +275,7 @@ func (m *mending) should(listed map[string]int64, known map[string]repository.Bl
 		_, there := listed[e.Name]
 		_, catalogued := known[e.Name]
 		if m.done.RollBack || there && !catalogued {
-			should[e.Name] = repository.Blob{Name: e.Name, Size: e.Size, SHA256: e.SHA256}
+			should[e.Name] = blob.Blob{Name: e.Name, Size: e.Size, SHA256: e.SHA256}
 		}
 	}
 	return should
@@ -282,7 +283,7 @@ func (m *mending) should(listed map[string]int64, known map[string]repository.Bl
 
 func keysOf[V any](m map[string]V) []string { return slices.Collect(maps.Keys(m)) }
 
-func total(blobs []repository.Blob) (bytes int64) {
+func total(blobs []blob.Blob) (bytes int64) {
 	for _, b := range blobs {
 		bytes += b.Size
 	}
@@ -294,21 +295,21 @@ func total(blobs []repository.Blob) (bytes int64) {
 func (m *mending) wanted() []vault.Entry {
 	var wanted []vault.Entry
 	for _, a := range m.bad {
-		e, listed := m.generation.Blob(a.Blob.Name)
+		e, listed := m.generation.Blob(a.Name)
 		switch {
-		case listed && (e.SHA256 == vault.Sum(a.Blob.SHA256) || strings.HasPrefix(e.Name, "kopia.")):
+		case listed && (e.SHA256 == a.Was.SHA256 || strings.HasPrefix(e.Name, "kopia.")):
 			wanted = append(wanted, e)
 		case listed:
-			m.lack(a.Blob.Name, "the vault has other bytes under its name than the catalogue says")
+			m.lack(a.Name, "the vault has other bytes under its name than the catalogue says")
 		default:
-			m.lack(a.Blob.Name, fmt.Sprintf("it is not in generation %d", m.generation.Number))
+			m.lack(a.Name, fmt.Sprintf("it is not in generation %d", m.generation.Number))
 		}
 	}
 	return wanted
 }
 
 func (m *mending) lack(name, why string) {
-	m.done.Lacks = append(m.done.Lacks, vault.Lack{Name: name, Why: why})
+	m.done.Lacks = append(m.done.Lacks, blob.Fault{Name: name, Why: why})
 }
 
 // replace keeps what is damaged aside, and puts good copies in its place.
@@ -325,7 +326,7 @@ func (m *mending) replace(ctx context.Context, wanted []vault.Entry) error {
 		}
 	}
 	lacks, err := m.fetch(ctx, wanted, func(ctx context.Context, e vault.Entry, r io.Reader) error {
-		return m.holdings.Put(ctx, repository.Blob{Name: e.Name, Size: e.Size, SHA256: e.SHA256}, r)
+		return m.holdings.Put(ctx, blob.Blob{Name: e.Name, Size: e.Size, SHA256: e.SHA256}, r)
 	})
 	m.done.Lacks = append(m.done.Lacks, lacks...)
 	for _, w := range m.windows {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"airlock/blob"
 	"airlock/ledger"
 	"airlock/vault"
 
@@ -26,7 +27,7 @@ func (s *Site) own(ctx context.Context, vaultName string) ([]note.Verifier, *vau
 	if err != nil {
 		return nil, nil, err
 	}
-	past := &vault.Past{Made: map[vault.Sum]bool{}, Begun: map[string]int64{}}
+	past := &vault.Past{Made: map[blob.Sum]bool{}, Begun: map[string]int64{}}
 	for e, err := range s.journal.Ledger.Entries(ctx, ledger.Filter{Kind: ledger.KindWindow, Vault: vaultName}) {
 		if err != nil {
 			return nil, nil, err
@@ -42,7 +43,7 @@ func (s *Site) own(ctx context.Context, vaultName string) ([]note.Verifier, *vau
 		if err := json.Unmarshal(e.Detail, &w); err != nil {
 			return nil, nil, fmt.Errorf("ledger entry %d: %w", e.Seq, err)
 		}
-		var sum vault.Sum
+		var sum blob.Sum
 		if w.Generation > 0 && sum.UnmarshalText([]byte(w.Hash)) == nil {
 			past.Made[sum], past.Begun[e.Window] = true, w.Generation
 			if past.First == 0 || w.Generation < past.First {

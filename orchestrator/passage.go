@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"airlock/blob"
 	"airlock/ledger"
 	"airlock/orchestrator/window"
 	"airlock/policies"
@@ -52,7 +53,7 @@ type WindowRecord struct {
 	Held       int          `json:"held"` // blobs that were there already
 	Generation int64        `json:"generation,omitempty"`
 	Hash       string       `json:"generation_sha256,omitempty"`
-	Lacks      []vault.Lack `json:"lacks,omitempty"`
+	Lacks      []blob.Fault `json:"lacks,omitempty"`
 	Lacking    int          `json:"lacking,omitempty"` // how many those are; the ledger names no more than fits
 	Conflicts  []string     `json:"conflicts,omitempty"`
 	Relisted   string       `json:"relisted,omitempty"`
@@ -304,7 +305,7 @@ func (s *Site) load(ctx context.Context, r *WindowRecord, replaced bool, tell Wa
 		return nil, errors.Join(err, memory.Close())
 	}
 	for _, a := range amiss {
-		r.Amiss = append(r.Amiss, a.Blob.Name+": "+a.Err)
+		r.Amiss = append(r.Amiss, a.Name+": "+a.Why)
 	}
 	tell(Progress{Stage: "ready", TotalFiles: int64(len(plan.Lacking)), TotalBytes: plan.Bytes,
 		Text: fmt.Sprintf("the vault lacks %d blobs, %s", len(plan.Lacking), Size(plan.Bytes))})
@@ -315,38 +316,32 @@ func (s *Site) load(ctx context.Context, r *WindowRecord, replaced bool, tell Wa
 // longer as it was written is not sent, and costs no exposure. That takes no longer than
 // the window may last, since what cannot be read in that time could not be sent in it
 // either; what was not read is held to its hash on its way.
-func (s *Site) plan(ctx context.Context, repo *repository.Repository, inventory repository.Inventory, in vault.PlanInput, tell Watch) (*vault.Plan, []repository.Amiss, error) {
+func (s *Site) plan(ctx context.Context, repo *repository.Repository, inventory repository.Inventory, in vault.PlanInput, tell Watch) (*vault.Plan, []blob.Fault, error) {
 	in.Amiss = map[string]string{}
-	for _, b := range inventory.Blobs {
-		in.Blobs = append(in.Blobs, vault.Blob(b))
-	}
-	for _, a := range inventory.Amiss {
-		in.Blobs = append(in.Blobs, vault.Blob(a.Blob))
-		in.Amiss[a.Blob.Name] = a.Err
+	in.Blobs = slices.Clone(inventory.Blobs)
+	for _, f := range inventory.Faults {
+		in.Blobs = append(in.Blobs, f.Was)
+		in.Amiss[f.Name] = f.Why
 	}
 	plan, err := vault.NewPlan(in)
 	if err != nil {
 		return nil, nil, err
 	}
-	lacking := make([]repository.Blob, len(plan.Lacking))
-	for i, b := range plan.Lacking {
-		lacking[i] = repository.Blob(b)
-	}
 	enough := errors.New("the window would be over")
 	reading, cancel := context.WithTimeoutCause(ctx, time.Duration(s.policy.Vaults[in.Vault].Window.MaxOpen), enough)
 	defer cancel()
-	damaged, err := repo.Inspect(reading, lacking, meter(tell, Progress{Stage: "reading what is to be sent", TotalFiles: int64(len(lacking)), TotalBytes: plan.Bytes}))
+	damaged, err := repo.Inspect(reading, plan.Lacking, meter(tell, Progress{Stage: "reading what is to be sent", TotalFiles: int64(len(plan.Lacking)), TotalBytes: plan.Bytes}))
 	if err != nil && !errors.Is(err, enough) {
 		return nil, nil, err
 	}
 	if len(damaged) == 0 {
-		return plan, inventory.Amiss, nil
+		return plan, inventory.Faults, nil
 	}
-	for _, a := range damaged {
-		in.Amiss[a.Blob.Name] = a.Err
+	for _, f := range damaged {
+		in.Amiss[f.Name] = f.Why
 	}
 	plan, err = vault.NewPlan(in)
-	return plan, slices.Concat(inventory.Amiss, damaged), err
+	return plan, slices.Concat(inventory.Faults, damaged), err
 }
 
 // meter tells of bytes as they are read.

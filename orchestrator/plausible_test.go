@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"airlock/mount"
 	"airlock/collectors"
 	"airlock/ledger"
+	"airlock/mount"
 	"airlock/policies"
 	"airlock/repository"
 )

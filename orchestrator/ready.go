@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"time"
 
-	"airlock/mount"
 	"airlock/ledger"
+	"airlock/mount"
 	"airlock/policies"
 	"airlock/repository"
 	"airlock/vault"

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"airlock/blob"
 	"airlock/ledger"
 	"airlock/repository"
 	"airlock/vault"
@@ -70,7 +71,7 @@ type Restored struct {
 	Number       int64          `json:"generation,omitempty"`
 	Fetched      int            `json:"fetched,omitempty"`
 	FetchedBytes int64          `json:"fetched_bytes,omitempty"`
-	Lacks        []vault.Lack   `json:"lacks,omitempty"`
+	Lacks        []blob.Fault   `json:"lacks,omitempty"`
 	RTOMet       *bool          `json:"rto_met,omitempty"` // nil where the policy names none
 	Complete     bool           `json:"complete"`          // every file of the snapshot is there
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"airlock/blob"
 	"airlock/repository"
 	"airlock/vault"
 )
@@ -69,7 +70,7 @@ func openShelf(ctx context.Context, dir string) (shelf, error) {
 	return s, err
 }
 
-func hashFile(name string) (sum vault.Sum, err error) {
+func hashFile(name string) (sum blob.Sum, err error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return sum, err
@@ -123,7 +124,7 @@ func (s shelf) clear() error { return os.RemoveAll(s.dir) }
 // still are what the generation lists: only the others must come through the door.
 type nearby struct {
 	holdings *repository.Holdings // nil where the repository has nothing to give
-	blobs    map[string]repository.Blob
+	blobs    map[string]blob.Blob
 }
 
 // lookNearby finds out what the repository still has. What snapshots are found by is read
@@ -136,7 +137,7 @@ func lookNearby(ctx context.Context, conf repository.Config, tell Watch) (*nearb
 	}
 	n := &nearby{holdings: h}
 	if n.blobs, err = n.intact(ctx); err == nil {
-		var metadata []repository.Blob
+		var metadata []blob.Blob
 		for _, b := range n.blobs {
 			if repository.Metadata(b.Name) {
 				metadata = append(metadata, b)
@@ -151,7 +152,7 @@ func lookNearby(ctx context.Context, conf repository.Config, tell Watch) (*nearb
 }
 
 // intact are the blobs that lie there with the size that the catalogue has.
-func (n *nearby) intact(ctx context.Context) (map[string]repository.Blob, error) {
+func (n *nearby) intact(ctx context.Context) (map[string]blob.Blob, error) {
 	blobs, err := n.holdings.Catalogued(ctx)
 	if err != nil {
 		return nil, err
@@ -166,7 +167,7 @@ func (n *nearby) intact(ctx context.Context) (map[string]repository.Blob, error)
 }
 
 // prove reads blobs, and from then on does without those that are damaged.
-func (n *nearby) prove(ctx context.Context, blobs []repository.Blob, tell Watch) error {
+func (n *nearby) prove(ctx context.Context, blobs []blob.Blob, tell Watch) error {
 	if len(blobs) == 0 {
 		return nil
 	}
@@ -176,10 +177,10 @@ func (n *nearby) prove(ctx context.Context, blobs []repository.Blob, tell Watch)
 	}
 	bad, err := n.holdings.Inspect(ctx, blobs, meter(tell, p))
 	for _, a := range bad {
-		delete(n.blobs, a.Blob.Name)
+		delete(n.blobs, a.Name)
 	}
 	if len(bad) > 0 {
-		tell(Progress{Text: fmt.Sprintf("%d blobs of the repository are damaged, the first of them %s: %s", len(bad), bad[0].Blob.Name, bad[0].Err)})
+		tell(Progress{Text: fmt.Sprintf("%d blobs of the repository are damaged, the first of them %s: %s", len(bad), bad[0].Name, bad[0].Why)})
 	}
 	return err
 }

@@ -25,15 +25,9 @@ type Inventory struct {
 	// catalogue, or settings (kopia.*) with another one, and have been read back and
 	// entered: a crash came between the two, or another client wrote them.
 	Adopted []string
-	// Amiss is what the catalogue has and the storage has not, or not so. The rest of
+	// Faults are what the catalogue has and the storage has not, or not so. The rest of
 	// the inventory may not restore.
-	Amiss []Amiss
-}
-
-// Amiss is a blob that is not as it was written.
-type Amiss struct {
-	Blob Blob // as it was written
-	Err  string
+	Faults []Fault
 }
 
 // Blobs lists the storage and reconciles the catalogue with it. It may run beside a
@@ -57,10 +51,10 @@ func (r *Repository) Blobs(ctx context.Context) (Inventory, error) {
 		delete(known, string(m.BlobID))
 	}
 	for _, b := range known {
-		inv.Amiss = append(inv.Amiss, Amiss{b, "it is missing from the storage"})
+		inv.Faults = append(inv.Faults, Fault{Name: b.Name, Why: "it is missing from the storage", Was: b})
 	}
 	slices.SortFunc(inv.Blobs, func(a, b Blob) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(inv.Amiss, func(a, b Amiss) int { return cmp.Compare(a.Blob.Name, b.Blob.Name) })
+	slices.SortFunc(inv.Faults, func(a, b Fault) int { return cmp.Compare(a.Name, b.Name) })
 	return inv, nil
 }
 
@@ -91,7 +85,7 @@ func (r *Repository) reconcile(ctx context.Context, m blob.Metadata, known map[s
 	case !ok, strings.HasPrefix(b.Name, "kopia."): // these few may be written anew by any client
 		now, err := r.adopt(ctx, m.BlobID, b)
 		if bad := (unsoundError{}); ok && errors.As(err, &bad) {
-			inv.Amiss = append(inv.Amiss, Amiss{b, bad.Error()})
+			inv.Faults = append(inv.Faults, Fault{Name: b.Name, Why: bad.Error(), Was: b})
 			return nil
 		}
 		if err != nil {
@@ -102,7 +96,7 @@ func (r *Repository) reconcile(ctx context.Context, m blob.Metadata, known map[s
 		}
 		inv.Blobs = append(inv.Blobs, now)
 	case b.Size != m.Length:
-		inv.Amiss = append(inv.Amiss, Amiss{b, fmt.Sprintf("it has %d bytes; %d were written", m.Length, b.Size)})
+		inv.Faults = append(inv.Faults, Fault{Name: b.Name, Why: fmt.Sprintf("it has %d bytes; %d were written", m.Length, b.Size), Was: b})
 	default:
 		inv.Blobs = append(inv.Blobs, b)
 	}

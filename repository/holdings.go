@@ -69,7 +69,7 @@ func (h *Holdings) Listed(ctx context.Context) (map[string]int64, error) {
 }
 
 // Inspect is [Repository.Inspect].
-func (h *Holdings) Inspect(ctx context.Context, blobs []Blob, read func(n int64)) ([]Amiss, error) {
+func (h *Holdings) Inspect(ctx context.Context, blobs []Blob, read func(n int64)) ([]Fault, error) {
 	return inspect(ctx, func(ctx context.Context, name string) (io.ReadCloser, error) { return h.Open(ctx, name, 0, -1) }, blobs, read)
 }
 

@@ -33,7 +33,7 @@ func TestHoldings(t *testing.T) {
 	if len(known) != len(inv.Blobs) || len(listed) != len(known) || listed[pack] != int64(len(good)) {
 		t.Errorf("%d catalogued, %d listed of %d", len(known), len(listed), len(inv.Blobs))
 	}
-	if bad, err := h.Inspect(t.Context(), inv.Blobs, nil); err != nil || len(bad) != 1 || bad[0].Blob.Name != pack {
+	if bad, err := h.Inspect(t.Context(), inv.Blobs, nil); err != nil || len(bad) != 1 || bad[0].Name != pack {
 		t.Fatalf("amiss: %v, %v", bad, err)
 	}
 	aside, err := h.SetAside(t.Context(), pack)
@@ -62,8 +62,8 @@ func TestHoldings(t *testing.T) {
 
 	c.Passphrase = passphrase
 	again := reopen(t, c)
-	if inv, err := again.Blobs(t.Context()); err != nil || len(inv.Amiss)+len(inv.Adopted) != 0 {
-		t.Errorf("mended: amiss %v, adopted %v, %v", inv.Amiss, inv.Adopted, err)
+	if inv, err := again.Blobs(t.Context()); err != nil || len(inv.Faults)+len(inv.Adopted) != 0 {
+		t.Errorf("mended: amiss %v, adopted %v, %v", inv.Faults, inv.Adopted, err)
 	}
 	c.Place.Path += "/none"
 	if _, err := OpenHoldings(t.Context(), c, false); !errors.Is(err, ErrNoRepository) {

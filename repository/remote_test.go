@@ -60,7 +60,7 @@ func testRemote(t *testing.T, at remote) {
 
 	inv, err := r.Blobs(t.Context())
 	must(t, err)
-	if len(inv.Blobs) < 6 || len(inv.Adopted) != 0 || len(inv.Amiss) != 0 {
+	if len(inv.Blobs) < 6 || len(inv.Adopted) != 0 || len(inv.Faults) != 0 {
 		t.Errorf("inventory: %+v", inv)
 	}
 	vaultOf{}.replicate(t, r)
@@ -98,8 +98,8 @@ func testLineCut(t *testing.T, at remote) {
 	}
 	sameTrees(t, src, restored(t, &r.View, res.ID))
 	inv, err := r.Blobs(t.Context())
-	if err != nil || len(inv.Amiss) != 0 {
-		t.Errorf("amiss: %v, %v", inv.Amiss, err)
+	if err != nil || len(inv.Faults) != 0 {
+		t.Errorf("amiss: %v, %v", inv.Faults, err)
 	}
 }
 

@@ -624,8 +624,8 @@ func TestBlobs(t *testing.T) {
 	snap(t, r, "imaging", disk(hospital(t)))
 	inv, err := r.Blobs(t.Context())
 	must(t, err)
-	if len(inv.Adopted) != 0 || len(inv.Amiss) != 0 || len(inv.Blobs) < 6 {
-		t.Fatalf("%d blobs, adopted %v, amiss %v", len(inv.Blobs), inv.Adopted, inv.Amiss)
+	if len(inv.Adopted) != 0 || len(inv.Faults) != 0 || len(inv.Blobs) < 6 {
+		t.Fatalf("%d blobs, adopted %v, amiss %v", len(inv.Blobs), inv.Adopted, inv.Faults)
 	}
 	for _, b := range inv.Blobs {
 		body, err := r.OpenBlob(t.Context(), b.Name)
@@ -656,7 +656,7 @@ func TestBlobs(t *testing.T) {
 	flip(t, c, formatBlob)
 	changed, err := r.Blobs(t.Context())
 	must(t, err)
-	if !slices.Equal(changed.Adopted, []string{formatBlob}) || len(changed.Blobs) != len(inv.Blobs) || len(changed.Amiss) != 0 {
+	if !slices.Equal(changed.Adopted, []string{formatBlob}) || len(changed.Blobs) != len(inv.Blobs) || len(changed.Faults) != 0 {
 		t.Errorf("adopted %v", changed.Adopted)
 	}
 
@@ -666,8 +666,8 @@ func TestBlobs(t *testing.T) {
 		must(t, os.WriteFile(blobFile(t, c, formatBlob), []byte(text), 0o600))
 		bad, err := r.Blobs(t.Context())
 		must(t, err)
-		if len(bad.Adopted) != 0 || len(bad.Amiss) != 1 || bad.Amiss[0].Blob.Name != formatBlob || !strings.Contains(bad.Amiss[0].Err, "kopia cannot read") {
-			t.Errorf("adopted %v, amiss %v", bad.Adopted, bad.Amiss)
+		if len(bad.Adopted) != 0 || len(bad.Faults) != 1 || bad.Faults[0].Name != formatBlob || !strings.Contains(bad.Faults[0].Why, "kopia cannot read") {
+			t.Errorf("adopted %v, amiss %v", bad.Adopted, bad.Faults)
 		}
 	}
 	must(t, os.WriteFile(blobFile(t, c, formatBlob), settings, 0o600))
@@ -678,8 +678,8 @@ func TestBlobs(t *testing.T) {
 	must(t, os.Remove(blobFile(t, c, meta)))
 	bad, err := r.Blobs(t.Context())
 	must(t, err)
-	if len(bad.Amiss) != 2 || bad.Amiss[0].Blob.Name != pack || bad.Amiss[1].Blob.Name != meta || len(bad.Blobs) != len(inv.Blobs)-2 {
-		t.Errorf("amiss: %v", bad.Amiss)
+	if len(bad.Faults) != 2 || bad.Faults[0].Name != pack || bad.Faults[1].Name != meta || len(bad.Blobs) != len(inv.Blobs)-2 {
+		t.Errorf("amiss: %v", bad.Faults)
 	}
 }
 
@@ -713,8 +713,8 @@ func TestInspect(t *testing.T) {
 		t.Errorf("%v, %v", bad, err)
 	}
 	for _, a := range bad {
-		if !strings.Contains(a.Err, want[a.Blob.Name]) || want[a.Blob.Name] == "" {
-			t.Errorf("%s: %s", a.Blob.Name, a.Err)
+		if !strings.Contains(a.Why, want[a.Name]) || want[a.Name] == "" {
+			t.Errorf("%s: %s", a.Name, a.Why)
 		}
 	}
 	over, cancel := context.WithCancelCause(t.Context())
@@ -909,8 +909,8 @@ func TestTwoRepositories(t *testing.T) {
 		t.Errorf("%+v, %v", list, err)
 	}
 	inv, err := a.Blobs(t.Context())
-	if err != nil || len(inv.Amiss) != 0 || len(inv.Adopted) != 0 {
-		t.Errorf("adopted %v, amiss %v, %v", inv.Adopted, inv.Amiss, err)
+	if err != nil || len(inv.Faults) != 0 || len(inv.Adopted) != 0 {
+		t.Errorf("adopted %v, amiss %v, %v", inv.Adopted, inv.Faults, err)
 	}
 }
 
@@ -927,7 +927,7 @@ func TestMaintain(t *testing.T) {
 	must(t, r.Maintain(t.Context()))
 	sameTrees(t, src, restored(t, &r.View, id))
 	inv, err := r.Blobs(t.Context())
-	if err != nil || len(inv.Amiss) != 0 {
-		t.Errorf("amiss %v, %v", inv.Amiss, err)
+	if err != nil || len(inv.Faults) != 0 {
+		t.Errorf("amiss %v, %v", inv.Faults, err)
 	}
 }

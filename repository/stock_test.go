@@ -85,7 +85,7 @@ func TestStorageFull(t *testing.T) {
 	if err != nil || len(check.Damaged) != 0 {
 		t.Errorf("verify: %+v, %v", check, err)
 	}
-	if inv, err := r.Blobs(t.Context()); err != nil || len(inv.Amiss) != 0 {
-		t.Errorf("amiss: %v, %v", inv.Amiss, err)
+	if inv, err := r.Blobs(t.Context()); err != nil || len(inv.Faults) != 0 {
+		t.Errorf("amiss: %v, %v", inv.Faults, err)
 	}
 }

@@ -86,7 +86,7 @@ func newGeneration(c ViewConfig) *generation {
 func (g *generation) ListBlobs(_ context.Context, prefix blob.ID, each func(blob.Metadata) error) error {
 	for _, b := range g.blobs {
 		if strings.HasPrefix(b.Name, string(prefix)) {
-			if err := each(b.metadata()); err != nil {
+			if err := each(metadata(b)); err != nil {
 				return err
 			}
 		}
@@ -94,7 +94,7 @@ func (g *generation) ListBlobs(_ context.Context, prefix blob.ID, each func(blob
 	return nil
 }
 
-func (b Blob) metadata() blob.Metadata {
+func metadata(b Blob) blob.Metadata {
 	return blob.Metadata{BlobID: blob.ID(b.Name), Length: b.Size, Timestamp: b.Written}
 }
 
@@ -103,7 +103,7 @@ func (g *generation) GetMetadata(_ context.Context, id blob.ID) (blob.Metadata, 
 	if !ok {
 		return blob.Metadata{}, blob.ErrBlobNotFound
 	}
-	return b.metadata(), nil
+	return metadata(b), nil
 }
 
 func (g *generation) GetBlob(ctx context.Context, id blob.ID, off, n int64, out blob.OutputBuffer) (err error) {

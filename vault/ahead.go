@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"airlock/blob"
 )
 
 // ReadAhead reads what is to be sent from origin into memory, up to budget bytes of it,
@@ -32,16 +34,16 @@ func (p *Plan) ReadAhead(ctx context.Context, origin Origin, budget int64) Origi
 }
 
 // early chooses what is read ahead.
-func (p *Plan) early(budget int64) []Blob {
+func (p *Plan) early(budget int64) []blob.Blob {
 	order := slices.Clone(p.Lacking)
-	small := func(b Blob) int {
+	small := func(b blob.Blob) int {
 		if b.Size < smallBlob {
 			return 0
 		}
 		return 1
 	}
-	slices.SortStableFunc(order, func(a, b Blob) int { return cmp.Compare(small(a), small(b)) })
-	var chosen []Blob
+	slices.SortStableFunc(order, func(a, b blob.Blob) int { return cmp.Compare(small(a), small(b)) })
+	var chosen []blob.Blob
 	left := budget
 	for _, b := range order {
 		if small(b) == 0 && left-b.Size < budget/2 || b.Size > left {
@@ -61,7 +63,7 @@ type ahead struct {
 }
 
 // take reads a blob, no more of it than it should have.
-func (a *ahead) take(ctx context.Context, b Blob) {
+func (a *ahead) take(ctx context.Context, b blob.Blob) {
 	r, err := a.Origin.Open(ctx, b.Name)
 	if err != nil {
 		return

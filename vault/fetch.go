@@ -11,13 +11,15 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"airlock/blob"
 )
 
 // Fetched is what [Fetch] brought.
 type Fetched struct {
 	Blobs int
 	Bytes int64
-	Lacks []Lack // what the vault has not, or not as it was sent, by name; nothing of it was taken
+	Lacks []blob.Fault // what the vault has not, or not as it was sent, by name; nothing of it was taken
 }
 
 // Fetch reads blobs from a vault and has each taken, several at once: data, metadata,
@@ -45,11 +47,11 @@ func Fetch(ctx context.Context, store Store, blobs []Entry, take func(ctx contex
 			return f.fetched, fmt.Errorf("fetch from the vault: %w", err)
 		}
 	}
-	slices.SortFunc(f.fetched.Lacks, func(a, b Lack) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(f.fetched.Lacks, func(a, b blob.Fault) int { return strings.Compare(a.Name, b.Name) })
 	return f.fetched, nil
 }
 
-func (e Entry) blob() Blob { return Blob{Name: e.Name, Size: e.Size, SHA256: e.SHA256} }
+func (e Entry) blob() blob.Blob { return blob.Blob{Name: e.Name, Size: e.Size, SHA256: e.SHA256} }
 
 type fetching struct {
 	store Store
@@ -84,13 +86,13 @@ func (f *fetching) one(ctx context.Context, e Entry) error {
 	if err != nil {
 		return fmt.Errorf("blob %s: %w", e.Name, err)
 	}
-	r := newProof(body, e, f.moved)
+	r := blob.Verify(body, e.Size, e.SHA256, f.moved)
 	err = f.take(ctx, e, r)
 	closing := body.Close()
 	switch {
-	case errors.Is(r.err, errDamaged):
-		f.moved(-r.count)
-		return f.lack(e, "in the vault it has "+strings.ToValidUTF8(r.err.Error(), "?"))
+	case errors.Is(r.Err(), blob.ErrDamaged):
+		f.moved(-r.Count())
+		return f.lack(e, "in the vault it has "+strings.ToValidUTF8(r.Err().Error(), "?"))
 	case err != nil:
 		return fmt.Errorf("blob %s: %w", e.Name, errors.Join(err, closing))
 	case closing != nil:
@@ -108,7 +110,7 @@ func (f *fetching) one(ctx context.Context, e Entry) error {
 func (f *fetching) lack(e Entry, why string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.fetched.Lacks = append(f.fetched.Lacks, Lack{e.Name, why})
+	f.fetched.Lacks = append(f.fetched.Lacks, blob.Fault{Name: e.Name, Why: why})
 	return nil
 }
 

@@ -9,6 +9,8 @@ import (
 	"slices"
 
 	"golang.org/x/sync/errgroup"
+
+	"airlock/blob"
 )
 
 // A generation is two files, put at once, and a window may be ended when only one of them
@@ -18,9 +20,9 @@ import (
 
 // sealing is what a window was about to put in the place of a generation.
 type sealing struct {
-	Number int64 `json:"number"`
-	Size   int64 `json:"size"` // of the manifest, in bytes
-	SHA256 Sum   `json:"sha256"`
+	Number int64    `json:"number"`
+	Size   int64    `json:"size"` // of the manifest, in bytes
+	SHA256 blob.Sum `json:"sha256"`
 }
 
 // intend begins to note what is about to be put. It waits for no disk: the returned function
@@ -72,7 +74,7 @@ func (s *sending) signCut(ctx context.Context, there shelf, number int64, all []
 	if err = errors.Join(err, r.Close()); err != nil {
 		return fmt.Errorf("generation %d: %w", number, err)
 	}
-	sum := Sum(hash.Sum(nil))
+	sum := blob.Sum(hash.Sum(nil))
 	if !slices.Contains(all, sealing{number, size, sum}) {
 		return nil
 	}

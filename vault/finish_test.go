@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"airlock/blob"
 	"airlock/vault"
 )
 
@@ -49,7 +50,7 @@ func TestCutWhileSealing(t *testing.T) {
 		for _, surprised := range []bool{false, true} {
 			t.Run(what, func(t *testing.T) {
 				w := newWorld(t)
-				w.past = &vault.Past{Made: map[vault.Sum]bool{}, Begun: map[string]int64{}}
+				w.past = &vault.Past{Made: map[blob.Sum]bool{}, Begun: map[string]int64{}}
 				w.night()
 				w.past.Made[w.window().Hash] = true
 				if surprised { // so that the manifest is not the one that was planned

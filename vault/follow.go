@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"airlock/blob"
 )
 
 // Past is what a site knows of the windows that it held at a vault: by it, a generation
@@ -14,7 +16,7 @@ import (
 type Past struct {
 	// Made are the hashes of the generations that windows made. Where there are none, the
 	// site has no past to compare with, and every generation that it has signed is its own.
-	Made map[Sum]bool
+	Made map[blob.Sum]bool
 	// Begun are the windows by their IDs, and the generation that each made: 0 for one that
 	// was cut, of which nobody knows.
 	Begun map[string]int64
@@ -24,11 +26,11 @@ type Past struct {
 }
 
 // made says whether a window is known to have made the generation with this hash.
-func (p *Past) made(sum Sum) bool { return p != nil && p.Made[sum] }
+func (p *Past) made(sum blob.Sum) bool { return p != nil && p.Made[sum] }
 
 // explains says whether a window of the site has made a generation, or may have: one that
 // was cut after that, or that had to seal once more.
-func (p *Past) explains(g *Generation, sum Sum) bool {
+func (p *Past) explains(g *Generation, sum blob.Sum) bool {
 	if p == nil || len(p.Made) == 0 || p.Made[sum] || g.Number < p.First {
 		return true
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,29 +11,16 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"airlock/blob"
 )
-
-// Sum is a SHA-256; its text is 64 lower-case hexadecimal digits.
-type Sum [32]byte
-
-func (s Sum) String() string               { return hex.EncodeToString(s[:]) }
-func (s Sum) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// UnmarshalText takes what MarshalText gives and nothing else.
-func (s *Sum) UnmarshalText(text []byte) error {
-	if len(text) != 2*len(s) || bytes.ContainsFunc(text, func(r rune) bool { return 'A' <= r && r <= 'F' }) {
-		return fmt.Errorf("%.80q is not a SHA-256 of 64 lower-case hexadecimal digits", text)
-	}
-	_, err := hex.Decode(s[:], text)
-	return err
-}
 
 // Entry is one blob of a generation.
 type Entry struct {
-	Name   string `json:"name"`
-	Size   int64  `json:"size"` // bytes
-	SHA256 Sum    `json:"sha256"`
-	Path   string `json:"path,omitempty"` // where it lies, when that is not BlobPath(Name)
+	Name   string   `json:"name"`
+	Size   int64    `json:"size"` // bytes
+	SHA256 blob.Sum `json:"sha256"`
+	Path   string   `json:"path,omitempty"` // where it lies, when that is not BlobPath(Name)
 }
 
 // At is where the blob's bytes lie in the vault.
@@ -53,39 +39,33 @@ func (e Entry) check() error {
 	return nil
 }
 
-// Lack is a blob that belongs to a generation and could not be brought into the vault.
-type Lack struct {
-	Name string `json:"name"`
-	Why  string `json:"why"`
-}
-
 // Generation is what the vault held at the end of one window.
 //
 // Its file is JSON in one form only: the fields in this order, one blob a line,
 // sorted by name. [Decode] takes no other, so that equal generations are equal bytes.
 type Generation struct {
-	Number   int64     // 1, 2, 3 …
-	Site     string    // whose repository
-	Vault    string    // the vault's name in the policy file
-	Window   string    // the window's ID
-	Time     time.Time // when the plan was made; UTC, whole milliseconds
-	Previous Sum       // of the file of the generation before; zero for the first
-	Ledger   string    // the ledger's checkpoint; "" for none
-	Lacks    []Lack    // sorted by name; empty for a whole generation
-	Blobs    []Entry   // sorted by name
+	Number   int64        // 1, 2, 3 …
+	Site     string       // whose repository
+	Vault    string       // the vault's name in the policy file
+	Window   string       // the window's ID
+	Time     time.Time    // when the plan was made; UTC, whole milliseconds
+	Previous blob.Sum     // of the file of the generation before; zero for the first
+	Ledger   string       // the ledger's checkpoint; "" for none
+	Lacks    []blob.Fault // sorted by name; empty for a whole generation
+	Blobs    []Entry      // sorted by name
 }
 
 // head is all of a generation's file but the blobs, which come last.
 type head struct {
-	Format   int       `json:"airlock_generation"`
-	Number   int64     `json:"number"`
-	Site     string    `json:"site"`
-	Vault    string    `json:"vault"`
-	Window   string    `json:"window"`
-	Time     time.Time `json:"time"`
-	Previous Sum       `json:"previous"`
-	Ledger   string    `json:"ledger,omitempty"`
-	Lacks    []Lack    `json:"lacks,omitempty"`
+	Format   int          `json:"airlock_generation"`
+	Number   int64        `json:"number"`
+	Site     string       `json:"site"`
+	Vault    string       `json:"vault"`
+	Window   string       `json:"window"`
+	Time     time.Time    `json:"time"`
+	Previous blob.Sum     `json:"previous"`
+	Ledger   string       `json:"ledger,omitempty"`
+	Lacks    []blob.Fault `json:"lacks,omitempty"`
 }
 
 const generationFormat = 1
@@ -96,7 +76,7 @@ const maxGeneration = 256 << 20
 // Encode gives the bytes of the generation's file. Blobs and Lacks are sorted in place.
 func (g *Generation) Encode() ([]byte, error) {
 	slices.SortFunc(g.Blobs, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
-	slices.SortFunc(g.Lacks, func(a, b Lack) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(g.Lacks, func(a, b blob.Fault) int { return strings.Compare(a.Name, b.Name) })
 	if err := g.check(); err != nil {
 		return nil, err
 	}
@@ -186,7 +166,7 @@ func (g *Generation) check() error {
 }
 
 // Hash is the SHA-256 of the generation's file, by which the next one names it.
-func (g *Generation) Hash() (Sum, error) {
+func (g *Generation) Hash() (blob.Sum, error) {
 	file, err := g.Encode()
 	return sha256.Sum256(file), err
 }

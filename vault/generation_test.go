@@ -9,18 +9,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kopia/kopia/repo/blob"
+	kopia "github.com/kopia/kopia/repo/blob"
 	"github.com/kopia/kopia/repo/blob/sharded"
 	"pgregory.net/rapid"
+
+	"airlock/blob"
 )
 
 func sampleGeneration() *Generation {
-	changed := Sum(sha256.Sum256([]byte("second")))
+	changed := blob.Sum(sha256.Sum256([]byte("second")))
 	return &Generation{
 		Number: 7, Site: "中央病院", Vault: "secondary", Window: "w-7",
 		Time:     time.Date(2026, 11, 21, 17, 30, 0, 5e6, time.UTC),
 		Previous: sha256.Sum256([]byte("six")),
-		Lacks:    []Lack{{"p0ffffffffffffffffffffffffff", "the repository no longer has it"}},
+		Lacks:    []blob.Fault{{Name: "p0ffffffffffffffffffffffffff", Why: "the repository no longer has it"}},
 		Blobs: []Entry{
 			{"kopia.maintenance", 6, changed, versionPath("kopia.maintenance", changed)},
 			{"kopia.repository", 1000, sha256.Sum256([]byte("r")), ""},
@@ -143,7 +145,7 @@ func FuzzDecode(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(file)
-	f.Add([]byte(`{"airlock_generation":1,"number":1,"site":"","vault":"","window":"","time":"2026-01-01T00:00:00Z","previous":"` + Sum{}.String() + `","blobs":[` + "\n]}\n"))
+	f.Add([]byte(`{"airlock_generation":1,"number":1,"site":"","vault":"","window":"","time":"2026-01-01T00:00:00Z","previous":"` + blob.Sum{}.String() + `","blobs":[` + "\n]}\n"))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		g, err := Decode(file)
 		piecewise, refused := scanned(file)
@@ -179,7 +181,7 @@ func TestBlobPathIsKopias(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		name := rapid.StringMatching(`[a-z0-9_][a-z0-9_.-]{0,60}`).Draw(t, "name")
-		dir, rest := parameters.GetShardDirectoryAndBlob("", blob.ID(name))
+		dir, rest := parameters.GetShardDirectoryAndBlob("", kopia.ID(name))
 		if got, want := BlobPath(name), path.Join(dir, string(rest))+sharded.CompleteBlobSuffix; got != want {
 			t.Errorf("%s lies at %s, kopia looks at %s", name, got, want)
 		}

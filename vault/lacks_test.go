@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"airlock/blob"
 	"airlock/vault"
 
 	"golang.org/x/mod/sumdb/note"
@@ -54,7 +55,7 @@ func (s *vouchingStore) Open(ctx context.Context, name string, off, n int64) (io
 	defer s.mu.Unlock()
 	for _, e := range g.Blobs {
 		if !s.holds[e.At()] && len(r.Lacks) < vault.MaxLacks {
-			r.Lacks = append(r.Lacks, vault.Lack{Name: e.Name, Why: "missing"})
+			r.Lacks = append(r.Lacks, blob.Fault{Name: e.Name, Why: "missing"})
 		}
 	}
 	s.asked = append(s.asked, len(r.Lacks))
@@ -114,10 +115,10 @@ func TestLongestReceipt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var zero vault.Sum
+	var zero blob.Sum
 	r := vault.Receipt{Vault: "host", Site: "lab", Generation: 1, Time: time.Now(), Ledger: strings.Repeat("x", 4<<10)}
 	for range vault.MaxLacks {
-		r.Lacks = append(r.Lacks, vault.Lack{Name: strings.Repeat("p", 200), Why: fmt.Sprintf("SHA-256 %s instead of %s", zero, zero)})
+		r.Lacks = append(r.Lacks, blob.Fault{Name: strings.Repeat("p", 200), Why: fmt.Sprintf("SHA-256 %s instead of %s", zero, zero)})
 	}
 	file, err := r.Sign(signer)
 	if err != nil || len(file) > 8<<20 { // maxReceipt

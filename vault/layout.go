@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"airlock/blob"
 )
 
 // Where a vault's files lie. Kopia passes over every file without its suffix .f.
@@ -53,7 +55,7 @@ func IsBlobFile(file string) bool {
 	}
 	dir, name := path.Split(file)
 	sum, ours := strings.CutPrefix(path.Clean(dir), versionsDir+"/")
-	return ours && new(Sum).UnmarshalText([]byte(sum)) == nil && checkBlobName(name) == nil
+	return ours && new(blob.Sum).UnmarshalText([]byte(sum)) == nil && checkBlobName(name) == nil
 }
 
 // IsFile says whether a path is one where the layout has a file: a folder there would
@@ -70,7 +72,7 @@ func IsFolder(file string) bool {
 	case ".":
 		return len(name) == 1 || name == generationsDir || name == versionsDir || name == receiptsDir || name == Incoming
 	case versionsDir:
-		return new(Sum).UnmarshalText([]byte(name)) == nil
+		return new(blob.Sum).UnmarshalText([]byte(name)) == nil
 	}
 	return len(dir) == 1 && len(name) == 3
 }

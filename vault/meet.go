@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"airlock/blob"
 )
 
 // meet makes the memory true: a few questions in parallel, one round trip, and only
@@ -215,7 +217,7 @@ func (s *sending) verifyClaims(ctx context.Context, claims map[string]Entry, fou
 }
 
 // next is the number and the predecessor of the generation to come.
-func (s *sending) next() (int64, Sum) {
+func (s *sending) next() (int64, blob.Sum) {
 	number, previous := s.known.next()
 	for s.taken[number] {
 		number++

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"airlock/blob"
 )
 
 // Memory is what a vault is known to hold, kept on the near side: the last
@@ -32,7 +34,7 @@ type Memory struct {
 type recollection struct {
 	last    *Generation // nil before the first
 	file    []byte      // its bytes
-	sum     Sum         // its hash; zero before the first
+	sum     blob.Sum    // its hash; zero before the first
 	doubted bool        // whether the vault holds last's blobs is not known
 	landed  []Entry     // blobs that the vault holds besides, oldest first
 	sealing []sealing   // what windows were about to put as a generation, and may have
@@ -121,9 +123,9 @@ func (r *recollection) take(l journalLine) {
 }
 
 // next is the number and the predecessor of the generation to come.
-func (r *recollection) next() (int64, Sum) {
+func (r *recollection) next() (int64, blob.Sum) {
 	if r.last == nil {
-		return 1, Sum{}
+		return 1, blob.Sum{}
 	}
 	return r.last.Number + 1, r.sum
 }
@@ -291,7 +293,7 @@ type holdings struct {
 
 type heldKey struct {
 	name string
-	sum  Sum
+	sum  blob.Sum
 }
 
 func (r *recollection) holdings() holdings {
@@ -311,7 +313,7 @@ func (r *recollection) holdings() holdings {
 }
 
 // place is where a blob lies, or will if its name is still free.
-func (h holdings) place(b Blob) (e Entry, held bool) {
+func (h holdings) place(b blob.Blob) (e Entry, held bool) {
 	if e, held = h.held[heldKey{b.Name, b.SHA256}]; held {
 		return e, true
 	}

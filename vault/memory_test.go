@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"airlock/blob"
 )
 
 func openMemory(t *testing.T, dir string) *Memory {
@@ -23,7 +25,7 @@ func openMemory(t *testing.T, dir string) *Memory {
 	return m
 }
 
-func holds(m *Memory, name string, sum Sum) bool {
+func holds(m *Memory, name string, sum blob.Sum) bool {
 	known := m.recall()
 	_, held := known.holdings().held[heldKey{name, sum}]
 	return held

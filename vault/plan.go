@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"airlock/blob"
 )
 
 // PlanInput is what a plan is made of.
@@ -19,7 +21,7 @@ type PlanInput struct {
 	// Met is shown the newest generation in the vault, if there is one, before anything
 	// is sent, and must not wait: its error ends the window. It may be nil.
 	Met   func(*Generation) error
-	Blobs []Blob // all that the repository consists of, in any order
+	Blobs []blob.Blob // all that the repository consists of, in any order
 	// Amiss are those of Blobs that the repository cannot give as they once were, and
 	// why. They are not sent. Where the vault holds one, as it once was, the generation
 	// lists it all the same; otherwise it says that it lacks it.
@@ -44,13 +46,13 @@ type PlanInput struct {
 // Plan is one window's work, made with the doors shut: no network, no file but the
 // memory's. It may be sent again after a cut, and then carries on.
 type Plan struct {
-	Lacking []Blob // what the vault lacks: data, metadata, indexes, kopia's own; in each the largest first
-	Bytes   int64  // their sizes together
-	Held    int    // blobs that the vault is known to hold
-	Lacks   []Lack // what neither the repository nor, as far as is known, the vault has
+	Lacking []blob.Blob  // what the vault lacks: data, metadata, indexes, kopia's own; in each the largest first
+	Bytes   int64        // their sizes together
+	Held    int          // blobs that the vault is known to hold
+	Lacks   []blob.Fault // what neither the repository nor, as far as is known, the vault has
 
 	in    PlanInput
-	blobs []Blob // all, in the order of Lacking
+	blobs []blob.Blob // all, in the order of Lacking
 
 	// What follows is true as long as the memory says what it said then.
 	known  recollection
@@ -63,8 +65,8 @@ type Plan struct {
 type work struct {
 	holdings
 	kept    []Entry // blobs that are held already
-	lacking [classes][]Blob
-	lacks   []Lack // amiss, and not held
+	lacking [classes][]blob.Blob
+	lacks   []blob.Fault // amiss, and not held
 }
 
 const defaultWorkers = 8
@@ -113,7 +115,7 @@ func (p *Plan) divide(known recollection) work {
 		case held:
 			w.kept = append(w.kept, e)
 		case amiss:
-			w.lacks = append(w.lacks, Lack{b.Name, strings.ToValidUTF8(why, "?")})
+			w.lacks = append(w.lacks, blob.Fault{Name: b.Name, Why: strings.ToValidUTF8(why, "?")})
 		default:
 			w.lacking[classOf(b.Name)] = append(w.lacking[classOf(b.Name)], b)
 		}
@@ -123,7 +125,7 @@ func (p *Plan) divide(known recollection) work {
 
 // inOrder is the order in which blobs land. Large ones go first, so that the last
 // worker to end a class has little left.
-func inOrder(a, b Blob) int {
+func inOrder(a, b blob.Blob) int {
 	return cmp.Or(cmp.Compare(classOf(a.Name), classOf(b.Name)), cmp.Compare(b.Size, a.Size), strings.Compare(a.Name, b.Name))
 }
 
@@ -136,7 +138,7 @@ func belongs(g *Generation, in PlanInput) error {
 		g.Number, g.Vault, g.Site, in.Vault, in.Site)
 }
 
-func (p *Plan) generation(number int64, previous Sum, entries []Entry, lacks []Lack) *Generation {
+func (p *Plan) generation(number int64, previous blob.Sum, entries []Entry, lacks []blob.Fault) *Generation {
 	return &Generation{
 		Number: number, Site: p.in.Site, Vault: p.in.Vault, Window: p.in.Window,
 		Time: p.in.Now, Previous: previous, Ledger: p.in.Ledger, Lacks: lacks, Blobs: entries,

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"slices"
 	"time"
+
+	"airlock/blob"
 )
 
 // GenerationInfo is what a vault's listing says of a generation.
@@ -94,5 +96,5 @@ func (r Reader) Open(ctx context.Context, name string, off, n int64) (io.ReadClo
 	return struct {
 		io.Reader
 		io.Closer
-	}{newProof(body, e, func(int64) {}), body}, nil
+	}{blob.Verify(body, e.Size, e.SHA256, nil), body}, nil
 }

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"airlock/blob"
 )
 
 // ReadBack is what was found of a generation in a vault that gives no receipts. Names
@@ -48,7 +50,7 @@ func (r ReadBack) String() string {
 type Sample struct {
 	// Amiss are blobs of the vault that the repository, as it turned out, cannot give as
 	// they once were.
-	Amiss []Lack
+	Amiss []blob.Fault
 
 	extents map[string][]extent // by the blob's name
 	held    []Entry             // what the vault had before the window
@@ -57,7 +59,7 @@ type Sample struct {
 // extent is some of a blob's bytes, and the hash that they must have.
 type extent struct {
 	off, n int64
-	sum    Sum
+	sum    blob.Sum
 }
 
 const (
@@ -149,7 +151,7 @@ func (s *Sample) prove(ctx context.Context, origin Origin, partly []Entry, amiss
 			mu.Lock()
 			defer mu.Unlock()
 			if _, known := amiss[e.Name]; !known {
-				s.Amiss = append(s.Amiss, Lack{e.Name, err.Error()})
+				s.Amiss = append(s.Amiss, blob.Fault{Name: e.Name, Why: err.Error()})
 			}
 			for _, x := range chosen[e.Name] {
 				left += x.n
@@ -171,7 +173,7 @@ func digest(ctx context.Context, origin Origin, e Entry, extents []extent) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
-	r := bufio.NewReaderSize(newProof(body, e, func(int64) {}), 256<<10)
+	r := bufio.NewReaderSize(blob.Verify(body, e.Size, e.SHA256, nil), 256<<10)
 	var at int64
 	for i, x := range extents {
 		if _, err := io.CopyN(io.Discard, r, x.off-at); err != nil {
@@ -343,7 +345,7 @@ func (l *Looking) read(ctx context.Context, e Entry, extents []extent) error {
 }
 
 // hash reads an extent of a file in the vault, as far as there is one.
-func (l *Looking) hash(ctx context.Context, e Entry, x extent) (n int64, sum Sum, err error) {
+func (l *Looking) hash(ctx context.Context, e Entry, x extent) (n int64, sum blob.Sum, err error) {
 	r, err := l.store.Open(ctx, e.At(), x.off, x.n)
 	if err != nil {
 		return 0, sum, err

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"airlock/blob"
 )
 
 // Receipt is what a vault's host vouches for: which generation it has, since when by
@@ -21,10 +23,10 @@ import (
 // Its file is a signed note (golang.org/x/mod/sumdb/note) by the host's own key, whose
 // text is the line "airlock receipt" and, in a second line, this as JSON.
 type Receipt struct {
-	Vault      string `json:"vault"` // the host's own name
-	Site       string `json:"site"`  // whose generation
-	Generation int64  `json:"generation"`
-	Hash       Sum    `json:"generation_sha256"`
+	Vault      string   `json:"vault"` // the host's own name
+	Site       string   `json:"site"`  // whose generation
+	Generation int64    `json:"generation"`
+	Hash       blob.Sum `json:"generation_sha256"`
 	// Ledger is the checkpoint of the site's ledger that the generation names, a signed
 	// note; "" for none, and of a host whose airlock is older.
 	Ledger  string    `json:"ledger,omitempty"`
@@ -33,7 +35,7 @@ type Receipt struct {
 	Blobs   int       `json:"blobs"`   // that the generation lists
 	Bytes   int64     `json:"bytes"`
 	// Lacks are the listed blobs that are missing, of another size or of other bytes.
-	Lacks []Lack `json:"lacks,omitempty"`
+	Lacks []blob.Fault `json:"lacks,omitempty"`
 	// Unread counts listed blobs that lie there in their size and whose hash the host
 	// does not know: its index is being made anew.
 	Unread int      `json:"unread,omitempty"`
@@ -112,7 +114,7 @@ func (r Receipt) Whole() bool { return len(r.Lacks) == 0 && r.Unread == 0 }
 
 // fetchReceipt asks the vault's host for its receipt of a generation that names that head
 // of the ledger.
-func fetchReceipt(ctx context.Context, store Store, number int64, sum Sum, head string, host note.Verifier) (Receipt, error) {
+func fetchReceipt(ctx context.Context, store Store, number int64, sum blob.Sum, head string, host note.Verifier) (Receipt, error) {
 	name := ReceiptPath(number)
 	body, err := store.Open(ctx, name, 0, maxReceipt+1)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"airlock/blob"
 	"airlock/vault"
 )
 
@@ -40,7 +41,7 @@ func (anyKey) Verify(msg, sig []byte) bool { return true }
 func FuzzReceipt(f *testing.F) {
 	signer, verifier := keys(f, "host")
 	for _, r := range []vault.Receipt{
-		{}, {Vault: "host", Site: "lab", Generation: 7, Time: time.Unix(1, 0).UTC(), Blobs: 3, Bytes: 9, Lacks: []vault.Lack{{Name: "p1", Why: "missing"}}, Alarms: []string{"時計"}},
+		{}, {Vault: "host", Site: "lab", Generation: 7, Time: time.Unix(1, 0).UTC(), Blobs: 3, Bytes: 9, Lacks: []blob.Fault{{Name: "p1", Why: "missing"}}, Alarms: []string{"時計"}},
 	} {
 		file, err := r.Sign(signer)
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"airlock/blob"
 	"airlock/vault"
 	"airlock/vault/vaulttest"
 
@@ -318,7 +319,7 @@ func TestRetireUnsigned(t *testing.T) {
 // dropped while it stands.
 func TestRetireStrange(t *testing.T) {
 	p := newPlain(t, vault.Keep{Last: 2})
-	p.past = &vault.Past{Made: map[vault.Sum]bool{}, Begun: map[string]int64{}}
+	p.past = &vault.Past{Made: map[blob.Sum]bool{}, Begun: map[string]int64{}}
 	night := func() vault.RetentionReport {
 		_, report, err := p.night(t, nil)
 		must(t, err)

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"airlock/blob"
 )
 
 // Bounds of a manifest's lines, in bytes.
@@ -19,7 +21,7 @@ const (
 // Scan reads a generation's file blob by blob, and takes none that [Decode] refuses. What it
 // gives has no Blobs: each was shown to each, whose error ends it. However long the file is,
 // little of it is in memory at once.
-func Scan(r io.Reader, each func(Entry) error) (g *Generation, sum Sum, err error) {
+func Scan(r io.Reader, each func(Entry) error) (g *Generation, sum blob.Sum, err error) {
 	hash := sha256.New()
 	in := bufio.NewReaderSize(io.TeeReader(io.LimitReader(r, maxGeneration+1), hash), 64<<10)
 	line, err := lineOf(in, longestHead)

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"airlock/blob"
 )
 
 // SignaturePath is where the site's signature of a generation lies: a signed note
@@ -29,12 +31,12 @@ const (
 // must have. Its content counts for nothing.
 var ErrUntrusted = errors.New("not signed by the key that it must be signed by")
 
-func sealText(number int64, sum Sum) string {
+func sealText(number int64, sum blob.Sum) string {
 	return fmt.Sprintf("airlock generation %d\n%s\n", number, sum)
 }
 
 // SignGeneration makes the signature of the generation whose file has this hash.
-func SignGeneration(number int64, sum Sum, site note.Signer) ([]byte, error) {
+func SignGeneration(number int64, sum blob.Sum, site note.Signer) ([]byte, error) {
 	signed, err := note.Sign(&note.Note{Text: sealText(number, sum)}, site)
 	if err != nil {
 		return nil, fmt.Errorf("sign generation %d: %w", number, err)
@@ -44,7 +46,7 @@ func SignGeneration(number int64, sum Sum, site note.Signer) ([]byte, error) {
 
 // CheckSignature wants the signature to be by one of the site's keys, of this number and
 // this hash, and says ErrUntrusted otherwise.
-func CheckSignature(signature []byte, number int64, sum Sum, site ...note.Verifier) error {
+func CheckSignature(signature []byte, number int64, sum blob.Sum, site ...note.Verifier) error {
 	signed, err := OpenSignature(signature, number, site...)
 	if err == nil && signed != sum {
 		err = fmt.Errorf("%w: the signature of generation %d is of something else", ErrUntrusted, number)

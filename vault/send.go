@@ -15,6 +15,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
+
+	"airlock/blob"
 )
 
 // Progress is how far a window has come.
@@ -25,14 +27,14 @@ type Progress struct {
 
 // Report is what a window did, be it whole, in part or cut.
 type Report struct {
-	Generation int64 // the number of the generation that landed; 0 for none
-	Hash       Sum   // of its file
-	Blobs      int   // that were sent
+	Generation int64    // the number of the generation that landed; 0 for none
+	Hash       blob.Sum // of its file
+	Blobs      int      // that were sent
 	Bytes      int64
 	Held       int // blobs that the vault held already
 	// Damaged names the blobs that the repository cannot give as they once were:
 	// the generation lacks them, and the window was done in part.
-	Damaged []Lack
+	Damaged []blob.Fault
 	// Conflicts says, a sentence each, what the vault holds that it should not:
 	// another blob under a name that never changes, a manifest that cannot be read.
 	// It stays untouched and the generation is complete without it; a person must look.
@@ -183,7 +185,7 @@ func (s *sending) sendAll(ctx context.Context) error {
 }
 
 // bring has one blob land: under its name if that is free, or as a version of it.
-func (s *sending) bring(ctx context.Context, b Blob) error {
+func (s *sending) bring(ctx context.Context, b blob.Blob) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
@@ -215,7 +217,7 @@ func (s *sending) bring(ctx context.Context, b Blob) error {
 }
 
 // bringFirst puts a blob under its own name. It is done unless other bytes lie there.
-func (s *sending) bringFirst(ctx context.Context, b Blob, e Entry) (done bool, err error) {
+func (s *sending) bringFirst(ctx context.Context, b blob.Blob, e Entry) (done bool, err error) {
 	size, there := s.unknown[b.Name]
 	if !there {
 		if err := s.put(ctx, b, e); !errors.Is(err, fs.ErrExist) {
@@ -235,22 +237,22 @@ func (s *sending) bringFirst(ctx context.Context, b Blob, e Entry) (done bool, e
 
 // put sends a blob's bytes to where e lies. fs.ErrExist if a file is there already.
 // A blob that the origin cannot give is noted as lacking, without an error.
-func (s *sending) put(ctx context.Context, b Blob, e Entry) error {
+func (s *sending) put(ctx context.Context, b blob.Blob, e Entry) error {
 	body, err := s.origin.Open(ctx, b.Name)
 	if err != nil {
 		return s.unreadable(ctx, b, err)
 	}
-	r := newProof(body, e, s.sent)
+	r := blob.Verify(body, e.Size, e.SHA256, s.sent)
 	err = s.land(ctx, e, r)
 	closing := body.Close()
 	switch {
 	case err == nil:
 		return errors.Join(closing, s.landed(e, true))
-	case r.err != nil:
-		s.sent(-r.count)
-		return s.unreadable(ctx, b, r.err)
+	case r.Err() != nil:
+		s.sent(-r.Count())
+		return s.unreadable(ctx, b, r.Err())
 	case errors.Is(err, fs.ErrExist):
-		s.sent(-r.count)
+		s.sent(-r.Count())
 		return fs.ErrExist
 	}
 	return errors.Join(fmt.Errorf("blob %s: %w", b.Name, err), closing)
@@ -277,7 +279,7 @@ func (s *sending) land(ctx context.Context, e Entry, r io.Reader) error {
 }
 
 // unreadable notes a blob that the repository does not give as it once was.
-func (s *sending) unreadable(ctx context.Context, b Blob, err error) error {
+func (s *sending) unreadable(ctx context.Context, b blob.Blob, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -293,11 +295,11 @@ func (s *sending) deviate() {
 	s.deviated = true
 }
 
-func (s *sending) lack(b Blob, why string) error {
+func (s *sending) lack(b blob.Blob, why string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.deviated = true
-	s.report.Damaged = append(s.report.Damaged, Lack{b.Name, why})
+	s.report.Damaged = append(s.report.Damaged, blob.Fault{Name: b.Name, Why: why})
 	if found := len(s.report.Damaged) - len(s.work.lacks); found > maxUnreadable {
 		return fmt.Errorf("%d blobs of the repository cannot be brought, the last of them %s (%s): verify the repository", found, b.Name, why)
 	}
@@ -316,10 +318,10 @@ func (s *sending) same(ctx context.Context, e Entry) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("read back %s: %w", e.At(), err)
 	}
-	p := newProof(r, e, func(int64) {})
+	p := blob.Verify(r, e.Size, e.SHA256, nil)
 	_, err = io.Copy(io.Discard, p)
 	err = errors.Join(err, r.Close())
-	if errors.Is(err, errDamaged) {
+	if errors.Is(err, blob.ErrDamaged) {
 		return false, nil
 	}
 	if err != nil {
@@ -381,7 +383,7 @@ func (s *sending) seal(ctx context.Context) error {
 		}
 		break
 	}
-	sum := Sum(sha256.Sum256(file))
+	sum := blob.Sum(sha256.Sum256(file))
 	s.report.Generation, s.report.Hash, s.report.Sealed = g.Number, sum, time.Now()
 	if err := s.plan.in.Memory.seal(g, file); err != nil {
 		return fmt.Errorf("generation %d is in the vault, but cannot be remembered: %w", g.Number, err)
@@ -402,7 +404,7 @@ func (s *sending) putBoth(ctx context.Context, number int64, file []byte) error 
 	return putting.Wait()
 }
 
-func (s *sending) putSignature(ctx context.Context, number int64, sum Sum) error {
+func (s *sending) putSignature(ctx context.Context, number int64, sum blob.Sum) error {
 	if s.plan.in.SiteKey == nil {
 		return nil
 	}
@@ -423,7 +425,7 @@ func (s *sending) putNew(ctx context.Context, name string, file []byte) error {
 }
 
 // vouch fetches the receipt, and sends what it lacks.
-func (s *sending) vouch(ctx context.Context, g *Generation, file []byte, sum Sum) error {
+func (s *sending) vouch(ctx context.Context, g *Generation, file []byte, sum blob.Sum) error {
 	r, err := fetchReceipt(ctx, s.store, g.Number, sum, g.Ledger, s.plan.in.HostKey)
 	if err != nil {
 		return err
@@ -447,7 +449,7 @@ func (s *sending) vouch(ctx context.Context, g *Generation, file []byte, sum Sum
 
 // resend puts blobs that the vault was thought to hold. They are forgotten first, so
 // that a cut here leaves them to the next window.
-func (s *sending) resend(ctx context.Context, g *Generation, file []byte, lacks []Lack) error {
+func (s *sending) resend(ctx context.Context, g *Generation, file []byte, lacks []blob.Fault) error {
 	lost := make(map[string]bool, len(lacks))
 	for _, l := range lacks {
 		lost[l.Name] = true

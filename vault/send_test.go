@@ -17,6 +17,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"airlock/blob"
 	"airlock/vault"
 	"airlock/vault/vaulttest"
 )
@@ -98,7 +99,7 @@ func TestOrder(t *testing.T) {
 			if len(plan.Lacking)+plan.Held != len(in.Blobs) {
 				r.Errorf("%d lacking and %d held of %d", len(plan.Lacking), plan.Held, len(in.Blobs))
 			}
-			if !slices.IsSortedFunc(plan.Lacking, func(a, b vault.Blob) int { return rank(a.Name) - rank(b.Name) }) {
+			if !slices.IsSortedFunc(plan.Lacking, func(a, b blob.Blob) int { return rank(a.Name) - rank(b.Name) }) {
 				r.Errorf("planned order: %v", plan.Lacking)
 			}
 			seen := &watched{Store: store}
@@ -313,7 +314,7 @@ func TestDamagedOrigin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, lacks := range [][]vault.Lack{report.Damaged, g.Lacks} {
+	for _, lacks := range [][]blob.Fault{report.Damaged, g.Lacks} {
 		var names []string
 		for _, l := range lacks {
 			names = append(names, l.Name)
@@ -351,7 +352,7 @@ func TestAmissBeforeTheWindow(t *testing.T) {
 	}
 	for i := range 40 { // more than may turn out to be damaged in a window
 		name := fmt.Sprintf("p%030d", 900+i)
-		in.Blobs = append(in.Blobs, vault.Blob{Name: name, Size: 1})
+		in.Blobs = append(in.Blobs, blob.Blob{Name: name, Size: 1})
 		in.Amiss[name] = "it is missing"
 	}
 	plan, err := vault.NewPlan(in)
@@ -363,7 +364,7 @@ func TestAmissBeforeTheWindow(t *testing.T) {
 		t.Fatalf("%+v, %v", report, err)
 	}
 	w.intact(2, then)
-	if g, err := vault.Load(t.Context(), w.store, 2); err != nil || len(g.Lacks) != 40 || g.Lacks[0] != (vault.Lack{Name: fmt.Sprintf("p%030d", 900), Why: "it is missing"}) {
+	if g, err := vault.Load(t.Context(), w.store, 2); err != nil || len(g.Lacks) != 40 || g.Lacks[0] != (blob.Fault{Name: fmt.Sprintf("p%030d", 900), Why: "it is missing"}) {
 		t.Errorf("generation 2 lacks %v, %v", g.Lacks, err)
 	}
 }
@@ -574,7 +575,7 @@ func TestRolledBackAfterACut(t *testing.T) {
 
 func TestPlanRefuses(t *testing.T) {
 	w := newWorld(t)
-	for what, blobs := range map[string][]vault.Blob{
+	for what, blobs := range map[string][]blob.Blob{
 		"a doubled name":  {{Name: "p1"}, {Name: "p1"}},
 		"an empty name":   {{Name: ""}},
 		"a path":          {{Name: "p/../../x"}},

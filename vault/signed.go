@@ -17,6 +17,8 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/sync/errgroup"
+
+	"airlock/blob"
 )
 
 // A generation counts by its signature alone. So a signature is read before the manifest
@@ -27,7 +29,7 @@ import (
 // file.
 type seal struct {
 	number int64
-	sum    Sum
+	sum    blob.Sum
 	size   int64 // of the file in the generation's place, as it is listed
 }
 
@@ -148,13 +150,13 @@ func (s shelf) candidates(after int64) []int64 {
 }
 
 // look reads one signature. One that cannot be read is none.
-func (s shelf) look(ctx context.Context, store Store, number int64, trust []note.Verifier) (Sum, error) {
+func (s shelf) look(ctx context.Context, store Store, number int64, trust []note.Verifier) (blob.Sum, error) {
 	if ctx.Err() != nil {
-		return Sum{}, context.Cause(ctx)
+		return blob.Sum{}, context.Cause(ctx)
 	}
 	signature, err := readSmall(ctx, store, SignaturePath(number))
 	if err != nil {
-		return Sum{}, err
+		return blob.Sum{}, err
 	}
 	return OpenSignature(signature, number, trust...)
 }
@@ -165,22 +167,22 @@ var errOtherKey = errors.New("signed by another key")
 
 // OpenSignature gives the hash that a generation's file must have by its signature, which
 // must be by one of the site's keys and of this number: ErrUntrusted otherwise.
-func OpenSignature(signature []byte, number int64, site ...note.Verifier) (sum Sum, err error) {
+func OpenSignature(signature []byte, number int64, site ...note.Verifier) (sum blob.Sum, err error) {
 	n, err := note.Open(signature, note.VerifierList(site...))
 	if err != nil {
 		if other, ok := errors.AsType[*note.UnverifiedNoteError](err); ok && sealOf(other.Note.Text, number, &sum) {
 			err = fmt.Errorf("%w: %w", errOtherKey, err)
 		}
-		return Sum{}, fmt.Errorf("%w: generation %d: %w", ErrUntrusted, number, err)
+		return blob.Sum{}, fmt.Errorf("%w: generation %d: %w", ErrUntrusted, number, err)
 	}
 	if !sealOf(n.Text, number, &sum) {
-		return Sum{}, fmt.Errorf("%w: the signature of generation %d is of something else", ErrUntrusted, number)
+		return blob.Sum{}, fmt.Errorf("%w: the signature of generation %d is of something else", ErrUntrusted, number)
 	}
 	return sum, nil
 }
 
 // sealOf reads the text of a signature, and says whether it is one of that generation.
-func sealOf(text string, number int64, sum *Sum) bool {
+func sealOf(text string, number int64, sum *blob.Sum) bool {
 	digits, ok := strings.CutPrefix(text, fmt.Sprintf("airlock generation %d\n", number))
 	return ok && strings.HasSuffix(digits, "\n") && sum.UnmarshalText([]byte(strings.TrimSuffix(digits, "\n"))) == nil
 }
@@ -208,7 +210,7 @@ func readSealed(ctx context.Context, store Store, s seal) ([]byte, error) {
 	if err = errors.Join(err, r.Close()); err != nil {
 		return nil, fmt.Errorf("generation %d: %w", s.number, err)
 	}
-	if Sum(hash.Sum(nil)) != s.sum {
+	if blob.Sum(hash.Sum(nil)) != s.sum {
 		return nil, other
 	}
 	file := kept.Bytes()

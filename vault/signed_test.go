@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"airlock/blob"
 	"airlock/vault"
 
 	"golang.org/x/mod/sumdb/note"
@@ -193,7 +194,7 @@ func TestStrangeGeneration(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			w := newWorld(t)
-			w.past = &vault.Past{Made: map[vault.Sum]bool{}, Begun: map[string]int64{"cut": 0}}
+			w.past = &vault.Past{Made: map[blob.Sum]bool{}, Begun: map[string]int64{"cut": 0}}
 			for range 2 {
 				w.night()
 				report := w.window()

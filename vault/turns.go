@@ -3,6 +3,8 @@ package vault
 import (
 	"context"
 	"sync"
+
+	"airlock/blob"
 )
 
 // turns lets the blobs of a class land once all of the classes before have (S10). Until
@@ -13,7 +15,7 @@ type turns struct {
 	open [classes]chan struct{}
 }
 
-func newTurns(lacking [classes][]Blob) *turns {
+func newTurns(lacking [classes][]blob.Blob) *turns {
 	t := &turns{}
 	for c, blobs := range lacking {
 		t.left[c], t.open[c] = len(blobs), make(chan struct{})

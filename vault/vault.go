@@ -35,16 +35,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
-	"time"
 )
-
-// Blob names some bytes of the repository.
-type Blob struct {
-	Name    string // kopia's blob ID
-	Size    int64  // bytes
-	SHA256  [32]byte
-	Written time.Time
-}
 
 // Store is the far side: where a vault's files lie. Names are slash-separated and
 // relative to the vault's folder, as [CheckName] wants them. It is safe for

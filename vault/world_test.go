@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"airlock/blob"
 	"airlock/vault"
 	"airlock/vault/local"
 	"airlock/vault/vaulttest"
@@ -101,7 +102,7 @@ func (w *world) input() vault.PlanInput {
 		SiteKey: w.signer, Trust: w.trust, Past: w.past,
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.sums)) {
-		in.Blobs = append(in.Blobs, vault.Blob{Name: name, Size: int64(len(w.blobs[name])), SHA256: w.sums[name]})
+		in.Blobs = append(in.Blobs, blob.Blob{Name: name, Size: int64(len(w.blobs[name])), SHA256: w.sums[name]})
 	}
 	return in
 }

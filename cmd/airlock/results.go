@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"airlock/blob"
 	"airlock/orchestrator"
-	"airlock/vault"
 )
 
 const timeLayout = "2006-01-02 15:04:05 MST"
@@ -130,7 +130,7 @@ func (a *app) printWindows(all []orchestrator.WindowRecord) {
 }
 
 // printLacks names blobs that nobody has any more.
-func (a *app) printLacks(all []vault.Lack) {
+func (a *app) printLacks(all []blob.Fault) {
 	for _, l := range all[:min(len(all), namedFiles)] {
 		a.print("  blob %s: %s", l.Name, plain(l.Why))
 	}

@@ -18,10 +18,10 @@ import (
 	"syscall"
 	"time"
 
+	"airlock/blob"
 	"airlock/lab"
 	"airlock/lab/departments"
 	"airlock/ledger"
-	"airlock/vault"
 
 	"github.com/creack/pty"
 )
@@ -64,8 +64,8 @@ type site struct {
 	serve, guard   *program // nil: not running
 	programs       []*program
 	rules
-	laden       bool                // the vault lacks more than it can get soon
-	generations map[int64]vault.Sum // the hash of each generation, when it was seen first
+	laden       bool               // the vault lacks more than it can get soon
+	generations map[int64]blob.Sum // the hash of each generation, when it was seen first
 }
 
 // program is a process that runs.
@@ -88,7 +88,7 @@ func newSite(ctx context.Context, o Options, r rules, name string) (_ *site, err
 	if err != nil {
 		return nil, err
 	}
-	s := &site{Hospital: hospital, airlock: o.Airlock, kopia: o.Kopia, rules: r, generations: map[int64]vault.Sum{}}
+	s := &site{Hospital: hospital, airlock: o.Airlock, kopia: o.Kopia, rules: r, generations: map[int64]blob.Sum{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Down())

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"airlock/blob"
 	"airlock/vault"
 )
 
@@ -65,7 +66,7 @@ func (h *Host) Checkout(ctx context.Context, number int64, dir string, byCopy bo
 
 // readable looks through a generation before anything is laid out by it, and gives the hash
 // of its file. One that the site has not signed is a person's own choice, and told of.
-func (h *Host) readable(ctx context.Context, number int64, report *CheckoutReport) (sum vault.Sum, err error) {
+func (h *Host) readable(ctx context.Context, number int64, report *CheckoutReport) (sum blob.Sum, err error) {
 	report.Generation = number
 	sum, _, err = h.hash(ctx, vault.GenerationPath(number), func(int64) {})
 	if errors.Is(err, fs.ErrNotExist) {
@@ -145,7 +146,7 @@ func (h *Host) copyOut(ctx context.Context, e vault.Entry, to string) (err error
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
-	var sum vault.Sum
+	var sum blob.Sum
 	if hash.Sum(sum[:0]); sum != e.SHA256 {
 		return errors.Join(fmt.Errorf("%s: SHA-256 %s instead of %s: %w", e.Name, sum, e.SHA256, errAmiss), os.Remove(to))
 	}

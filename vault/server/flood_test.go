@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"airlock/blob"
 	"airlock/ledger"
 	"airlock/vault"
 )
@@ -51,7 +52,7 @@ func TestFlood(t *testing.T) {
 			}
 		},
 		"forty in one night, in a line of their own": func(w *world, day int) {
-			previous := vault.Sum{}
+			previous := blob.Sum{}
 			if l, err := w.host.readLineage(); err == nil {
 				previous = l.Sum
 			}

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"time"
 
+	"airlock/blob"
 	"airlock/vault"
 
 	"github.com/mattn/go-sqlite3"
@@ -19,10 +20,10 @@ import (
 type record struct {
 	path    string
 	size    int64
-	sum     *vault.Sum // nil while nobody has read it
-	arrived time.Time  // when the host saw it; of several, never earlier than of those before
-	read    time.Time  // when all its bytes were hashed last
-	damage  string     // why it is not as it was; "" while it is
+	sum     *blob.Sum // nil while nobody has read it
+	arrived time.Time // when the host saw it; of several, never earlier than of those before
+	read    time.Time // when all its bytes were hashed last
+	damage  string    // why it is not as it was; "" while it is
 }
 
 // index says of every finished file what is known of it. It can be made anew from the
@@ -82,7 +83,7 @@ func scan(row interface{ Scan(...any) error }) (r record, err error) {
 		return r, explainIndex(err)
 	}
 	if sum != nil {
-		r.sum = (*vault.Sum)(sum)
+		r.sum = (*blob.Sum)(sum)
 	}
 	r.arrived, r.read = time.Unix(0, arrived).UTC(), time.Unix(0, read).UTC()
 	return r, nil

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"airlock/blob"
 	"airlock/vault"
 )
 
@@ -23,12 +24,12 @@ import (
 // site's key can sign others, but not so that the site's own next one follows them. While
 // the line is in doubt nothing expires (S17), until a person has looked.
 type lineage struct {
-	Number int64     `json:"number"` // of the last one in the line
-	Sum    vault.Sum `json:"sha256"`
-	Vault  string    `json:"vault"`
-	Ledger int64     `json:"ledger"` // entries that its head of the ledger has; 0 for no head
-	Day    string    `json:"day"`    // on which the last one arrived
-	OnDay  int       `json:"on_day"` // how many did on that day
+	Number int64    `json:"number"` // of the last one in the line
+	Sum    blob.Sum `json:"sha256"`
+	Vault  string   `json:"vault"`
+	Ledger int64    `json:"ledger"` // entries that its head of the ledger has; 0 for no head
+	Day    string   `json:"day"`    // on which the last one arrived
+	OnDay  int      `json:"on_day"` // how many did on that day
 	// Seen is when the last generation arrived that was looked at, and At those that did then.
 	Seen  time.Time `json:"seen"`
 	At    []int64   `json:"at,omitempty"`
@@ -144,7 +145,7 @@ func (l *lineage) strange(g *vault.Generation, perDay int, day string) string {
 		return fmt.Sprintf("generation %d was here before it", l.Number)
 	case g.Vault != l.Vault:
 		return fmt.Sprintf("it is of vault %s, and those before it are of %s", g.Vault, l.Vault)
-	case g.Previous != l.Sum && (l.Sum != vault.Sum{}):
+	case g.Previous != l.Sum && (l.Sum != blob.Sum{}):
 		return fmt.Sprintf("it does not follow generation %d, which is the last one here before it", l.Number)
 	case entriesOf(g.Ledger) < l.Ledger:
 		return fmt.Sprintf("it names a head of the ledger of %d entries, and generation %d named one of %d", entriesOf(g.Ledger), l.Number, l.Ledger)
@@ -153,7 +154,7 @@ func (l *lineage) strange(g *vault.Generation, perDay int, day string) string {
 }
 
 // take goes on from a generation. One that came out of its order is not gone on from.
-func (l *lineage) take(g *vault.Generation, sum vault.Sum) {
+func (l *lineage) take(g *vault.Generation, sum blob.Sum) {
 	if g.Number > l.Number {
 		l.Number, l.Sum, l.Vault, l.Ledger = g.Number, sum, g.Vault, entriesOf(g.Ledger)
 	}

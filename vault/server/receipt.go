@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"airlock/blob"
 	"airlock/ledger"
 	"airlock/vault"
 )
@@ -18,7 +19,7 @@ import (
 // issued is a receipt that was given, for what it counted at the time.
 type issued struct {
 	file  []byte
-	hash  vault.Sum
+	hash  blob.Sum
 	whole bool
 	until time.Time
 }
@@ -113,7 +114,7 @@ func (s *serving) compare(ctx context.Context, g *vault.Generation, r *vault.Rec
 		case unread:
 			r.Unread++
 		case why != "" && len(r.Lacks) < vault.MaxLacks:
-			r.Lacks = append(r.Lacks, vault.Lack{Name: e.Name, Why: why})
+			r.Lacks = append(r.Lacks, blob.Fault{Name: e.Name, Why: why})
 		}
 	}
 	if r.Whole() {

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"airlock/blob"
 	"airlock/vault"
 )
 
@@ -245,13 +246,13 @@ func (n *node) leave(dir string, keep func(folder bool) bool, left remains) {
 }
 
 // sum tells remains from others.
-func (r remains) sum() vault.Sum {
+func (r remains) sum() blob.Sum {
 	h := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(r)) {
 		fmt.Fprintf(h, "%q %t %d\n", name, r[name] == nil, len(r[name]))
 		h.Write(r[name])
 	}
-	return vault.Sum(h.Sum(nil))
+	return blob.Sum(h.Sum(nil))
 }
 
 // write lays them out in a folder.
@@ -360,7 +361,7 @@ func (w *world) cuts(trace string, before *model, some int, check func(after *wo
 		stride = 1
 	}
 	tried, same := 0, 0
-	seen := map[vault.Sum]bool{}
+	seen := map[blob.Sum]bool{}
 	for n, c := range calls {
 		if err := before.apply(c); err != nil {
 			w.t.Fatalf("call %d of the recording: %s: %v", n, c.call, err)

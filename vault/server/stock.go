@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"airlock/blob"
 	"airlock/vault"
 
 	"golang.org/x/mod/sumdb/note"
@@ -145,7 +146,7 @@ func (h *Host) readFile(ctx context.Context, r record, moved func(n int64)) (rec
 	return r, h.index.seen(ctx, r)
 }
 
-func (h *Host) hash(ctx context.Context, name string, moved func(n int64)) (sum vault.Sum, size int64, err error) {
+func (h *Host) hash(ctx context.Context, name string, moved func(n int64)) (sum blob.Sum, size int64, err error) {
 	f, err := h.folder.openRegular(name)
 	if err != nil {
 		return sum, 0, err
@@ -205,8 +206,8 @@ func (h *Host) near(number int64) error {
 }
 
 // manifest reads a generation and its hash.
-func (h *Host) manifest(number int64) (*vault.Generation, vault.Sum, error) {
-	var sum vault.Sum
+func (h *Host) manifest(number int64) (*vault.Generation, blob.Sum, error) {
+	var sum blob.Sum
 	name := vault.GenerationPath(number)
 	file, err := h.readWhole(name, maxManifest)
 	if err != nil {
@@ -248,7 +249,7 @@ func (h *Host) readWhole(name string, limit int64) (data []byte, err error) {
 
 // signed gives the hash that a generation's file has by the site's signature, which is
 // read before it: ErrUntrusted if there is none.
-func (h *Host) signed(number int64) (sum vault.Sum, err error) {
+func (h *Host) signed(number int64) (sum blob.Sum, err error) {
 	signature, err := h.readWhole(vault.SignaturePath(number), maxSmall)
 	if errors.Is(err, fs.ErrNotExist) {
 		return sum, fmt.Errorf("%w: it has no signature", vault.ErrUntrusted)
@@ -262,7 +263,7 @@ func (h *Host) signed(number int64) (sum vault.Sum, err error) {
 // counts gives the hash of a generation that counts: one that the site has signed, or for
 // which this host has given a receipt, which it does for no other. So one still counts
 // whose signature is damaged, or by a key that the site has no more.
-func (h *Host) counts(number int64) (vault.Sum, error) {
+func (h *Host) counts(number int64) (blob.Sum, error) {
 	sum, err := h.signed(number)
 	if err == nil {
 		return sum, nil
@@ -284,7 +285,7 @@ func (h *Host) counts(number int64) (vault.Sum, error) {
 
 // scan reads a generation that counts, blob by blob: ErrUntrusted if its bytes are not
 // those that were signed. What it shows of such a one is shown before that is known.
-func (h *Host) scan(number int64, want vault.Sum, each func(vault.Entry) error) (g *vault.Generation, err error) {
+func (h *Host) scan(number int64, want blob.Sum, each func(vault.Entry) error) (g *vault.Generation, err error) {
 	name := vault.GenerationPath(number)
 	f, err := h.folder.openRegular(name)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"airlock/vault"
+	"airlock/blob"
 )
 
 // upload is one file on its way. Its bytes may come in any order, as they do from
@@ -175,7 +175,7 @@ func (u *upload) info(name string) fs.FileInfo {
 type finished struct {
 	client string
 	size   int64
-	sum    vault.Sum
+	sum    blob.Sum
 	at     time.Time
 	bytes  *durable
 }

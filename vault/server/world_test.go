@@ -23,6 +23,7 @@ import (
 	"golang.org/x/crypto/ssh/knownhosts"
 	"golang.org/x/mod/sumdb/note"
 
+	"airlock/blob"
 	"airlock/sshconn"
 	"airlock/vault"
 	vaultsftp "airlock/vault/sftp"
@@ -276,7 +277,7 @@ func (w *world) plan() *vault.Plan {
 		SiteKey: w.site, HostKey: host, Trust: []note.Verifier{w.conf.Site},
 	}
 	for name, data := range w.blobs {
-		in.Blobs = append(in.Blobs, vault.Blob{Name: name, Size: int64(len(data)), SHA256: sha256.Sum256(data)})
+		in.Blobs = append(in.Blobs, blob.Blob{Name: name, Size: int64(len(data)), SHA256: sha256.Sum256(data)})
 	}
 	p, err := vault.NewPlan(in)
 	if err != nil {
@@ -335,7 +336,7 @@ func (w *world) sound(want ...int64) {
 	}
 	defer root.Close()
 	found := map[int64]bool{}
-	sums := map[string]vault.Sum{} // generations share most of their blobs
+	sums := map[string]blob.Sum{} // generations share most of their blobs
 	files, err := fs.Glob(root.FS(), "generations/*.json")
 	if err != nil {
 		w.t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"airlock/blob"
 	"airlock/vault"
 	"airlock/vault/vaulttest"
 )
@@ -37,7 +38,7 @@ func BenchmarkSend(b *testing.B) {
 					}
 					in := vault.PlanInput{Site: "s", Vault: "v", Window: "w", Now: time.Now(), Memory: memory, Workers: workers}
 					for i := range 64 {
-						in.Blobs = append(in.Blobs, vault.Blob{Name: fmt.Sprintf("p%03d%028d", i, i), Size: int64(len(pack)), SHA256: sum})
+						in.Blobs = append(in.Blobs, blob.Blob{Name: fmt.Sprintf("p%03d%028d", i, i), Size: int64(len(pack)), SHA256: sum})
 					}
 					plan, err := vault.NewPlan(in)
 					if err != nil {
