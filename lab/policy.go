@@ -55,7 +55,7 @@ systems:
       url: smb://` + smbUser + `@` + departmentsAddress + `/` + smbShare + `/accounting
       password: {file: {{.Dir}}/secrets/smb}
     schedule: "15 22 * * 1-6"
-    rpo: 26h
+    rpo: 50h
     rto: 4h
     keep: {last: 3, daily: 7, weekly: 4}
     limits: {concurrency: 4}

@@ -433,32 +433,6 @@ func (r reader) checkVault(at string, v *Vault, p *Policy) {
 	}
 }
 
-// Idle are the keys of a sound policy file that are given and change nothing, sorted:
-// keep of a vault whose host gives receipts, and keeps by its own policy file.
-func (p *Policy) Idle() []string {
-	idle := []string{}
-	for name, v := range p.Vaults {
-		if v.ReceiptKey != "" && v.Keep != (Keep{}) {
-			idle = append(idle, yamldoc.Join("vaults."+name, "keep"))
-		}
-	}
-	slices.Sort(idle)
-	return idle
-}
-
-// Short are the vaults, sorted, whose keep says nothing but last, so that within some weeks
-// nothing is left that is older: whoever sends generations for so long has all others go.
-func (p *Policy) Short() []string {
-	short := []string{}
-	for name, v := range p.Vaults {
-		if v.ReceiptKey == "" && v.Keep.Short() {
-			short = append(short, yamldoc.Join("vaults."+name, "keep"))
-		}
-	}
-	slices.Sort(short)
-	return short
-}
-
 // doorRoles holds each door to one use: the outer door of one vault, or an inner door.
 func (r reader) doorRoles(p *Policy) {
 	outer := make(map[string]string)

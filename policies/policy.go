@@ -265,9 +265,6 @@ type Keep struct {
 	Annual  int `yaml:"annual" jsonschema:"minimum=0,maximum=100000" example:"3"`
 }
 
-// Short says that nothing older than some days is kept: no rule but last says anything.
-func (k Keep) Short() bool { return k.Last > 0 && k == Keep{Last: k.Last} }
-
 // System is a departmental system.
 type System struct {
 	Title      string          `yaml:"title" example:"医事会計"` // as people call it, in any language

@@ -97,7 +97,7 @@ func splitHost(s string, defaultPort int) (string, int, error) {
 			return "", 0, yamldoc.Refusal("what stands in brackets is not an IPv6 address", "write host:port or [IPv6 address]:port")
 		}
 		host = inner
-	} else if !hostForm.MatchString(host) {
+	} else if !hostForm.MatchString(host) || !number(host) {
 		return "", 0, yamldoc.Refusal("the host's name or address is missing or not usable", "write host:port, such as 10.78.0.1:22, nas.example.org:22 or [fd00::1]:22")
 	}
 	if port == "" && !strings.HasSuffix(s, ":") {
@@ -108,6 +108,15 @@ func splitHost(s string, defaultPort int) (string, int, error) {
 		return "", 0, yamldoc.Refusal("the port is not a number from 1 to 65535", "write it after the host, such as 10.78.0.1:22")
 	}
 	return host, int(n), nil
+}
+
+// number reports whether a host that is written in digits and dots is an IPv4 address.
+func number(host string) bool {
+	if strings.Trim(host, "0123456789.") != "" {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Is4()
 }
 
 func (u *URL) readPath(scheme, written string) error {

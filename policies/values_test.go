@@ -105,7 +105,7 @@ func TestRefusedURLIsNotQuoted(t *testing.T) {
 	for _, text := range []string{
 		"sftp://svc:hunter2@nas/x", "smb://svc:hunter2@nas/x", "sftp://svc:hun/hunter2@nas/x", "svc:hunter2@nas/x", "https://svc:hunter2@nas/x",
 		"file://svc:hunter2@nas/x", "sftp://svc@nas:hunter2/x", "sftp://svc@hunter2:/x", "sftp://svc@hunter2!/x", "sftp://svc@nas/hunter2%", "sftp://svc@nas/hunter2%zz",
-		"sftp://svc@nas/hunter2/..", "sftp://svc@[hunter2]/x", "sftp://svc@nas/hunter2%00", "sftp://hunter2/x", "sftp://svc@nas:0/hunter2", "sftp://svc@nas:+22/hunter2",
+		"sftp://svc@nas/hunter2/..", "sftp://svc@10.78.0.300/hunter2", "sftp://svc@10.78.0/hunter2", "sftp://svc@[hunter2]/x", "sftp://svc@nas/hunter2%00", "sftp://hunter2/x", "sftp://svc@nas:0/hunter2", "sftp://svc@nas:+22/hunter2",
 		"sftp://svc@nas:70000/hunter2", `smb://svc@nas/hunter2\x`, "sftp://svc@nas%hunter2/", "sftp://@hunter2/x", "smb://D;@nas/hunter2",
 	} {
 		var u policies.URL

@@ -48,8 +48,9 @@ func Files(p any) []string {
 	return slices.DeleteFunc(slices.Compact(all), func(name string) bool { return name == "" })
 }
 
-// Writable says what others than its owner may write of a file, or of the folders in which
-// it could be replaced, and what to type; nil if they may not, or if there is no such file.
+// Writable says who besides root and the user by whom airlock runs may write a file, or the
+// folders in which it could be replaced, and what to type; nil if nobody may, or if there is
+// no such file.
 // A folder in which nobody may replace what is another's (sticky, as /tmp) is as good.
 func Writable(path string) error {
 	if runtime.GOOS == "windows" { // which keeps rights in lists of its own
@@ -60,6 +61,12 @@ func Writable(path string) error {
 		return nil // whoever reads it says so
 	}
 	var all []error
+	foreign := func(path string, info os.FileInfo) {
+		if uid, known := owner(info); known && uid != 0 && uid != os.Geteuid() {
+			all = append(all, fmt.Errorf("%s belongs to the user %d, neither root nor the one by whom airlock runs, who would decide what airlock does; run: chown %d %s", path, uid, os.Geteuid(), path))
+		}
+	}
+	foreign(path, info)
 	if mode := info.Mode().Perm(); mode&0o022 != 0 {
 		all = append(all, fmt.Errorf("%s may be written by others than its owner (mode %04o), who would decide what airlock does; run: chmod go-w %s", path, mode, path))
 	}
@@ -69,7 +76,11 @@ func Writable(path string) error {
 	}
 	for _, folder := range folders {
 		info, err := os.Stat(folder)
-		if err != nil || info.Mode()&os.ModeSticky != 0 || info.Mode().Perm()&0o022 == 0 {
+		if err != nil {
+			continue
+		}
+		foreign(folder, info)
+		if info.Mode()&os.ModeSticky != 0 || info.Mode().Perm()&0o022 == 0 {
 			continue
 		}
 		all = append(all, fmt.Errorf("in the folder %s others than its owner may replace %s (mode %04o); run: chmod go-w %s", folder, filepath.Base(path), info.Mode().Perm(), folder))

@@ -61,3 +61,26 @@ func TestWritable(t *testing.T) {
 		t.Errorf("of a file that is not there: %v", err)
 	}
 }
+
+// S7: a file of another user is that user's to change.
+func TestForeignFile(t *testing.T) {
+	if os.Getuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("not root, who may give files away")
+		}
+		t.Skip("not root, who may give files away")
+	}
+	file := filepath.Join(t.TempDir(), "airlock.yaml")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Writable(file); err != nil {
+		t.Error(err)
+	}
+	if err := os.Chown(file, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	if err := Writable(file); err == nil || !strings.Contains(err.Error(), "run: chown 0 "+file) {
+		t.Errorf("a file of nobody's: %v", err)
+	}
+}

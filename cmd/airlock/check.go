@@ -65,28 +65,18 @@ func (a *app) printFindings(p policies.Policy, found []finding) error {
 			failed++
 		}
 	}
-	warnings := secretWarnings(p)
+	remarks := append(p.Remarks(), secretRemarks(p)...)
 	if a.json {
 		if found == nil {
 			found = []finding{}
 		}
-		if err := a.printJSON(map[string]any{"file": a.file, "mistakes": policies.Mistakes{}, "idle": p.Idle(), "short": p.Short(), "insecure": p.Insecure(), "warnings": warnings, "advice": p.Advice(), "reached": found}); err != nil {
+		if err := a.printJSON(map[string]any{"file": a.file, "mistakes": policies.Mistakes{}, "remarks": remarks, "reached": found}); err != nil {
 			return err
 		}
 	} else {
 		a.print("%s: sound: %s, %s, %s, %s", a.file, a.count(len(p.Systems), "%d system", "%d systems"), a.count(len(p.Vaults), "%d vault", "%d vaults"),
 			a.count(len(p.Doors), "%d door", "%d doors"), a.count(len(p.Switches), "%d switch", "%d switches"))
-		for _, key := range p.Idle() {
-			a.print("note: %s changes nothing: the vault's host gives receipts, and keeps by the keep of its own policy file; leave it out here", key)
-		}
-		for _, key := range p.Short() {
-			a.print(shortKeep, key)
-		}
-		a.warnInsecure(p.Insecure())
-		for _, w := range warnings {
-			a.print("warning: %s: %s", w.Place, plain(w.Text))
-		}
-		a.printAdvice(p)
+		a.printRemarks(remarks)
 		var t table
 		for _, f := range found {
 			mark := "ok"
@@ -108,8 +98,16 @@ func (a *app) printFindings(p policies.Policy, found []finding) error {
 	return nil
 }
 
-// shortKeep is said of a keep of nothing but last.
-const shortKeep = "note: %s keeps the last days and nothing older: damage that is found late has no generation from before it; write daily, weekly and monthly too, such as {last: 10, daily: 14, weekly: 8, monthly: 12}"
+// printRemarks tells what is no mistake, and what somebody may want otherwise all the same.
+func (a *app) printRemarks(remarks []policies.Remark) {
+	for _, r := range remarks {
+		if r.Warning {
+			a.print("warning: %s: %s", r.Key, a.words.tell(plain(r.Text)))
+		} else {
+			a.print("note: %s: %s", r.Key, a.words.tell(r.Text))
+		}
+	}
+}
 
 // reachWithin bounds each attempt; finding out whether a port carries airlock's own packets
 // takes longest.

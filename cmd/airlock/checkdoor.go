@@ -162,15 +162,3 @@ func comparePorts(ctx context.Context, p policies.Policy) []finding {
 	}
 	return all
 }
-
-// printAdvice says what the policy file would be better for.
-func (a *app) printAdvice(p policies.Policy) {
-	for _, advice := range p.Advice() {
-		switch advice.Lacks {
-		case "probe":
-			a.print("note: door %s has no probe, so it is proven shut by its switch alone; name a host behind it that must fall silent", advice.Door)
-		case "control":
-			a.print("note: door %s has a probe and no control: its silence proves more while another host of that segment answers; name one", advice.Door)
-		}
-	}
-}

@@ -11,13 +11,6 @@ import (
 	"airlock/policies"
 )
 
-// warning is what a check finds in the files that the policy file names, without reaching
-// anything.
-type warning struct {
-	Place string `json:"place"`
-	Text  string `json:"text"`
-}
-
 // entrance is a place of the policy file that is entered with a secret.
 type entrance struct {
 	at  string
@@ -27,10 +20,12 @@ type entrance struct {
 
 // secrets looks at secrets and keys. A variable of the environment is the service's, and
 // not looked at.
-type secrets struct{ found []warning }
+type secrets struct{ found []policies.Remark }
 
-func secretWarnings(p policies.Policy) []warning {
-	w := &secrets{found: []warning{}}
+// secretRemarks are about the files of secrets that the policy file names, without reaching
+// anything.
+func secretRemarks(p policies.Policy) []policies.Remark {
+	w := &secrets{found: []policies.Remark{}}
 	// init makes the passphrase where its file is missing.
 	if _, err := os.Stat(p.Repository.Passphrase.File); !errors.Is(err, fs.ErrNotExist) {
 		w.look("repository.passphrase", p.Repository.Passphrase, func(text string) string {
@@ -53,8 +48,8 @@ func secretWarnings(p policies.Policy) []warning {
 	for name, s := range p.Switches {
 		w.switchSecrets("switches."+name, s)
 	}
-	slices.SortFunc(w.found, func(a, b warning) int {
-		return cmp.Or(strings.Compare(a.Place, b.Place), strings.Compare(a.Text, b.Text))
+	slices.SortFunc(w.found, func(a, b policies.Remark) int {
+		return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(a.Text, b.Text))
 	})
 	return w.found
 }
@@ -66,11 +61,11 @@ func (w *secrets) look(place string, s policies.Secret, judge func(string) strin
 	}
 	text, err := s.Read()
 	if err != nil {
-		w.found = append(w.found, warning{place, err.Error()})
+		w.found = append(w.found, policies.Remark{Key: place, Warning: true, Text: err.Error()})
 		return false
 	}
 	if fault := judge(text); fault != "" {
-		w.found = append(w.found, warning{place, s.String() + ": " + fault})
+		w.found = append(w.found, policies.Remark{Key: place, Warning: true, Text: s.String() + ": " + fault})
 	}
 	return true
 }
@@ -89,7 +84,7 @@ func (w *secrets) enter(e entrance) {
 		err = conf.Ready()
 	}
 	if err != nil {
-		w.found = append(w.found, warning{e.at, err.Error()})
+		w.found = append(w.found, policies.Remark{Key: e.at, Warning: true, Text: err.Error()})
 	}
 }
 

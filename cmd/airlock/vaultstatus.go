@@ -90,13 +90,11 @@ func (a *app) printExamined(p *policies.VaultHost, found []server.Finding) error
 		}
 	}
 	if a.json {
-		if err := a.printJSON(map[string]any{"found": found, "short": p.Keep.Short()}); err != nil {
+		if err := a.printJSON(map[string]any{"found": found, "remarks": p.Remarks()}); err != nil {
 			return err
 		}
 	} else {
-		if p.Keep.Short() {
-			a.print(shortKeep, "keep")
-		}
+		a.printRemarks(p.Remarks())
 		if err := t.print(a.out, ""); err != nil {
 			return err
 		}

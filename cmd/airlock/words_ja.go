@@ -54,7 +54,6 @@ func japanese() []phrase {
 		{"sound", "異常なし"}, {"damaged", "破損あり"}, {"met", "達成"}, {"NOT MET", "未達成"},
 		{"wrote %s", "{1} を作成しました"},
 		{"Fill it in, check it with `airlock -c %s check`, and run this command again.", "内容を記入し、`airlock -c {1} check` で確かめてから、もう一度このコマンドを実行してください。"},
-		{"note: %s changes nothing: the vault's host gives receipts, and keeps by the keep of its own policy file; leave it out here", "注意: {1} には効果がありません。受領証を出すこの二次保管先のホストは、自分の設定ファイルの keep に従って世代を残します。ここからは消してください"},
 		{"%s: sound: %s, %s, %s, %s", "{1}: 誤りはありません（{2}、{3}、{4}、{5}）"},
 		{"ok", "良好"}, {"FAILED", "失敗"},
 
@@ -243,6 +242,7 @@ func japanese() []phrase {
 func japaneseHeard() []phrase {
 	return append(slices.Concat(
 		japaneseFindings(),
+		japaneseRemarks(),
 		japaneseShutDoors(),
 		japaneseGatheringHeard(),
 		japaneseDoorsHeard(),

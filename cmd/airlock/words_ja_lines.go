@@ -5,6 +5,7 @@ func japaneseLines() []phrase {
 	return []phrase{
 		{"warning: %s has insecure: true: its line is neither encrypted nor signed, and what somebody changes on the way is not found", "警告: {1} に insecure: true があります。この接続は暗号化も署名もされず、途中で書き換えられても気づけません"},
 		{"warning: %s: %s", "警告: {1}: {2}"},
+		{"note: %s: %s", "注意: {1}: {2}"},
 
 		// Keys.
 		{"On the vault's host write this line as public_key of the client %s in vault.yaml; then pin its keys here: airlock vault keys (there) prints them.", "この行を、二次保管先のホストの vault.yaml で、クライアント {1} の public_key に書いてください。そのあと、ホスト側で airlock vault keys が表示する鍵を、こちらに登録します。"},

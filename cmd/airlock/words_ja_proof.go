@@ -7,8 +7,6 @@ func japaneseDoors() []phrase {
 		{longAccept, "変化を検出して止めているものについて、正しいと伝えます。部門システムの名前を指定すると、保留中の収集、または別のディスクに移った収集元を正しいものと認めます。そのスナップショットはほかと同じ扱いになり、以後の収集はそれと比べます。--door では、以前とは別のポートでも、設定ファイルが今指定しているものがその扉のポートだと認めます。それまでは、そのポートに何も送らず、開扉もしません。先に元のポートを確かめてください。認めた後は、元のポートを誰も監視しません。"},
 		{"the `door` whose port is the right one", "ポートを認める `door`（扉）"},
 		{"door %s is port %s from now on", "今後、扉 {1} のポートは {2} です"},
-		{"note: door %s has no probe, so it is proven shut by its switch alone; name a host behind it that must fall silent", "注意: 扉 {1} には probe がなく、閉鎖の確認はスイッチの返答だけが頼りです。閉鎖中に応答しなくなるべき、扉の先のホストを指定してください"},
-		{"note: door %s has a probe and no control: its silence proves more while another host of that segment answers; name one", "注意: 扉 {1} には probe がありますが control がありません。同じセグメントの別のホストが応答していれば、probe の無応答はより確かな証拠になります。指定してください"},
 	}
 }
 

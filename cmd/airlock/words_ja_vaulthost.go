@@ -3,7 +3,6 @@ package main
 // japaneseVaultHost are texts of the commands on a vault's own host.
 func japaneseVaultHost() []phrase {
 	return []phrase{
-		{shortKeep, "注意: {1} は直近の日数分しか残しません。損傷に気付くのが遅れると、それより前の世代がありません。daily、weekly、monthly も書いてください。例: {last: 10, daily: 14, weekly: 8, monthly: 12}"},
 		{"Drop the generations that no rule keeps, and the blobs that no generation lists. With --strays it is a person's decision instead: what arrived after a generation that is known to be good, and belongs to none, is dropped; what a generation of the site lists never is.", "どの規則にも当てはまらない世代と、どの世代にも属さないブロブを消します。--strays では人の判断で、正しいと分かっている世代よりあとに届き、どの世代にも属さないものを消します。施設の世代に含まれるものは決して消しません。"},
 		{"drop up to so many generations this once; with --strays, files", "今回だけ、この数までの世代を消す（--strays ではファイルの数）"},
 		{"the generations were compared with those that the site knows, and all are its own", "施設側の世代と見比べ、すべて施設のものと確認した"},

@@ -144,6 +144,7 @@ func (d *Doc) fill(text string, v reflect.Value) bool {
 var (
 	wideIndent = regexp.MustCompile("^[ \t]*[\u3000\u00a0]")
 	wideColon  = regexp.MustCompile(`^\s*[A-Za-z0-9_-]+\s*：`)
+	wideBehind = regexp.MustCompile("^[ \t]*(?:- )?[A-Za-z0-9_-]+:[\u3000\u00a0]")
 )
 
 // fullWidth finds what a Japanese keyboard slips in, which YAML takes for letters.
@@ -155,6 +156,9 @@ func (d *Doc) fullWidth() {
 		}
 		if m := wideColon.FindString(text); m != "" {
 			d.addBlind(Spot{i + 1, utf8.RuneCountInString(m)}, "a full-width colon", "write a half-width colon and a space: `key: value`")
+		}
+		if m := wideBehind.FindString(text); m != "" {
+			d.addBlind(Spot{i + 1, utf8.RuneCountInString(m)}, "a full-width or no-break space behind the colon", "write a half-width space: `key: value`")
 		}
 	}
 }
