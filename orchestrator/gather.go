@@ -238,8 +238,8 @@ func (s *Site) awaitQuietEnd(ctx context.Context, name string, by Caller, tell W
 func (s *Site) inTurn(ctx context.Context, f func(*turn) error) error {
 	select {
 	case s.slots <- struct{}{}:
-		t := &turn{slots: s.slots}
-		defer t.giveBack()
+		t := &turn{slots: s.slots, early: s.early}
+		defer t.end()
 		return f(t)
 	case <-ctx.Done():
 		return fmt.Errorf("it was still waiting for its turn: %w", context.Cause(ctx))
@@ -331,6 +331,7 @@ func (s *Site) source(ctx context.Context, name string, quiet *quietness, w *ove
 // oversee is what sees a system's gathering to its end.
 func (s *Site) oversee(ctx context.Context, name string, t *turn) *oversight {
 	return &oversight{
+		pace:    collectors.Pace{Yields: t.yields},
 		stalled: time.Duration(s.policy.Systems[name].Stalled), last: s.lastTook(ctx, name), turn: t,
 		told: func() string {
 			s.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"airlock/collectors"
@@ -15,10 +16,43 @@ import (
 // so that a source which answers slowly or has no end keeps nobody else waiting.
 type turn struct {
 	slots chan struct{}
+	early chan struct{} // has room for those that gave theirs back before they went too far
 	once  sync.Once
+	given atomic.Bool
+	ahead bool // it has a place in early; for the watch, and once that ended
 }
 
-func (t *turn) giveBack() { t.once.Do(func() { <-t.slots }) }
+func (t *turn) giveBack() {
+	t.once.Do(func() {
+		t.given.Store(true)
+		<-t.slots
+	})
+}
+
+// giveEarly gives it back if not too many did before they had to: each that goes on
+// takes memory.
+func (t *turn) giveEarly() {
+	if t.given.Load() {
+		return
+	}
+	select {
+	case t.early <- struct{}{}:
+		t.ahead = true
+		t.giveBack()
+	default:
+	}
+}
+
+// end gives back what is left of it.
+func (t *turn) end() {
+	t.giveBack()
+	if t.ahead {
+		<-t.early
+	}
+}
+
+// yields tells whether a gathering that gave its turn back has to let others go first.
+func (t *turn) yields() bool { return t.given.Load() && len(t.slots) > 0 }
 
 const (
 	paceEvery = time.Second
@@ -28,7 +62,11 @@ const (
 	// least, gives its turn to the next; and later calls a person.
 	farBeyond     = 3
 	shortOvertime = 2 * time.Minute
-	longOvertime  = 2 * time.Hour
+	// One that never came to a good end may have none, and does so much sooner. It goes on,
+	// and yields to those that have a turn; but only so many at once.
+	unknownTurn  = 5 * time.Second
+	mostEarly    = 4
+	longOvertime = 2 * time.Hour
 )
 
 // oversight is how a gathering is seen to come to an end.
@@ -55,6 +93,8 @@ func (w *oversight) watch(ctx context.Context, end context.CancelCauseFunc) {
 			return
 		case silent > silentTurn, took > max(farBeyond*w.last, shortOvertime):
 			w.turn.giveBack()
+		case w.last == 0 && took > unknownTurn:
+			w.turn.giveEarly()
 		}
 		if took > max(farBeyond*w.last, longOvertime) && !alarmed {
 			alarmed = true

@@ -65,3 +65,51 @@ func TestGatheringWithoutEnd(t *testing.T) {
 		}
 	})
 }
+
+// A source that was never gathered keeps its turn for seconds, and then yields to those that
+// have one.
+func TestUnknownSourceYields(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slots := make(chan struct{}, 2)
+		slots <- struct{}{}
+		slots <- struct{}{} // another's
+		mine := &turn{slots: slots, early: make(chan struct{}, 1)}
+		w := &oversight{pace: collectors.Pace{Yields: mine.yields}, stalled: time.Hour, turn: mine, told: func() string { return "" }, alarm: func(string) {}}
+		ctx, end := context.WithCancelCause(t.Context())
+		defer end(nil)
+		go w.watch(ctx, end)
+		src := w.pace.Wrap(busy{})
+		call := func() time.Duration {
+			began := time.Now()
+			if _, err := src.Stat(ctx, "x"); err != nil {
+				t.Fatal(err)
+			}
+			return time.Since(began)
+		}
+		if took := call(); took != busyFor {
+			t.Errorf("with its turn a call took %v", took)
+		}
+		time.Sleep(10 * time.Second)
+		second := &turn{slots: slots, early: mine.early}
+		if second.giveEarly(); second.given.Load() {
+			t.Error("more gave their turn early than may")
+		}
+		if took := call(); len(slots) != 1 || took != 9*busyFor {
+			t.Errorf("its turn is another's: %v; a call beside one that has a turn took %v", len(slots) == 1, took)
+		}
+		<-slots
+		if took := call(); took != busyFor {
+			t.Errorf("with nobody to yield to a call took %v", took)
+		}
+	})
+}
+
+const busyFor = 20 * time.Millisecond
+
+// busy is a source that answers.
+type busy struct{ collectors.Source }
+
+func (busy) Stat(context.Context, string) (fs.FileInfo, error) {
+	time.Sleep(busyFor)
+	return nil, nil
+}

@@ -93,6 +93,7 @@ type Site struct {
 	spare   spare                    // descriptors for what shuts a door
 	gate    collectors.Gate          // shut while a window keeps the departments' door shut
 	slots   chan struct{}            // systems that are gathered at once
+	early   chan struct{}            // those that go on without a turn, before they had to
 	turns   map[string]chan struct{} // of the vaults' windows, by the inner door that they shut
 	guards  guards
 	begun   time.Time
@@ -170,7 +171,7 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	s := &Site{
 		policy: p, parts: parts, options: o, lock: lock, life: life, end: end,
 		clerk: newClerk(), ways: map[string]*way{}, claims: newClaims(), gathering: map[string]Progress{}, windows: map[string]bool{}, errands: map[string]bool{}, turns: map[string]chan struct{}{}, distrusted: map[string]bool{},
-		begun: time.Now(), slots: make(chan struct{}, max(2, runtime.NumCPU())), opening: make(chan struct{}, 1),
+		begun: time.Now(), slots: make(chan struct{}, max(2, runtime.NumCPU())), early: make(chan struct{}, mostEarly), opening: make(chan struct{}, 1),
 		passphrases: newPassphrases(),
 	}
 	s.spare.keep()

@@ -86,7 +86,7 @@ const (
 	namedFailures = 10_000
 	namedRemarks  = 100
 	// After cancellation, so long may it take to save what was read.
-	savingTime = 5 * time.Second
+	savingTime = 3 * time.Second
 )
 
 // Snapshot reads the whole source into the repository. Files whose size and
