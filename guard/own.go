@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -30,11 +31,21 @@ func OwnPort(ctx context.Context, r *ledger.Reader, door string) (lease.Port, bo
 	return d.Port, known
 }
 
-// admit refuses a port that is not the one which counts as the door's own (S7). It is asked
-// of the first way; the others call a port by other names.
+// errNotOwn: the port is not the door's own. No other way may get round that (S7).
+var errNotOwn = errors.New("it is another port")
+
+// admit refuses a port that is not the one which counts as the door's own (S7). A further
+// way may spell the port's name in another manner.
 func (w *watch) admit(ctx context.Context) error {
 	located, ok := w.port.(switchctl.Located)
-	if !ok || w.ways[0].name != w.Policy.Doors[w.name].Switch {
+	if !ok {
+		return nil
+	}
+	if w.ways[0].name != w.Policy.Doors[w.name].Switch {
+		own := w.ownPort(ctx)
+		if row := located.Found(); own != nil && !row.Alike(switchctl.Row{Index: own.Index, Name: own.Name, Description: own.Description}) {
+			return w.foreign(*own, fmt.Sprintf("%s (index %d) by %s", row.Name, row.Index, w.ways[0].name))
+		}
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, ownWithin)
@@ -44,15 +55,7 @@ func (w *watch) admit(ctx context.Context) error {
 		Door: w.name, Switch: lease.Device(switchctl.IdentityOf(ctx, w.sw, w.ways[0].conf.Address)), By: w.ways[0].name,
 		Index: row.Index, Name: row.Name, Description: row.Description, At: time.Now(),
 	}
-	if w.own == nil && w.Own != nil {
-		if p, known := w.Own(ctx, w.name); known {
-			w.own = &p
-		}
-	}
-	own := w.named
-	if own == nil {
-		own = w.own
-	}
+	own := w.ownPort(ctx)
 	if own == nil {
 		own = &now
 	}
@@ -61,9 +64,27 @@ func (w *watch) admit(ctx context.Context) error {
 		w.own = own
 	}
 	if !samePort(*own, now) {
-		return fmt.Errorf("nothing is sent to port %s, for the door was %s; if that is right, say so at the executor: airlock accept --door %s --reason TEXT", now, own, w.name)
+		return w.foreign(*own, now.String())
 	}
 	return nil
+}
+
+// ownPort is the port that counts as the door's own: the one that the executor accepted, or
+// else the one that the guard's own ledger has. nil is none yet.
+func (w *watch) ownPort(ctx context.Context) *lease.Port {
+	if w.own == nil && w.Own != nil {
+		if p, known := w.Own(ctx, w.name); known {
+			w.own = &p
+		}
+	}
+	if w.named != nil {
+		return w.named
+	}
+	return w.own
+}
+
+func (w *watch) foreign(own lease.Port, now string) error {
+	return fmt.Errorf("%w: nothing is sent to port %s, for the door was %s; if that is right, say so at the executor: airlock accept --door %s --reason TEXT", errNotOwn, now, own, w.name)
 }
 
 func detailOf(p lease.Port) json.RawMessage {

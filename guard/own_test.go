@@ -47,6 +47,36 @@ func TestPortThatIsNotTheDoors(t *testing.T) {
 	}
 }
 
+// S7: no second way gets round a port that is not the door's, neither when the first one says
+// so nor when it cannot be reached.
+func TestPortThatIsNotTheDoorsBySecondWay(t *testing.T) {
+	other := lease.Port{Door: "vault-door", Name: "p9", Index: 9}
+	for name, fault := range map[string]func(d, c string) error{
+		"the first way answers": func(string, string) error { return nil },
+		"the first way is gone": func(d, _ string) error {
+			if d == "snmp" {
+				return switchctl.ErrTimeout
+			}
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			guarding(t, func(s *site) {
+				s.sw.move("p3", switchctl.AdminUp)
+				time.Sleep(5 * time.Minute)
+				if n := s.sw.sent("p3"); n != 0 || !s.sw.up("p3") {
+					s.Errorf("%d commands were sent; the port is up: %t", n, s.sw.up("p3"))
+				}
+			}, withFallback, func(s *site) {
+				s.sw.way = fault
+				if err := other.Write(s.state); err != nil {
+					s.Fatal(err)
+				}
+			})
+		})
+	}
+}
+
 // The first use makes a port the door's own, and a remote guard is told which it is.
 func TestPortOfTheFirstUse(t *testing.T) {
 	guarding(t, func(s *site) {

@@ -272,7 +272,7 @@ func (w *watch) byAnyWay(ctx context.Context, f func(context.Context, switchctl.
 	var all []error
 	for range w.ways {
 		err := w.use(ctx, f)
-		if err == nil || len(w.ways) == 1 || ctx.Err() != nil {
+		if err == nil || len(w.ways) == 1 || ctx.Err() != nil || errors.Is(err, errNotOwn) {
 			return err
 		}
 		all = append(all, fmt.Errorf("by %s: %w", w.ways[0].name, err))

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -74,28 +73,6 @@ func (c claim) meets(o claim) bool {
 		return a.Index == b.Index
 	}
 	return a.Name != "" && (a.Name == b.Name || a.Name == b.Description) || b.Name != "" && b.Name == a.Description
-}
-
-// alike reports whether another way's port may be this one, whose name it may spell in
-// another way: by the index where both have one, else by the numbers in the name.
-func (c claim) alike(o claim) bool {
-	a, b := c.row, o.row
-	switch {
-	case a.Index != 0 && b.Index != 0:
-		return a.Index == b.Index
-	case a.Name == "" || b.Name == "" || a.Name == b.Name || a.Name == b.Description || b.Name == a.Description:
-		return true
-	}
-	x, y := numbers(a.Name), numbers(b.Name)
-	if len(x) > len(y) {
-		x, y = y, x
-	}
-	return len(x) > 0 && slices.Equal(x, y[len(y)-len(x):])
-}
-
-// numbers are those in a port's name: 1, 0 and 3 of port1.0.3 and of 1/0/3.
-func numbers(name string) []string {
-	return strings.FieldsFunc(name, func(r rune) bool { return r < '0' || r > '9' })
 }
 
 // claims are the ports of all doors of a site as they were resolved last (S6, S7): what
@@ -183,7 +160,7 @@ func (d *door) admit(ctx context.Context, sw switchctl.Switch, port switchctl.Po
 	defer cancel()
 	c := claim{switchctl.IdentityOf(ctx, sw, d.by[way].address), located.Found(), d.by[way].name}
 	own := d.ownPort()
-	if way > 0 && own != nil && !own.alike(c) {
+	if way > 0 && own != nil && !own.row.Alike(c.row) {
 		return d.object(astray, fmt.Errorf("by switch %s it is %s, and by the first way %s; put fallback_port right", c.by, c, own))
 	}
 	if way > 0 {

@@ -222,7 +222,7 @@ func TestAlike(t *testing.T) {
 		{port(3, "Gi1/0/3"), port(4, "Gi1/0/3"), false},
 		{port(3, "3"), port(0, "ge-0/0/3"), true},
 	} {
-		if c.a.alike(c.b) != c.want || c.b.alike(c.a) != c.want {
+		if c.a.row.Alike(c.b.row) != c.want || c.b.row.Alike(c.a.row) != c.want {
 			t.Errorf("%s and %s: want %t", c.a, c.b, c.want)
 		}
 	}

@@ -44,7 +44,7 @@ func Clashes(ctx context.Context, p policies.Policy, open func(context.Context, 
 				if err := isOwn(p.State, name, c); err != nil {
 					say(name, err)
 				}
-			case first != nil && !first.alike(c):
+			case first != nil && !first.row.Alike(c.row):
 				say(name, fmt.Errorf("by switch %s it is %s, and by the first way %s; put fallback_port right", c.by, c, first))
 			}
 		}
