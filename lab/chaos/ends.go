@@ -104,11 +104,20 @@ func feed(_ context.Context, r *round) error {
 		return nil
 	}
 	err := unix.Prlimit(r.starved.cmd.Process.Pid, r.resource, &r.limit, nil)
-	if errors.Is(err, unix.ESRCH) {
-		return nil
+	if err != nil && !errors.Is(err, unix.ESRCH) {
+		return err
 	}
-	return err
+	select {
+	case <-r.starved.ended:
+		r.died = append(r.died, r.starved.endedAt)
+	case <-time.After(dying):
+		r.mayEnd = false // it had enough, and goes on
+	}
+	return nil
 }
+
+// dying is how long a program may take to say what it died of.
+const dying = 5 * time.Second
 
 // removeLedger takes the executor's ledger away from under it, as a mistaken rm does. It
 // is put back, as from a backup that is up to date.
