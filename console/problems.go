@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"airlock/orchestrator"
 )
@@ -36,7 +37,8 @@ func (p Problem) String() string {
 // is not met, and a window that failed, since the
 // next one may come too late; an inner door that keeps gatherings out is a warning, and
 // so are a guard that never was, a SIEM that takes no entries, and a policy file that is not the
-// one that runs.
+// one that runs. No executor is critical. An alarm that none of these tells is a problem of its
+// own: as long as it lasts, or for a day.
 func Problems(st orchestrator.Status) []Problem {
 	var all []Problem
 	add := func(s Severity, format string, args ...any) {
@@ -60,6 +62,9 @@ func Problems(st orchestrator.Status) []Problem {
 		if d := st.Doors[name]; d.Doubt != "" {
 			add(Critical, "door %s: %s", name, d.Doubt)
 		}
+	}
+	if g := st.Guard; !st.Serving && (g == nil || g.Missing == "") {
+		add(Critical, "no executor runs, so nothing is gathered or copied by schedule: start airlock serve")
 	}
 	if g := st.Guard; g != nil {
 		switch {
@@ -114,8 +119,41 @@ func Problems(st orchestrator.Status) []Problem {
 			add(Warning, "system %s: last gathering %s: %s", name, s.LastResult, s.LastError)
 		}
 	}
+	for _, a := range st.Alarms {
+		if a.Since.IsZero() || st.Time.Sub(a.At) > alarmsCall && !a.Lasts || saidBefore(st, a) {
+			continue
+		}
+		severity := Warning
+		if a.Grave {
+			severity = Critical
+		}
+		add(severity, "alarm of %s: %s", a.At.In(st.Time.Location()).Format("2006-01-02 15:04"), a)
+	}
 	slices.SortStableFunc(all, func(a, b Problem) int { return int(b.Severity - a.Severity) })
 	return all
+}
+
+// alarmsCall is for how long an alarm of something that merely happened is a problem: long
+// enough for everybody who polls, and for the one who reads it in the morning.
+const alarmsCall = 24 * time.Hour
+
+// saidBefore reports whether an alarm is one of the other problems already.
+func saidBefore(st orchestrator.Status, a orchestrator.Alarm) bool {
+	w := st.Vaults[a.Vault].LastWindow
+	s := st.Systems[a.System]
+	switch {
+	case !a.Lasts:
+		return false
+	case a.Door != "":
+		d := st.Doors[a.Door]
+		return Amiss(st, a.Door) || d.Doubt != "" || d.Barred != ""
+	case a.System != "":
+		return s.Held != nil || s.LastError != ""
+	case w != nil && w.Result != "done":
+		return true
+	}
+	return st.Ledger.Doubt != "" || st.Ledger.Error != "" || st.Ledger.Syslog != nil || st.LockdownUnknown != "" || st.Lockdown != nil ||
+		st.Policy != nil && len(st.Policy.Differences) > 0 || st.Guard != nil && st.Guard.Missing != ""
 }
 
 // Amiss reports whether a door is not where it belongs. An open door is where it

@@ -23,12 +23,14 @@ const (
 	alarmsEnd     = time.Minute        // how often it is looked whether any is over
 	byTheGuard    = "guard"
 	alarmsOfGuard = "the guard says: "
+	hostAlarms    = "the vault's host raises an alarm"
+	foundDamage   = "verification found damage"
 )
 
 // cause says of alarms whose text begins with what when that is over.
 type cause struct {
 	what string
-	over func(st Status, a Alarm) bool
+	over func(st Status, a Alarm) bool // nil where only the one who raised it knows
 }
 
 // causes are those of alarms that something ends.
@@ -63,8 +65,9 @@ func causes() []cause {
 		{"its gathering is held", func(st Status, a Alarm) bool { return st.Systems[a.System].Held == nil }},
 		{"none of its snapshots is dropped", gathered(resultDone)},
 		{"window ", windows(func(w *WindowRecord) bool { return w.Result == resultDone })},
-		{"the vault's host raises an alarm", windows(func(w *WindowRecord) bool { return w.Receipt != nil && len(w.Receipt.Alarms) == 0 })},
+		{hostAlarms, windows(func(w *WindowRecord) bool { return w.Receipt != nil && len(w.Receipt.Alarms) == 0 })},
 		{"nothing is dropped from the vault", windows(func(w *WindowRecord) bool { return w.Retention != nil && w.Retention.Held == "" })},
+		{foundDamage, nil},
 		{"nobody guards the doors", func(st Status, _ Alarm) bool { return st.Guard == nil || st.Guard.Missing == "" }},
 		{"nobody knows whether there is a lockdown", func(st Status, _ Alarm) bool { return st.LockdownUnknown == "" }},
 		{"the lockdown ", func(st Status, _ Alarm) bool { return st.Lockdown == nil && st.LockdownUnknown == "" }},
@@ -81,7 +84,7 @@ func causes() []cause {
 func (a Alarm) lasts(st Status) (until, over bool) {
 	for _, e := range causes() {
 		if strings.HasPrefix(a.What, e.what) {
-			return true, !a.At.After(st.Time) && e.over(st, a) // else the status is older than the alarm
+			return true, e.over != nil && !a.At.After(st.Time) && e.over(st, a) // else the status is older than the alarm
 		}
 	}
 	return false, false
@@ -109,7 +112,7 @@ func current(st Status, all []Alarm) []Alarm {
 			continue
 		}
 		a.At = inZone(a.At, st.Time.Location())
-		a.Since = a.At
+		a.Since, a.Lasts, a.Grave = a.At, until, a.Door != "" || a.What == foundDamage || a.What == hostAlarms
 		if i := slices.IndexFunc(shown, func(b Alarm) bool { return b.subject() == a.subject() }); i >= 0 {
 			a.Since = shown[i].Since
 			shown = slices.Delete(shown, i, i+1)
@@ -176,21 +179,28 @@ func (s *Site) endAlarmsNow(ctx context.Context) {
 	if err != nil || ctx.Err() != nil {
 		return // S15: nothing is known to be over
 	}
-	for _, a := range s.over(st) {
+	s.noteOver(s.over(func(a Alarm) bool {
+		_, ended := a.lasts(st)
+		return ended
+	}))
+}
+
+func (s *Site) noteOver(over []Alarm) {
+	for _, a := range over {
 		s.options.Log.Info("over: " + a.String())
 		s.journal.Note(ledger.Entry{
-			Time: st.Time, Kind: ledger.KindAlarm, Actor: "airlock", Reason: a.What,
+			Time: time.Now(), Kind: ledger.KindAlarm, Actor: "airlock", Reason: a.What,
 			Door: a.Door, System: a.System, Vault: a.Vault, To: alarmOver, Detail: detail(a),
 		})
 	}
 }
 
-// over takes out the alarms whose causes are over.
-func (s *Site) over(st Status) (over []Alarm) {
+// over takes out the alarms that have ended.
+func (s *Site) over(ended func(Alarm) bool) (over []Alarm) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.alarms = slices.DeleteFunc(s.alarms, func(a Alarm) bool {
-		if _, ended := a.lasts(st); !ended {
+		if !ended(a) {
 			return false
 		}
 		over = append(over, a)

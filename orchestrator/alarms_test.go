@@ -82,7 +82,10 @@ func TestAlarmsOutliveTheirExecutor(t *testing.T) {
 		if all := says(st); len(all) != 1 || !strings.HasPrefix(all[0], "door vault-door was opened by another hand") {
 			t.Errorf("gathered again: %q", all)
 		}
-		if over := s.over(st); len(over) != 2 {
+		if over := s.over(func(a Alarm) bool {
+			_, ended := a.lasts(st)
+			return ended
+		}); len(over) != 2 {
 			t.Errorf("over are %+v", over)
 		}
 	})

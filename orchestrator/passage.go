@@ -646,7 +646,7 @@ func (p *passage) end(passed Passage, err error) (WindowRecord, error) {
 		p.site.alarm(Alarm{At: time.Now(), Vault: r.Vault, What: "window " + r.Result, Why: r.Error})
 	}
 	if r.Receipt != nil && len(r.Receipt.Alarms) > 0 {
-		p.site.alarm(Alarm{At: time.Now(), Vault: r.Vault, What: "the vault's host raises an alarm", Why: strings.Join(r.Receipt.Alarms, "; ")})
+		p.site.alarm(Alarm{At: time.Now(), Vault: r.Vault, What: hostAlarms, Why: strings.Join(r.Receipt.Alarms, "; ")})
 	}
 	p.site.warnOfStrangers(r)
 	p.site.journal.Note(ledger.Entry{

@@ -138,6 +138,8 @@ type Alarm struct {
 	Vault  string    `json:"vault,omitempty"`
 	What   string    `json:"what"`
 	Why    string    `json:"why,omitempty"`
+	Lasts  bool      `json:"lasts,omitempty"` // in the status: something ends it, and that has not come
+	Grave  bool      `json:"grave,omitempty"` // in the status: a person has to look at once
 }
 
 // String is the alarm as one line.

@@ -22,6 +22,8 @@ func japaneseTrouble() []phrase {
 // while something is wrong.
 func japaneseTroubleHeard() []phrase {
 	return []phrase{
+		{"no executor runs, so nothing is gathered or copied by schedule: start airlock serve", "実行役が動いていないため、予定された収集もコピーも行われません。airlock serve を起動してください"},
+		{"alarm of %s: %s", "{1} の警報: {2}"},
 		{"%s; used is the policy of %s, %s", "{1}。{2} の設定（{3}）を使います"},
 		{"%s; the executor at %s has its own", "{1}。{2} の実行役は自分の設定で動いています"},
 		{"the policy file has mistakes, which airlock check tells", "設定ファイルに誤りがあります。内容は airlock check で分かります"},
