@@ -29,6 +29,7 @@ type phrase struct{ format, instead string }
 type pattern struct {
 	*regexp.Regexp
 	instead string
+	named   bool // it begins with a name, which is no sentence
 }
 
 var verb = regexp.MustCompile(`%[-+# 0-9.]*[a-z]`)
@@ -56,7 +57,7 @@ func newWords(said, heard []phrase) *words {
 		for i, part := range parts {
 			parts[i] = regexp.QuoteMeta(part)
 		}
-		w.heard = append(w.heard, pattern{regexp.MustCompile(`(?s)^` + strings.Join(parts, `(.*?)`) + `$`), p.instead})
+		w.heard = append(w.heard, pattern{regexp.MustCompile(`(?s)^` + strings.Join(parts, `(.*?)`) + `$`), p.instead, strings.HasPrefix(p.format, "%s ")})
 	}
 	return w
 }
@@ -84,12 +85,15 @@ func (w *words) tell(text string) string {
 		return instead
 	}
 	for _, p := range w.heard {
-		if found := p.FindStringSubmatch(text); found != nil {
+		if found := p.FindStringSubmatch(text); found != nil && !(p.named && strings.ContainsAny(found[1], ";:")) {
 			for i, part := range found[1:] {
 				found[i+1] = w.tell(part)
 			}
 			return fill(p.instead, found[1:])
 		}
+	}
+	if one, other, joined := strings.Cut(text, "; "); joined { // two errors that know nothing of one another
+		return w.tell(one) + "; " + w.tell(other)
 	}
 	return text
 }

@@ -22,6 +22,9 @@ func japaneseTrouble() []phrase {
 // while something is wrong.
 func japaneseTroubleHeard() []phrase {
 	return []phrase{
+		{"the passphrase does not open the repository", "パスフレーズが一次保管先に合いません"},
+		{"open repository in %s: %s", "一次保管先 {1} を開けません: {2}"},
+		{"the source is gone: %s", "取得元に届きません: {1}"},
 		{"no executor runs, so nothing is gathered or copied by schedule: start airlock serve", "実行役が動いていないため、予定された収集もコピーも行われません。airlock serve を起動してください"},
 		{"alarm of %s: %s", "{1} の警報: {2}"},
 		{"%s; used is the policy of %s, %s", "{1}。{2} の設定（{3}）を使います"},

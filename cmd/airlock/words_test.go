@@ -252,3 +252,17 @@ func TestAmount(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// Errors that were joined are told one by one, and a name in front is no sentence.
+func TestJoinedErrorsAreToldOneByOne(t *testing.T) {
+	ja := newWords(japanese(), japaneseHeard())
+	for text, want := range map[string]string{
+		"departments-door rests open, and was shut by user root on 2026-12-01 05:19":                                       "普段開いている departments-door は、2026-12-01 05:19 に user root が閉じました",
+		"accounting: the source is gone: no route; departments-door rests open, and was found shut":                        "accounting: the source is gone: no route; 普段開いている departments-door が閉じています",
+		"the source is gone: no route to host; departments-door rests open, and was shut by user root on 2026-12-01 05:19": "取得元に届きません: no route to host; 普段開いている departments-door は、2026-12-01 05:19 に user root が閉じました",
+	} {
+		if got := ja.tell(text); got != want {
+			t.Errorf("%q is told as %q, want %q", text, got, want)
+		}
+	}
+}
