@@ -238,11 +238,24 @@ func (w *watch) readLease() (lease.Lease, error) {
 	case a := <-w.asked:
 		w.asked = nil
 		if a.port != nil {
-			w.named = a.port
+			w.learn(*a.port)
 		}
 		return a.Lease, a.err
 	case <-late.C:
 		return lease.Lease{}, errors.New("the leases are not there in time")
+	}
+}
+
+// learn takes in which port counts as the door's own. One that was found before a person
+// said otherwise is looked up again.
+func (w *watch) learn(own lease.Port) {
+	known := w.named
+	w.named = &own
+	if w.port == nil || known != nil && samePort(*known, own) {
+		return
+	}
+	if err := w.forget(); err != nil {
+		w.say(slog.LevelWarn, "a session did not end well", "door", w.name, "error", err)
 	}
 }
 

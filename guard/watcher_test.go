@@ -166,6 +166,29 @@ func TestWatcherTriesForEver(t *testing.T) {
 	})
 }
 
+// S7: a watcher sends nothing to a port that is not the one which the executor accepted, and
+// is not ready: the policy file may point elsewhere now.
+func TestWatcherOfAnotherPort(t *testing.T) {
+	watching(t, lag+2*lagPause+time.Minute, func(w *watched) {
+		w.sw.move("p3", switchctl.AdminUp)
+		time.Sleep(10 * time.Second)
+		w.goes()
+		time.Sleep(time.Minute)
+		if n := w.sw.sent("p3"); n != 0 || !w.sw.up("p3") || w.ready.Load() != 0 {
+			t.Errorf("%d commands were sent; the port is up: %t; ready after %s", n, w.sw.up("p3"), time.Duration(w.ready.Load()))
+		}
+		own := lease.Port{Door: "vault-door", Name: "p3", Index: 3}
+		if err := own.Write(w.state); err != nil {
+			t.Fatal(err)
+		}
+	}, func(s *site) {
+		other := lease.Port{Door: "vault-door", Name: "p9", Index: 9}
+		if err := other.Write(s.state); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 // A watcher that cannot read the door is not ready, and says why.
 func TestWatcherIsReadyOnceItHasReadTheDoor(t *testing.T) {
 	dead := func(s *site) { s.sw.dial = errors.New("no route to host") }
