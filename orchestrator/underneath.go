@@ -55,7 +55,11 @@ func (s *Site) foreign(ctx context.Context, keys []note.Verifier) error {
 		return nil
 	}
 	s.options.Log.Warn("somebody else has written to the ledger; all of it is looked at")
-	report, err := s.journal.Verify(ctx, keys, nil, nil)
+	err = s.journal.Intact(ctx)
+	var report proof.Report
+	if err == nil {
+		report, err = s.journal.Verify(ctx, keys, nil, nil)
+	}
 	if errors.Is(err, ledger.ErrDamaged) {
 		return fmt.Errorf("%w: %w", ledger.ErrChanged, err)
 	}

@@ -33,7 +33,11 @@ func TestOldEntryChangedUnderneath(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = db.Exec(statement)
+		var trigger string // put back to the letter, as somebody would who knows the ledger
+		err = db.QueryRow("SELECT sql FROM sqlite_master WHERE name = 'entry_stays'").Scan(&trigger)
+		if err == nil {
+			_, err = db.Exec("DROP TRIGGER entry_stays; " + statement + "; " + trigger)
+		}
 		if err := errors.Join(err, db.Close()); err != nil {
 			t.Fatal(err)
 		}
@@ -42,7 +46,7 @@ func TestOldEntryChangedUnderneath(t *testing.T) {
 		if err := s.trust(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		change("DROP TRIGGER entry_stays; UPDATE entry SET reason = 'never' WHERE seq = 2")
+		change("UPDATE entry SET reason = 'never' WHERE seq = 2")
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := s.trust(gone); err == nil || errors.Is(err, ledger.ErrChanged) { // S15
@@ -67,6 +71,37 @@ func TestOldEntryChangedUnderneath(t *testing.T) {
 		}
 		if err := s.trust(t.Context()); err != nil {
 			t.Errorf("it was put back, and %v", err)
+		}
+	})
+}
+
+// S11: what refuses changes was taken out of the ledger under a running executor: no door is
+// opened by one that may be changed from now on.
+func TestTriggersDroppedUnderneath(t *testing.T) {
+	h := newHospital(t)
+	h.within(func(s *Site) {
+		if err := s.trust(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		db, err := sql.Open("sqlite3", filepath.Join(h.policy.State, ledgerFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = db.Exec("DROP TRIGGER entry_is_kept")
+		if err := errors.Join(err, db.Close()); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			_, err = s.Window(t.Context(), "secondary", byTest, silent)
+			if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "entry_is_kept is missing") {
+				t.Errorf("the window is %v", err)
+			}
+		}
+		if moved := h.moved(); len(moved) > 0 {
+			t.Errorf("the ports moved: %q", moved)
+		}
+		if st, err := s.Status(t.Context()); err != nil || st.Ledger.Doubt == "" {
+			t.Errorf("the status has no doubt: %v", err)
 		}
 	})
 }
