@@ -77,10 +77,6 @@ func (w *watch) ownPort(ctx context.Context) *lease.Port {
 			w.own = &p
 		}
 	}
-	// A port may be looked up before any lease was. A folder that hangs is waited for once.
-	if w.named == nil && w.asked == nil {
-		_, _ = w.readLease() // what it says of the lease is asked for again
-	}
 	if w.named != nil {
 		return w.named
 	}

@@ -339,6 +339,11 @@ func (w *watch) find(ctx context.Context) error {
 	if w.port != nil {
 		return nil
 	}
+	// A port may be looked up before any lease was, which tells whose it is. A folder that
+	// hangs is waited for once.
+	if w.named == nil && w.asked == nil {
+		_, _ = w.readLease() // what it says of the lease is asked for again
+	}
 	ctx, cancel := context.WithTimeout(ctx, findWithin)
 	defer cancel()
 	var err error

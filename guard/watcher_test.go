@@ -189,6 +189,21 @@ func TestWatcherOfAnotherPort(t *testing.T) {
 	})
 }
 
+// One that the executor accepted is watched over as ever.
+func TestWatcherOfTheAcceptedPort(t *testing.T) {
+	watching(t, time.Second, func(w *watched) {
+		if w.ready.Load() == 0 || w.failed.Load() > 0 {
+			t.Errorf("ready after %s, and %d tries failed", time.Duration(w.ready.Load()), w.failed.Load())
+		}
+		w.dismiss()
+	}, func(s *site) {
+		own := lease.Port{Door: "vault-door", Name: "p3", Index: 3}
+		if err := own.Write(s.state); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 // A watcher that cannot read the door is not ready, and says why.
 func TestWatcherIsReadyOnceItHasReadTheDoor(t *testing.T) {
 	dead := func(s *site) { s.sw.dial = errors.New("no route to host") }
