@@ -105,6 +105,10 @@ func (a *app) printPruned(p *policies.VaultHost, r server.PruneReport) error {
 		a.print("See what came since generation %d: airlock vault prune --strays --since %d --dry-run; with --reason TEXT instead it is dropped.", w.Since, w.Since)
 		return nil
 	}
+	if r.Strays > 0 {
+		a.print("See what airlock knows nothing of: airlock vault prune --strays --since %d --dry-run; with --reason TEXT instead it is dropped.", r.Waiting.Since)
+		return nil
+	}
 	a.print("All that is here belongs to generations: give the vault a larger quota, or a smaller keep.")
 	return nil
 }

@@ -17,6 +17,7 @@ func japaneseVaultHost() []phrase {
 		{"%s, %s, came since generation %d and belong to none: a window was cut, and the next one counts on them, or they are somebody else's", "世代 {3} よりあとに届き、どの世代にも属さないもの {1}、{2}: 中断した開扉の残りで次の開扉が使うか、ほかの誰かのものです"},
 		{"The quota of %s leaves %s: windows fail for want of room.", "上限 {1} の残りは {2} です。容量が足りず、開扉は失敗します。"},
 		{"See what came since generation %d: airlock vault prune --strays --since %d --dry-run; with --reason TEXT instead it is dropped.", "世代 {1} よりあとに届いたものを見るには: airlock vault prune --strays --since {2} --dry-run。代わりに --reason 理由 を付けると消します。"},
+		{"See what airlock knows nothing of: airlock vault prune --strays --since %d --dry-run; with --reason TEXT instead it is dropped.", "airlock の知らないファイルを確かめる: airlock vault prune --strays --since {1} --dry-run。代わりに --reason 理由 を付けると削除します。"},
 		{"All that is here belongs to generations: give the vault a larger quota, or a smaller keep.", "ここにあるものはすべて世代に属しています。上限（quota）を大きくするか、keep を小さくしてください。"},
 		{"would go", "消えます"},
 		{"Check the vault's policy file, its folder, keys, clock and room, and say what to do", "設定ファイル、フォルダー、鍵、時計、容量を調べ、すべきことを示す"},
