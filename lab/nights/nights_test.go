@@ -403,7 +403,8 @@ func (h *hospital) stockKopia() {
 	}
 }
 
-// S5: an executor that died with the port open; the next start shuts it.
+// S5: an executor that died with the port open, and with it whoever watched over it; the
+// next start shuts it.
 func TestKilledWithThePortOpen(t *testing.T) {
 	h := up(t, lab.Options{})
 	h.bulk("imaging", "大きな検査.dcm", 200<<20)
@@ -413,9 +414,7 @@ func TestKilledWithThePortOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.until("the vault's port is up", func() bool { return h.isUp(lab.VaultPort) })
-	if err := c.Process.Signal(syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	h.killWithWatcher(c.Process)
 	c.Wait()
 	if !h.isUp(lab.VaultPort) {
 		t.Fatal("the port was shut before the program was killed: nothing was tested")
@@ -449,6 +448,37 @@ func TestKilledWithThePortOpen(t *testing.T) {
 		t.Errorf("serve ended with %v", err)
 	}
 	h.agreeExceptKilled()
+}
+
+// killWithWatcher kills an executor and its watcher so that neither sees the other end.
+func (h *hospital) killWithWatcher(executor *os.Process) {
+	h.t.Helper()
+	if err := executor.Signal(syscall.SIGSTOP); err != nil {
+		h.t.Fatal(err)
+	}
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", executor.Pid))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	killed := 0
+	for _, list := range lists {
+		pids, err := os.ReadFile(list)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		for _, pid := range strings.Fields(string(pids)) {
+			if err := exec.Command("kill", "-9", pid).Run(); err != nil {
+				h.t.Fatal(err)
+			}
+			killed++
+		}
+	}
+	if killed != 1 {
+		h.t.Fatalf("the executor had %d watchers, not one", killed)
+	}
+	if err := executor.Kill(); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 // S4: an executor that dies or hangs with the port open: the guard shuts it, and it
