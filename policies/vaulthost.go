@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"fmt"
 	"net"
 	"strings"
 
@@ -23,10 +24,13 @@ type VaultHost struct {
 	Clients   map[string]*VaultClient `yaml:"clients" jsonschema:"required" example:"{airlock: {public_key: \"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIF5LfFdbCAcoDFJRJsczmdn+bSOhHy4JkyY9YcURucjZ\"}}"`
 	Keep      Keep                    `yaml:"keep" example:"{last: 10, daily: 14}"` // default last 10, daily 14, weekly 8, monthly 12
 	Retention HostRetention           `yaml:"retention" example:"{min_count: 3, min_age: 14d, brake: 5}"`
-	Quota     Size                    `yaml:"quota" example:"8TB"`                                                     // what may lie there at the most; default as much as the disk takes
-	Floor     Size                    `yaml:"floor" jsonschema:"default=1GB" example:"50GB"`                           // what stays free on the disk
-	ReadAll   Duration                `yaml:"read_all" jsonschema:"default=30d,minimum=1d,maximum=366d" example:"30d"` // within how long all is read again by verify
-	Limits    VaultLimits             `yaml:"limits" example:"{connections: 16, idle: 5m}"`
+	Quota     Size                    `yaml:"quota" example:"8TB"`                           // what may lie there at the most; default as much as the disk takes
+	Floor     Size                    `yaml:"floor" jsonschema:"default=1GB" example:"50GB"` // what stays free on the disk
+	// What of the room only windows which the site announces, by its signature, may take: who
+	// has a client's key alone cannot fill it. Default a tenth of quota, nothing without one.
+	Reserve Size        `yaml:"reserve" example:"800GB"`
+	ReadAll Duration    `yaml:"read_all" jsonschema:"default=30d,minimum=1d,maximum=366d" example:"30d"` // within how long all is read again by verify
+	Limits  VaultLimits `yaml:"limits" example:"{connections: 16, idle: 5m}"`
 }
 
 // VaultClient is one who may log in.
@@ -91,6 +95,12 @@ func (r reader) checkVaultHost(h *VaultHost) {
 	r.noteKey("site_key", h.SiteKey, "a site's public key", "write the line that stands in keys/site.pub in the orchestrator's state folder; `airlock init` makes it")
 	r.checkVaultClients(h.Clients)
 	r.keep("keep", &h.Keep)
+	switch {
+	case h.Reserve == 0:
+		h.Reserve = h.Quota / 10
+	case h.Quota > 0 && h.Reserve >= h.Quota:
+		r.Add(r.Value("reserve"), fmt.Sprintf("a reserve of %s leaves nothing of the quota of %s to clients that announce no window, such as stock programs", h.Reserve, h.Quota), "give a part of the quota, such as a tenth")
+	}
 }
 
 // within says whether a path is another or lies below it.

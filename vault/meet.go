@@ -40,7 +40,10 @@ func (s *sending) meet(ctx context.Context) error {
 		return nil
 	}
 	s.report.Relisted = surprise
-	return s.relist(ctx)
+	if err := s.relist(ctx); err != nil {
+		return err
+	}
+	return s.announce(ctx) // of another number, perhaps
 }
 
 // ask compares the vault with what is remembered of it where they would differ if its
@@ -50,6 +53,7 @@ func (s *sending) ask(ctx context.Context) (shards []byte, surprise string, err 
 	number, _ := s.known.next()
 	var next, signed, last, landed string
 	asking, ctx := errgroup.WithContext(ctx)
+	asking.Go(func() error { return s.announce(ctx) })
 	asking.Go(func() (err error) {
 		s.standing, err = s.stands(ctx)
 		return err

@@ -72,7 +72,7 @@ func (a *app) hosting(c *cobra.Command, f func(context.Context, *policies.VaultH
 			Daily: p.Keep.Daily, Weekly: p.Keep.Weekly, Monthly: p.Keep.Monthly, Annual: p.Keep.Annual,
 		},
 		MinAge: time.Duration(p.Retention.MinAge), Brake: p.Retention.Brake, WindowsPerDay: p.Retention.WindowsPerDay, Strays: time.Duration(p.Retention.Strays),
-		Quota: int64(p.Quota), Floor: int64(p.Floor), ReadAll: time.Duration(p.ReadAll),
+		Quota: int64(p.Quota), Floor: int64(p.Floor), Reserve: int64(p.Reserve), ReadAll: time.Duration(p.ReadAll),
 		Log: a.logger(), Actor: actor(),
 	})
 	if err != nil {

@@ -62,7 +62,7 @@ func FuzzRequests(f *testing.F) {
 	add([]byte{255, 255, 255, 255, fxpWrite})
 	f.Fuzz(func(t *testing.T, sent []byte, patient bool) { // patient: a client that waits for each answer
 		near, far := net.Pipe()
-		one := &session{host: s, ctx: t.Context(), client: "airlock", from: "fuzz", files: make(chan struct{}, 8), uploads: map[string]*upload{}}
+		one := &session{host: s, ctx: t.Context(), client: "airlock", from: "fuzz", line: newLine(8), uploads: map[string]*upload{}}
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
@@ -84,7 +84,7 @@ func FuzzRequests(f *testing.F) {
 				t.Fatal("the session hangs")
 			}
 		}
-		if n := len(one.files); n > 0 || len(one.uploads) > 0 {
+		if n := len(one.line.files); n > 0 || len(one.uploads) > 0 {
 			t.Errorf("%d handles are still open, and %d uploads", n, len(one.uploads))
 		}
 		for name, was := range before {

@@ -39,6 +39,7 @@ type Config struct {
 	WindowsPerDay int
 	Quota         int64 // bytes in all; 0 is as much as the disk takes
 	Floor         int64 // bytes that stay free on the disk
+	Reserve       int64 // bytes of these that only windows which the site announces may take
 	// Strays is how long blobs may wait for a generation that lists them; 0 is for ever.
 	Strays  time.Duration
 	ReadAll time.Duration // within how long Verify is to have read everything

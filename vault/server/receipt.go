@@ -78,7 +78,7 @@ func (s *serving) vouch(ctx context.Context, number int64, client string) ([]byt
 	if err := s.compare(ctx, g, &r); err != nil {
 		return nil, err
 	}
-	if r.Free, err = s.room.left(); err != nil {
+	if r.Free, err = s.room.left(true); err != nil {
 		return nil, err
 	}
 	return s.issue(ctx, r, client)

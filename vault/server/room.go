@@ -14,6 +14,7 @@ type room struct {
 	disk         func() (disk, error)
 	lies         func() (int64, error) // what all files with names count for
 	quota, floor int64                 // bytes; 0 for no quota
+	kept         int64                 // bytes of it that only announced windows of the site may take
 	crowded      func() string         // what of it belongs to no generation; "" for nothing. May be nil
 	tell         func(error)           // is told, now and then, that it is full. May be nil
 
@@ -31,9 +32,10 @@ const tellsEvery = time.Hour
 // recount is how soon files are counted again: prune, another process, removes some.
 const recount = time.Second
 
-// take takes room for n more bytes, or says [vault.FullError].
-func (r *room) take(n int64) error {
-	err := r.reserve(n)
+// take takes room for n more bytes, for an announced window of the site or for whoever it
+// is, or says [vault.FullError].
+func (r *room) take(n int64, announced bool) error {
+	err := r.admit(n, announced)
 	full, is := errors.AsType[*vault.FullError](err)
 	if !is {
 		return err
@@ -56,14 +58,18 @@ func (r *room) take(n int64) error {
 	return full
 }
 
-func (r *room) reserve(n int64) error {
+func (r *room) admit(n int64, announced bool) error {
+	kept := r.kept
+	if announced {
+		kept = 0
+	}
 	d, err := r.disk()
 	if err != nil {
 		return fmt.Errorf("the vault's disk: %w", err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.quota > 0 && n > r.quota-r.landed-r.coming {
+	if r.quota > 0 && n > r.quota-kept-r.landed-r.coming {
 		if err := r.count(); err != nil {
 			return err
 		}
@@ -71,6 +77,8 @@ func (r *room) reserve(n int64) error {
 	switch {
 	case r.quota > 0 && n > r.quota-r.landed-r.coming:
 		return &vault.FullError{Why: fmt.Sprintf("its quota of %s is used up, raise quota in its host's policy file or prune there", megabytes(r.quota))}
+	case r.quota > 0 && n > r.quota-kept-r.landed-r.coming, n > d.free-r.floor-kept && n <= d.free-r.floor:
+		return &vault.FullError{Why: fmt.Sprintf("all but the %s that its host keeps for windows which the site announces (reserve) is taken", megabytes(kept))}
 	case n > d.free-r.floor:
 		return &vault.FullError{Why: fmt.Sprintf("%s are free on its disk, of which %s stay free (floor)", megabytes(d.free), megabytes(r.floor))}
 	case d.files > 0 && d.left < 1000+d.files/1000:
@@ -109,7 +117,7 @@ func (r *room) giveBack(n int64) {
 }
 
 // left is how many bytes may still come.
-func (r *room) left() (int64, error) {
+func (r *room) left(announced bool) (int64, error) {
 	d, err := r.disk()
 	if err != nil {
 		return 0, fmt.Errorf("the vault's disk: %w", err)
@@ -122,6 +130,9 @@ func (r *room) left() (int64, error) {
 			return 0, err
 		}
 		free = min(free, r.quota-r.landed-r.coming)
+	}
+	if !announced {
+		free -= r.kept
 	}
 	return max(0, free), nil
 }

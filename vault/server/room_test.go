@@ -60,7 +60,7 @@ func TestRoomIsCounted(t *testing.T) {
 		r := room{disk: func() (disk, error) { return disk{free: 1 << 30}, nil }, quota: 100, lies: func() (int64, error) { counts++; return lies, nil }}
 		wants := func(n int64, want error) {
 			t.Helper()
-			if err := r.take(n); !errors.Is(err, want) {
+			if err := r.take(n, false); !errors.Is(err, want) {
 				t.Errorf("room for %d: %v, and not %v", n, err, want)
 			}
 		}
@@ -79,7 +79,7 @@ func TestRoomIsCounted(t *testing.T) {
 		}
 		time.Sleep(recount)
 		wants(50, nil)
-		if left, err := r.left(); err != nil || left != 40 || counts != 2 {
+		if left, err := r.left(true); err != nil || left != 40 || counts != 2 {
 			t.Errorf("%d left, %v; counted %d times", left, err, counts)
 		}
 		r.lies = func() (int64, error) { return 0, os.ErrDeadlineExceeded }
@@ -129,7 +129,7 @@ func TestFolderInAPromisedPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one := &session{host: s, ctx: t.Context(), client: "a"}
+	one := &session{host: s, ctx: t.Context(), client: "a", line: newLine(8)}
 	if _, err := s.naming.promise(t.Context(), "incoming/a", "promised", finished{client: "a", bytes: &durable{}}); err != nil {
 		t.Fatal(err)
 	}

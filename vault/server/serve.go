@@ -141,7 +141,7 @@ func (h *Host) prepare(ctx context.Context, service Service) (s *serving, err er
 	if err := h.exclusively(ctx, func() error { return h.takeStock(ctx) }); err != nil {
 		return nil, err
 	}
-	s.room = room{disk: h.folder.disk, lies: func() (int64, error) { return h.index.total(context.WithoutCancel(ctx)) }, quota: h.conf.Quota, floor: h.conf.Floor,
+	s.room = room{disk: h.folder.disk, lies: func() (int64, error) { return h.index.total(context.WithoutCancel(ctx)) }, quota: h.conf.Quota, floor: h.conf.Floor, kept: h.conf.Reserve,
 		crowded: func() string { return h.crowded(context.WithoutCancel(ctx)) },
 		tell:    func(err error) { h.alarm("there is no room for what the site sends", err.Error()) }}
 	if s.room.landed, err = s.room.lies(); err != nil {
@@ -381,7 +381,7 @@ func (s *serving) channels(ctx context.Context, conn net.Conn, c *ssh.ServerConn
 	})
 	defer idle.Stop()
 	stir := func() { idle.Reset(s.Limits.Idle) }
-	files := make(chan struct{}, s.Limits.OpenFiles)
+	shared := newLine(s.Limits.OpenFiles)
 	places := make(chan struct{}, channels)
 	var sessions sync.WaitGroup
 	defer sessions.Wait()
@@ -405,7 +405,7 @@ func (s *serving) channels(ctx context.Context, conn net.Conn, c *ssh.ServerConn
 		open.add(in)
 		sessions.Go(func() {
 			defer func() { open.remove(in); <-places }()
-			one := &session{host: s, ctx: ctx, client: c.User(), from: conn.RemoteAddr().String(), files: files, uploads: map[string]*upload{}}
+			one := &session{host: s, ctx: ctx, client: c.User(), from: conn.RemoteAddr().String(), line: shared, uploads: map[string]*upload{}}
 			one.serve(in, channel, requests)
 		})
 	}

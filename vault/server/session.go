@@ -12,6 +12,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"airlock/ledger"
@@ -30,13 +31,21 @@ var (
 	errNoFile  = fmt.Errorf("no such file: %w", sftp.ErrSSHFxNoSuchFile)
 )
 
+// line is what the sessions of one connection share.
+type line struct {
+	files     chan struct{} // a place for each open file
+	announced atomic.Bool   // the site's own key has announced a window on it
+}
+
+func newLine(openFiles int) *line { return &line{files: make(chan struct{}, openFiles)} }
+
 // session is one SFTP session. Its methods are the handlers that pkg/sftp asks for.
 type session struct {
 	host   *serving
 	ctx    context.Context
-	client string        // the user name, whose key was shown
-	from   string        // the address
-	files  chan struct{} // a place for each open file of the connection
+	client string // the user name, whose key was shown
+	from   string // the address
+	line   *line  // the connection's
 
 	mu      sync.Mutex
 	uploads map[string]*upload // that are open, by the name that the client knows
@@ -110,7 +119,7 @@ func (s *session) Fileread(r *sftp.Request) (io.ReaderAt, error) {
 	if number := vault.ReceiptOf(name); number > 0 {
 		file, err := s.host.receipt(s.ctx, number, s.client)
 		if err != nil {
-			<-s.files
+			<-s.line.files
 			return nil, told(err)
 		}
 		return &reading{bytes.NewReader(file), nil, s}, nil
@@ -118,7 +127,7 @@ func (s *session) Fileread(r *sftp.Request) (io.ReaderAt, error) {
 	s.host.naming.look(name)
 	f, err := s.host.folder.openRegular(name)
 	if err != nil {
-		<-s.files
+		<-s.line.files
 		return nil, told(err)
 	}
 	return &reading{f, f, s}, nil
@@ -132,7 +141,7 @@ type reading struct {
 }
 
 func (r *reading) Close() error {
-	<-r.s.files
+	<-r.s.line.files
 	if r.file == nil {
 		return nil
 	}
@@ -142,7 +151,7 @@ func (r *reading) Close() error {
 // place takes one of the connection's places for open files.
 func (s *session) place() error {
 	select {
-	case s.files <- struct{}{}:
+	case s.line.files <- struct{}{}:
 		return nil
 	default:
 		return errTooMany
@@ -154,6 +163,9 @@ func (s *session) Filewrite(r *sftp.Request) (io.WriterAt, error) {
 	name, err := s.local(r.Filepath)
 	if err != nil {
 		return nil, s.denied("write", r.Filepath, err)
+	}
+	if number := vault.AnnouncementOf(name); number > 0 {
+		return s.announcing(number)
 	}
 	u := &upload{session: s, temp: name, hash: newHash()}
 	switch {
@@ -194,14 +206,14 @@ func (s *session) begin(u *upload) (err error) {
 	if err := s.place(); err != nil {
 		return err
 	}
-	if err = s.host.room.take(nameWeight); err == nil {
+	if err = s.host.room.take(nameWeight, s.line.announced.Load()); err == nil {
 		if u.file, err = s.host.folder.create(u.temp); err == nil {
 			u.taken = nameWeight
 			return nil
 		}
 		s.host.room.giveBack(nameWeight)
 	}
-	<-s.files
+	<-s.line.files
 	return err
 }
 
@@ -219,7 +231,7 @@ func (s *session) taken(name string) (bool, error) {
 
 // closed lets go of an upload.
 func (s *session) closed(u *upload) {
-	<-s.files
+	<-s.line.files
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name, other := range s.uploads {
@@ -278,7 +290,7 @@ func (s *session) mkdir(name string) error {
 	if vault.IsFile(name) {
 		return s.refuse("make a folder where a file belongs", name)
 	}
-	if err := s.host.room.take(nameWeight); err != nil {
+	if err := s.host.room.take(nameWeight, s.line.announced.Load()); err != nil {
 		return told(err)
 	}
 	if err := s.host.naming.makeFolder(name); err != nil {
@@ -334,7 +346,7 @@ func (s *session) StatVFS(*sftp.Request) (*sftp.StatVFS, error) {
 	if err != nil {
 		return nil, told(err)
 	}
-	left, err := s.host.room.left()
+	left, err := s.host.room.left(s.line.announced.Load())
 	if err != nil {
 		return nil, told(err)
 	}
@@ -409,7 +421,7 @@ type listed struct {
 }
 
 func (l *listed) Close() error {
-	<-l.s.files
+	<-l.s.line.files
 	return nil
 }
 
@@ -432,7 +444,7 @@ func (s *session) list(name string) (sftp.ListerAt, error) {
 	s.host.naming.flush()
 	d, err := s.host.folder.openFolder(name)
 	if err != nil {
-		<-s.files
+		<-s.line.files
 		return nil, told(err)
 	}
 	return &listing{dir: d, s: s}, nil
@@ -450,7 +462,7 @@ func (l *listing) ListAt(into []fs.FileInfo, _ int64) (int, error) {
 }
 
 func (l *listing) Close() error {
-	<-l.s.files
+	<-l.s.line.files
 	return l.dir.Close()
 }
 

@@ -68,7 +68,7 @@ func (h *Host) Status(ctx context.Context) (s Status, err error) {
 		return s, err
 	}
 	r := room{disk: h.folder.disk, lies: func() (int64, error) { return s.Bytes, nil }, quota: h.conf.Quota, floor: h.conf.Floor}
-	if s.Room, err = r.left(); err != nil {
+	if s.Room, err = r.left(true); err != nil {
 		return s, err
 	}
 	lock := flock.New(filepath.Join(h.conf.State, "serve.lock"))

@@ -140,7 +140,7 @@ func TestUnnamedAreForgotten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	one := &session{host: s, ctx: t.Context(), client: "a", files: make(chan struct{}, 1), uploads: map[string]*upload{}}
+	one := &session{host: s, ctx: t.Context(), client: "a", line: newLine(1), uploads: map[string]*upload{}}
 	u := &upload{session: one, temp: "incoming/unnamed", hash: newHash()}
 	if err := one.begin(u); err != nil {
 		t.Fatal(err)

@@ -3,7 +3,9 @@ package sftp
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pkg/sftp"
@@ -35,6 +37,8 @@ const (
 type line struct {
 	conf sshconn.Config
 	busy int // calls that are using it; under Store.picking
+	// announced is what is shown on each connection; the Store's, nil until there is any.
+	announced *atomic.Pointer[announcement]
 
 	mu   sync.Mutex
 	ssh  *ssh.Client
@@ -62,9 +66,29 @@ func (l *line) session(ctx context.Context) (*sshconn.SFTP, error) {
 		conn.Close() // the error that counts is the one at hand
 		return nil, fmt.Errorf("sftp on %s: %w", l.conf.Address, err)
 	}
+	if a := l.announced.Load(); a != nil {
+		a.show(client.Client)
+	}
 	l.ssh, l.sftp = conn, client
 	go l.watch(conn)
 	return client, nil
+}
+
+// announcement is a file that is shown on every connection, and that no server keeps.
+type announcement struct {
+	path string // absolute
+	text []byte
+}
+
+// show shows it. A server that refuses it takes no notice of such files: it gives what room
+// it gives to everybody, and says so itself if that is not enough.
+func (a *announcement) show(c *sftp.Client) {
+	f, err := c.OpenFile(a.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
+	if err != nil {
+		return
+	}
+	_, _ = f.Write(a.text)
+	_ = f.Close()
 }
 
 // takesLarge says whether the server takes packets of 255 KiB: OpenSSH's, and our own,

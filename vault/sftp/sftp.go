@@ -70,6 +70,8 @@ type Store struct {
 	sweeping  sync.Once
 	sweepers  sync.WaitGroup
 	noFolders atomic.Bool // the server opens no folders, so none can be synced
+
+	announced atomic.Pointer[announcement] // shown on every connection
 }
 
 // Dial connects, and logs in on every connection at once. It returns with the first that
@@ -90,7 +92,7 @@ func Dial(ctx context.Context, c Config) (*Store, error) {
 	release := context.AfterFunc(ctx, stop) // until one is ready
 	results := make(chan error, wanted)
 	for range wanted {
-		s.joining.Go(func() { results <- s.join(dialling, &line{conf: c.Conn}) })
+		s.joining.Go(func() { results <- s.join(dialling, &line{conf: c.Conn, announced: &s.announced}) })
 	}
 	var errs []error
 	for range wanted {
@@ -123,7 +125,7 @@ func crowded(err error) bool {
 func (s *Store) alone(ctx context.Context, conf sshconn.Config) error {
 	const tries, first = 7, 50 * time.Millisecond // three seconds in all
 	for n, pause := 1, first; ; n, pause = n+1, 2*pause {
-		err := s.join(ctx, &line{conf: conf})
+		err := s.join(ctx, &line{conf: conf, announced: &s.announced})
 		if err == nil || !crowded(err) || n == tries {
 			return err
 		}
@@ -181,6 +183,26 @@ func (s *Store) Close() error {
 	}
 	s.sweepers.Wait()
 	return err
+}
+
+// Announce implements vault.Announcer: a connection that is made from now on shows it by
+// itself.
+func (s *Store) Announce(ctx context.Context, name string, text []byte) {
+	a := &announcement{path.Join(s.root, name), text}
+	s.announced.Store(a)
+	s.picking.Lock()
+	lines := slices.Clone(s.lines)
+	s.picking.Unlock()
+	var showing sync.WaitGroup
+	for _, l := range lines {
+		showing.Go(func() {
+			defer l.bind(ctx)()
+			if c, err := l.session(ctx); err == nil { // or whoever uses it next learns why not
+				a.show(c.Client)
+			}
+		})
+	}
+	showing.Wait()
 }
 
 // Put implements vault.Store.

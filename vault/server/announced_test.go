@@ -1,0 +1,77 @@
+package server
+
+import (
+	"path"
+	"strings"
+	"testing"
+
+	"airlock/vault"
+	"airlock/vault/vaulttest"
+)
+
+// Somebody with a client's key fills what he can; the site's window has the room that is kept
+// for it all the same.
+func TestRoomIsKeptForTheSite(t *testing.T) {
+	w := newWorld(t)
+	w.conf.Quota, w.conf.Reserve = 2<<20, 1<<20
+	w.serve(usual())
+	if refused := w.fill(12, 200_000); !strings.Contains(refused, "keeps for windows which the site announces") {
+		t.Errorf("refused: %q", refused)
+	}
+	w.night()
+	w.blobs["p"+strings.Repeat("7", 31)] = vaulttest.Random(1, 500_000)
+	if r := w.window(); r.Receipt == nil || !r.Receipt.Whole() {
+		t.Errorf("%+v", r)
+	}
+	if refused := w.fill(3, 200_000); refused == "" {
+		t.Error("a connection without an announcement took what is kept")
+	}
+}
+
+// What opens the room that is kept is the site's own word, of a generation that is yet to
+// come; and it lies nowhere.
+func TestAnnouncements(t *testing.T) {
+	w := newWorld(t)
+	w.conf.Quota, w.conf.Reserve = 2<<20, 2<<20-1 // of which the window takes some
+	w.windows(1)
+	w.serve(usual())
+	stranger, _ := noteKeys(t, "lab")
+	sign := func(number int64) []byte {
+		text, err := vault.SignAnnouncement(number, w.site)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	forged, err := vault.SignAnnouncement(9, stranger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		what  string
+		at    int64
+		text  []byte
+		opens bool
+	}{
+		{"nothing", 9, nil, false},
+		{"another's signature", 9, forged, false},
+		{"of another number", 9, sign(8), false},
+		{"more than one", 9, append(sign(9), make([]byte, vault.MaxAnnouncement)...), false},
+		{"of a generation that is here", 1, sign(1), false},
+		{"the site's", 9, sign(9), true},
+	} {
+		r := w.raw()
+		code, text := r.put(path.Join(w.conf.Folder, vault.AnnouncementPath(c.at)), c.text)
+		if (code == 0) != c.opens {
+			t.Errorf("%s: %d %s", c.what, code, text)
+		}
+		if code, text := r.put(w.conf.Folder+"/stray "+c.what, vaulttest.Random(1, 100_000)); (code == 0) != c.opens {
+			t.Errorf("after %s, room for more: %d %s", c.what, code, text)
+		}
+	}
+	for name := range w.finishedFiles() {
+		if strings.HasPrefix(name, "announced") {
+			t.Errorf("%s lies there", name)
+		}
+	}
+}
