@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"airlock/ledger"
@@ -18,8 +19,25 @@ import (
 const readyWithin = 20 * time.Second
 
 // roomForWindow is what has to be free in the state folder before a door is opened, in
-// bytes: for the ledger, and for what a window remembers of the vault.
+// bytes: for the ledger, and for what a window hasMemory of the vault.
 const roomForWindow = 16 << 20
+
+// memoryForWindow is what has to be free in memory before a door is opened, in bytes: a Go
+// program that gets no more memory ends where it is, and leaves its door to the guard.
+const memoryForWindow = 64 << 20
+
+// hasMemory refuses to open a door that this process might not have the memory to shut (S14).
+func hasMemory(free func() (int64, bool)) error {
+	n, known := free()
+	if known && n < memoryForWindow {
+		debug.FreeOSMemory()
+		n, known = free()
+	}
+	if known && n < memoryForWindow {
+		return fmt.Errorf("%s of memory are left for airlock on this machine, and a window may need %s: end what takes it, or give airlock's service more (MemoryMax=)", Size(n), Size(memoryForWindow))
+	}
+	return nil
+}
 
 // Ready says why a window of a vault would fail, as far as this machine can tell while the
 // door is shut: a key or a password that cannot be read, a host that known_hosts lacks, a
@@ -84,6 +102,9 @@ func (p *passage) ready(ctx context.Context) error {
 	s := p.site
 	if free, known := freeBytes(s.policy.State); known && free < roomForWindow {
 		return fmt.Errorf("the state folder %s has %s free, and a window may need %s for the ledger and its memory: free some space there", s.policy.State, Size(free), Size(roomForWindow))
+	}
+	if err := hasMemory(func() (int64, bool) { return freeMemory("/") }); err != nil {
+		return err
 	}
 	folder, err := ready(ctx, s.policy, s.parts, p.record.Vault, p.by.Replaced)
 	if err != nil {

@@ -31,6 +31,7 @@ func (a *app) guardCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			a.signals.stay()
+			spare()
 			p, err := a.policy()
 			if err != nil {
 				return err

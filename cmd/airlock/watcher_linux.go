@@ -20,15 +20,26 @@ const (
 
 // letKill makes this process one that the kernel rather ends, unless it is already.
 func letKill() {
-	text, err := os.ReadFile(scoreFile)
-	if now, bad := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && bad == nil && now < killFirst {
+	if now, known := score(); known && now < killFirst {
 		_ = os.WriteFile(scoreFile, []byte(strconv.Itoa(killFirst)), 0)
 	}
 }
 
 // spare makes this process one that the kernel ends last, or at least not before others.
 func spare() {
+	if now, known := score(); !known || now <= killLast {
+		return
+	}
 	if os.WriteFile(scoreFile, []byte(strconv.Itoa(killLast)), 0) != nil {
 		_ = os.WriteFile(scoreFile, []byte("0"), 0)
 	}
+}
+
+func score() (now int, known bool) {
+	text, err := os.ReadFile(scoreFile)
+	if err != nil {
+		return 0, false
+	}
+	now, err = strconv.Atoi(strings.TrimSpace(string(text)))
+	return now, err == nil
 }

@@ -3,6 +3,7 @@ package main
 // japaneseShutDoors is what is known with the doors shut, and refuses a window.
 func japaneseShutDoors() []phrase {
 	return []phrase{
+		{"%s of memory are left for airlock on this machine, and a window may need %s: end what takes it, or give airlock's service more (MemoryMax=)", "このコンピューターで airlock が使えるメモリーの残りは {1} です。開扉では {2} を使うことがあるため、メモリーを使っているものを終わらせるか、airlock のサービスの MemoryMax= を増やしてください"},
 		{"the state folder %s has %s free, and a window may need %s for the ledger and its memory: free some space there", "状態フォルダー {1} の空きは {2} です。開扉では台帳と記憶に {3} を使うことがあるため、空きを作ってください"},
 		{"what a window of vault %s needs could not be looked at, a disk hangs: %s", "二次保管先 {1} の開扉に要るものを確かめられません。ディスクが応答していません: {2}"},
 		{"vault %s has no room: the window needs %s, and the vault had %s free at its last receipt, of %s; raise its quota or prune there, then: airlock window %s --room-was-made", "二次保管先 {1} に空きがありません。必要な容量は {2}、最後の受領証（{4}）での空きは {3} です。上限（quota）を増やすか prune を実行してから: airlock window {5} --room-was-made"},
