@@ -26,9 +26,11 @@ type Status struct {
 	Bytes       int64     `json:"bytes"`            // of all files, each name counted besides
 	Room        int64     `json:"room"`             // that may still come
 	Quota       int64     `json:"quota,omitempty"`
+	Reserve     int64     `json:"reserve,omitempty"` // of the room, what is the site's windows' alone
 	Waiting     Waiting   `json:"waiting,omitzero"`
-	Verified    time.Time `json:"verified,omitzero"` // when verify last ended
-	Unread      time.Time `json:"unread,omitzero"`   // since when some file was not read back
+	Unsigned    int       `json:"unsigned,omitempty"` // files in the place of generations that the site has not signed
+	Verified    time.Time `json:"verified,omitzero"`  // when verify last ended
+	Unread      time.Time `json:"unread,omitzero"`    // since when some file was not read back
 	// Held is why nothing is dropped; "" if it is.
 	Held string `json:"held,omitempty"`
 	// Damaged is how many files are not as they were, Alarms what was alarmed of in the last
@@ -47,12 +49,15 @@ const (
 
 // Status looks how the host stands, and changes nothing.
 func (h *Host) Status(ctx context.Context) (s Status, err error) {
-	s = Status{Vault: h.conf.Name, Quota: h.conf.Quota}
+	s = Status{Vault: h.conf.Name, Quota: h.conf.Quota, Reserve: h.conf.Reserve}
 	sure, _, err := h.arrivals(ctx)
 	if err != nil {
 		return s, err
 	}
 	s.Generations = len(sure)
+	if s.Unsigned, err = h.unsigned(sure); err != nil {
+		return s, err
+	}
 	for _, a := range sure {
 		if a.At.After(s.Arrived) {
 			s.Newest, s.Arrived = a.Number, a.At.In(h.conf.Zone)
@@ -80,6 +85,31 @@ func (h *Host) Status(ctx context.Context) (s Status, err error) {
 	}
 	s.judge(h.conf)
 	return s, nil
+}
+
+// sealsWithin is how long a window may take to bring both files of a generation.
+const sealsWithin = time.Hour
+
+// unsigned counts what has lain for a while in the place of generations and is none.
+func (h *Host) unsigned(sure []vault.Arrival) (n int, err error) {
+	files, err := fs.ReadDir(h.folder.FS(), generationsDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	ours := map[string]bool{}
+	for _, a := range sure {
+		ours[vault.GenerationPath(a.Number)], ours[vault.SignaturePath(a.Number)] = true, true
+	}
+	for _, f := range files {
+		if ours[generationsDir+"/"+f.Name()] {
+			continue
+		}
+		info, err := f.Info()
+		if err == nil && h.conf.Now().Sub(info.ModTime()) > sealsWithin {
+			n++
+		}
+	}
+	return n, err
 }
 
 // statusOfUpkeep is what verify and prune know.
@@ -139,10 +169,16 @@ func (s *Status) judge(c Config) {
 	if s.Held != "" {
 		wrong(true, "nothing is dropped: %s", s.Held)
 	}
-	if s.Room == 0 {
+	switch {
+	case s.Room == 0 || s.Room < s.Quota/100:
 		wrong(true, "there is no room for more: airlock vault prune says what takes it")
-	} else if s.Quota > 0 && s.Room < s.Quota/20 {
+	case s.Quota > 0 && s.Room < s.Quota/20:
 		wrong(false, "%s of the quota of %s are left: airlock vault prune says what takes it", size(s.Room), size(s.Quota))
+	case s.Room <= s.Reserve:
+		wrong(false, "nothing is left but the reserve of %s, for windows that the site announces: airlock vault prune says what takes the rest", size(s.Reserve))
+	}
+	if s.Unsigned > 0 {
+		wrong(false, "files in the place of generations that the site has not signed: %d; they count for nothing; somebody else has put them there, or a window was cut: airlock vault prune --strays drops them", s.Unsigned)
 	}
 	if s.Generations == 0 {
 		wrong(false, "no window has brought a generation yet")

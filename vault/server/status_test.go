@@ -61,6 +61,44 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+// A host that is nearly full cannot wait, one whose clients have filled all but the reserve
+// can; and what somebody puts in the place of generations is told.
+func TestStatusOfAttacks(t *testing.T) {
+	for what, c := range map[string]struct {
+		Status
+		wrong, grave bool
+	}{
+		"half":         {Status{Quota: 1000, Reserve: 100, Room: 500}, false, false},
+		"the reserve":  {Status{Quota: 1000, Reserve: 100, Room: 100}, true, false},
+		"a little":     {Status{Quota: 1000, Reserve: 100, Room: 49}, true, false},
+		"next to none": {Status{Quota: 1000, Reserve: 100, Room: 9}, true, true},
+		"none":         {Status{Room: 0}, true, true},
+	} {
+		s := c.Status
+		s.Served, s.Generations = true, 1
+		if s.judge(Config{Now: time.Now}); s.Grave != c.grave || len(s.Wrong) > 0 != c.wrong {
+			t.Errorf("%s: grave %v, %q", what, s.Grave, s.Wrong)
+		}
+	}
+	w := newWorld(t)
+	w.serve(usual())
+	r := w.raw()
+	r.ask(fxpMkdir, w.conf.Folder+"/generations", uint32(0))
+	for _, name := range []string{"00000002.json", "00000003.json", "00000003.sig"} {
+		if code, text := r.put(w.conf.Folder+"/generations/"+name, []byte("junk")); code != 0 {
+			t.Fatal(text)
+		}
+	}
+	for after, want := range map[time.Duration]int{0: 0, 2 * time.Hour: 3} {
+		w.pass(after)
+		st, err := w.host.Status(t.Context())
+		w.pass(-after)
+		if err != nil || st.Unsigned != want {
+			t.Errorf("after %s: %d files are unsigned, not %d; %v", after, st.Unsigned, want, err)
+		}
+	}
+}
+
 // Each thing that serve would stumble over is found, with what to do, and nothing is made.
 func TestExamine(t *testing.T) {
 	dir := t.TempDir()
