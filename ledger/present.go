@@ -57,7 +57,7 @@ func (f *ownFiles) hold(path string) error {
 // can be written to. It takes no lock of SQLite's, and opens none of them: closing one
 // would end the locks of this process (fcntl(2)).
 func (l *Ledger) Present() error {
-	for _, path := range []string{l.path, l.path + "-wal"} {
+	for _, path := range []string{l.path, l.path + "-wal", l.path + "-shm"} {
 		if err := l.own.hold(path); err != nil {
 			return err
 		}

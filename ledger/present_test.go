@@ -11,10 +11,11 @@ import (
 // S1: a ledger whose file is no longer the one at its path is found out.
 func TestPresent(t *testing.T) {
 	for name, change := range map[string]func(path string) error{
-		"removed":          os.Remove,
-		"its log removed":  func(path string) error { return os.Remove(path + "-wal") },
-		"moved away":       func(path string) error { return os.Rename(path, path+".away") },
-		"replaced by copy": replaceByCopy,
+		"removed":           os.Remove,
+		"its log removed":   func(path string) error { return os.Remove(path + "-wal") },
+		"its index removed": func(path string) error { return os.Remove(path + "-shm") },
+		"moved away":        func(path string) error { return os.Rename(path, path+".away") },
+		"replaced by copy":  replaceByCopy,
 	} {
 		l := fresh(t)
 		mustAppend(t, l, big(10))

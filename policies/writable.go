@@ -12,7 +12,7 @@ import (
 
 // Files are the files that a policy names and that decide, beside its own, whom airlock
 // believes and by what it is let in: those of secrets and keys, of pinned host keys and of
-// authorities, and folders of platforms. p is a Policy or a VaultHost, or a pointer to one.
+// authorities, folders of platforms, and the state folder with its keys. p is a Policy or a VaultHost, or a pointer to one.
 func Files(p any) []string {
 	var all []string
 	var walk func(v reflect.Value)
@@ -35,6 +35,8 @@ func Files(p any) []string {
 				switch of := v.FieldByIndex(field.Index); field.Tag.Get("yaml") {
 				case "known_hosts", "ca", "platform_dir":
 					all = append(all, of.String())
+				case "state":
+					all = append(all, stateFiles(of.String())...)
 				default:
 					if field.IsExported() {
 						walk(of)
@@ -46,6 +48,23 @@ func Files(p any) []string {
 	walk(reflect.ValueOf(p))
 	slices.Sort(all)
 	return slices.DeleteFunc(slices.Compact(all), func(name string) bool { return name == "" })
+}
+
+// LastUsed is the policy by which an executor ran last, in its state folder. It holds
+// references to secrets, and none.
+const LastUsed = "policy.last.yaml"
+
+// stateFiles are what of a state folder decides as much as the policy file does: the keys by
+// which a site or a host signs, and the policy that serves where the file cannot be read.
+func stateFiles(state string) []string {
+	if state == "" {
+		return nil
+	}
+	all := []string{state}
+	for _, name := range []string{"keys", "keys/site.key", "keys/receipt.key", LastUsed} {
+		all = append(all, filepath.Join(state, name))
+	}
+	return all
 }
 
 // Writable says who besides root and the user by whom airlock runs may write a file, or the

@@ -13,7 +13,8 @@ func TestFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"/etc/airlock/known_hosts", "/etc/airlock/secrets/hidden-community", "/etc/airlock/secrets/hidden-key", "/etc/airlock/secrets/hidden-repository"}
+	want := []string{"/etc/airlock/known_hosts", "/etc/airlock/secrets/hidden-community", "/etc/airlock/secrets/hidden-key", "/etc/airlock/secrets/hidden-repository",
+		"/var/lib/airlock", "/var/lib/airlock/keys", "/var/lib/airlock/keys/receipt.key", "/var/lib/airlock/keys/site.key", "/var/lib/airlock/policy.last.yaml"}
 	if got := Files(p); !slices.Equal(got, want) {
 		t.Errorf("the policy names %q, not %q", got, want)
 	}

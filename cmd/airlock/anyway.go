@@ -22,16 +22,13 @@ import (
 // executor that runs has its policy, and where none runs, the policy by which one ran last
 // lies there.
 
-// lastPolicy is that policy, in the state folder. It holds references to secrets, and none.
-const lastPolicy = "policy.last.yaml"
-
 // usualState is where a state folder is looked for that nobody names.
 const usualState = "/var/lib/airlock"
 
 // rememberPolicy keeps the text of the policy by which this process is the executor. A
 // state folder that cannot be written keeps the one before.
 func rememberPolicy(state string, text []byte) error {
-	file := filepath.Join(state, lastPolicy)
+	file := filepath.Join(state, policies.LastUsed)
 	if last, err := os.ReadFile(file); err == nil && bytes.Equal(last, text) {
 		return nil
 	}
@@ -62,8 +59,8 @@ func (a *app) policyAnyway() (policies.Policy, error) {
 	for _, state := range a.stateFolders() {
 		last, at, unread := readLastPolicy(state)
 		if unread == nil {
-			a.amiss = fmt.Errorf("%s; used is the policy of %s, %s", broken(err), at.Format(timeLayout), filepath.Join(state, lastPolicy))
-			a.read, err = readFile(filepath.Join(state, lastPolicy))
+			a.amiss = fmt.Errorf("%s; used is the policy of %s, %s", broken(err), at.Format(timeLayout), filepath.Join(state, policies.LastUsed))
+			a.read, err = readFile(filepath.Join(state, policies.LastUsed))
 			return last, err
 		}
 		if _, gone := os.Stat(console.SocketPath(state)); gone == nil {
@@ -103,7 +100,7 @@ func (a *app) stateFolders() []string {
 }
 
 func readLastPolicy(state string) (p policies.Policy, at time.Time, err error) {
-	file := filepath.Join(state, lastPolicy)
+	file := filepath.Join(state, policies.LastUsed)
 	info, err := os.Stat(file)
 	if err != nil {
 		return p, at, err
