@@ -11,9 +11,8 @@ import (
 
 	"airlock/ledger"
 	"airlock/ledger/proof"
+	"airlock/ledger/proof/notetest"
 	"airlock/orchestrator"
-
-	"golang.org/x/mod/sumdb/note"
 )
 
 // prover is a source with a real ledger.
@@ -34,18 +33,7 @@ func (p *prover) Consistency(ctx context.Context, from, to int64) (proof.Consist
 // S11: who keeps a head can have it proven that the ledger still begins with what it
 // was then, and keeps the next one.
 func TestConsistencyProof(t *testing.T) {
-	private, public, err := note.GenerateKey(nil, "kitano")
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := note.NewSigner(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := note.NewVerifier(public)
-	if err != nil {
-		t.Fatal(err)
-	}
+	signer, key := notetest.Keys(t, "kitano")
 	l, err := ledger.Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"), ledger.Options{Signer: signer})
 	if err != nil {
 		t.Fatal(err)

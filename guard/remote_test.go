@@ -2,7 +2,6 @@ package guard
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"io"
 	"net/http"
@@ -14,6 +13,7 @@ import (
 
 	"airlock/console"
 	"airlock/lease"
+	"airlock/ledger/proof/notetest"
 	"airlock/orchestrator"
 	"airlock/policies"
 
@@ -47,25 +47,13 @@ func (e *executor) Leases(q orchestrator.Question) ([]byte, error) {
 	return s.Sign(e.key)
 }
 
-func keys(t *testing.T, name string) (note.Signer, string) {
-	t.Helper()
-	private, public, err := note.GenerateKey(rand.Reader, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := note.NewSigner(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signer, public
-}
-
 // faraway is an executor that has leased vault-door for 45 min, and a guard whose
 // questions go to what wrap makes of its handler. The guard's clock shows 70 h, the
 // executor's 2 h.
 func faraway(t *testing.T, wrap func(http.Handler) http.Handler) (*executor, *remote, *time.Duration) {
 	t.Helper()
-	signer, public := keys(t, "test")
+	key := notetest.New(t, "test")
+	signer, public := key.Signer, key.Public
 	e := &executor{state: t.TempDir(), key: signer}
 	e.since.Store(int64(2 * time.Hour))
 	if _, err := lease.In(e.state).Issue("vault-door", "w1", e.clock(), ttl, 45*time.Minute); err != nil {
@@ -163,7 +151,7 @@ func TestHostileAnswers(t *testing.T) {
 			})
 		}
 	}
-	other, _ := keys(t, "test")
+	other, _ := notetest.Keys(t, "test")
 	var first string
 	for name, c := range map[string]struct {
 		wrap func(http.Handler) http.Handler
@@ -302,7 +290,8 @@ func TestNoncesAreNotRepeated(t *testing.T) {
 // stranger.
 func TestQuestionsAreSigned(t *testing.T) {
 	e, r, _ := faraway(t, asItIs)
-	own, public := keys(t, "guard")
+	pair := notetest.New(t, "guard")
+	own, public := pair.Signer, pair.Public
 	r.own = own
 	if _, err := r.read("vault-door"); err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package lease
 
 import (
-	"crypto/rand"
 	"errors"
 	"io/fs"
 	"os"
@@ -11,8 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
 	"pgregory.net/rapid"
+
+	"airlock/ledger/proof/notetest"
 )
 
 const nonce = "0123456789ABCDEFabcdef"
@@ -47,18 +47,7 @@ func TestStatementLeavesOutWhatIsNoLease(t *testing.T) {
 
 func TestStatementIsReadAsItWasSigned(t *testing.T) {
 	f, _ := issued(t)
-	private, public, err := note.GenerateKey(rand.Reader, "site")
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := note.NewSigner(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	verifier, err := note.NewVerifier(public)
-	if err != nil {
-		t.Fatal(err)
-	}
+	signer, verifier := notetest.Keys(t, "site")
 	if err := Lock(filepath.Dir(string(f)), Lockdown{At: time.Now().UTC().Round(0), By: "人\x00\xff", Reason: "a\nb"}); err != nil {
 		t.Fatal(err)
 	}

@@ -13,23 +13,10 @@ import (
 	"time"
 
 	"airlock/ledger/proof"
+	"airlock/ledger/proof/notetest"
 
 	"golang.org/x/mod/sumdb/note"
 )
-
-// publicKey is the text of a verifier's key.
-func newPublicKey(t testing.TB) (note.Signer, string) {
-	t.Helper()
-	private, public, err := note.GenerateKey(nil, "kitano")
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := note.NewSigner(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signer, public
-}
 
 // archivist is a ledger of some nights, and who may archive them.
 type archivist struct {
@@ -44,7 +31,8 @@ type archivist struct {
 func newArchivist(t testing.TB, n int) *archivist {
 	t.Helper()
 	a := &archivist{path: filepath.Join(t.TempDir(), "ledger.db")}
-	a.signer, a.public = newPublicKey(t)
+	key := notetest.New(t, "kitano")
+	a.signer, a.public = key.Signer, key.Public
 	keys, err := proof.ReadKeys(a.public)
 	if err != nil {
 		t.Fatal(err)
@@ -218,7 +206,7 @@ func TestPart(t *testing.T) {
 			if err != nil || !report.Sound() || report.After != after || report.Entries != last-after || report.Signed != last {
 				t.Errorf("the part from %d comes to %+v, %v", c[0], report, err)
 			}
-			_, foreign := newKey(t)
+			_, foreign := notetest.Keys(t, "kitano")
 			if _, report, err := proof.VerifyExport(t.Context(), &file, proof.Options{Keys: []note.Verifier{foreign}}); err == nil && report.Sound() {
 				t.Error("a part is sound by another key")
 			}
@@ -407,7 +395,7 @@ func TestArchiveFails(t *testing.T) {
 	}
 	l := a.open(t)
 	defer l.Close()
-	_, other := newPublicKey(t)
+	other := notetest.New(t, "kitano").Public
 	if err := os.Remove(ArchiveDir(a.path)); err != nil {
 		t.Fatal(err)
 	}

@@ -10,11 +10,12 @@ import (
 	"testing"
 
 	"airlock/ledger/proof"
+	"airlock/ledger/proof/notetest"
 )
 
 // A damaged ledger is kept, and the new one says in whose place it stands.
 func TestSetAside(t *testing.T) {
-	signer, _ := newKey(t)
+	signer, _ := notetest.Keys(t, "kitano")
 	for name, spoil := range map[string]func(t *testing.T, path string){
 		"an entry was changed": func(t *testing.T, path string) {
 			rawExec(t, path, "DROP TRIGGER entry_stays; UPDATE entry SET reason = 'another' WHERE seq = 3; "+triggerText("entry_stays"))

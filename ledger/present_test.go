@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"airlock/ledger/proof/notetest"
 )
 
 // S1: a ledger whose file is no longer the one at its path is found out.
@@ -48,7 +50,7 @@ func replaceByCopy(path string) error {
 // S11: a row that is changed past the triggers while the ledger is open is found before the
 // next opening, and not only by the daily look at all of it.
 func TestRecent(t *testing.T) {
-	signer, key := newKey(t)
+	signer, key := notetest.Keys(t, "kitano")
 	keys := []note.Verifier{key}
 	for name, statement := range map[string]string{
 		"an entry":         "UPDATE entry SET reason = 'another' WHERE seq = 2",
@@ -88,7 +90,7 @@ func TestRecent(t *testing.T) {
 // S11: that somebody else wrote shows, whichever entry it was; what this process and those
 // that only read do, does not.
 func TestForeign(t *testing.T) {
-	signer, _ := newKey(t)
+	signer, _ := notetest.Keys(t, "kitano")
 	l, err := Open(t.Context(), t.TempDir()+"/ledger.db", Options{Signer: signer})
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"airlock/ledger/proof"
+	"airlock/ledger/proof/notetest"
 )
 
 // exhaustive has the tests below try every bit and every place of a ledger of 300
@@ -281,7 +282,7 @@ func TestForgeries(t *testing.T) {
 // forgeAt tries the forgery with every way to sign it; some also as a file.
 func forgeAt(t *testing.T, s subject, name string, at int, forged []Entry) {
 	t.Helper()
-	stranger, _ := newKey(t)
+	stranger, _ := notetest.Keys(t, "kitano")
 	leaves := leavesOf(t, forged)
 	items := itemsOf(leaves)
 	fitting := slices.DeleteFunc(slices.Clone(s.heads), func(h proof.Head) bool { return h.Size > int64(len(forged)) })

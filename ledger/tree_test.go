@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -12,32 +11,14 @@ import (
 	"time"
 
 	"airlock/ledger/proof"
-
-	"golang.org/x/mod/sumdb/note"
+	"airlock/ledger/proof/notetest"
 )
-
-func newKey(t testing.TB) (note.Signer, note.Verifier) {
-	t.Helper()
-	private, public, err := note.GenerateKey(rand.Reader, "kitano")
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := note.NewSigner(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	verifier, err := note.NewVerifier(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signer, verifier
-}
 
 // S11: the tree stands in the ledger with its entries, whoever wrote them and however
 // many at a time, and every head is one of it.
 func TestTree(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.db")
-	signer, verifier := newKey(t)
+	signer, verifier := notetest.Keys(t, "kitano")
 	var heads []proof.Head
 	for run := range 3 {
 		l, err := Open(t.Context(), path, Options{Signer: signer})
@@ -125,7 +106,7 @@ func TestTree(t *testing.T) {
 }
 
 func TestCheckpointRepeated(t *testing.T) {
-	signer, _ := newKey(t)
+	signer, _ := notetest.Keys(t, "kitano")
 	l, err := Open(t.Context(), filepath.Join(t.TempDir(), "ledger.db"), Options{Signer: signer})
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +212,7 @@ func TestChangedEndIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "ledger.db")
-			signer, _ := newKey(t)
+			signer, _ := notetest.Keys(t, "kitano")
 			l, err := Open(t.Context(), path, Options{Signer: signer})
 			if err != nil {
 				t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"airlock/ledger/proof"
+	"airlock/ledger/proof/notetest"
 
 	"golang.org/x/mod/sumdb/note"
 )
@@ -120,7 +121,7 @@ type subject struct {
 
 func newSubject(t testing.TB, n int) subject {
 	t.Helper()
-	signer, verifier := newKey(t)
+	signer, verifier := notetest.Keys(t, "kitano")
 	s := subject{path: filepath.Join(t.TempDir(), "ledger.db"), signer: signer, keys: []note.Verifier{verifier}}
 	l, err := Open(t.Context(), s.path, Options{Signer: signer})
 	if err != nil {

@@ -1,7 +1,6 @@
 package orchestrator
 
 import (
-	"crypto/rand"
 	"errors"
 	"log/slog"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"airlock/lease"
+	"airlock/ledger/proof/notetest"
 	"airlock/policies"
 
 	"golang.org/x/mod/sumdb/note"
@@ -174,19 +174,8 @@ func TestLeasesForAGuardElsewhere(t *testing.T) {
 // A stranger's question is no guard's: where the policy has the guard's key, only what that
 // signed counts, and only once, within its time.
 func TestQuestionsOfStrangers(t *testing.T) {
-	key := func() (note.Signer, string) {
-		private, public, err := note.GenerateKey(rand.Reader, "guard")
-		if err != nil {
-			t.Fatal(err)
-		}
-		signer, err := note.NewSigner(private)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return signer, public
-	}
-	own, public := key()
-	stranger, _ := key()
+	guard := notetest.New(t, "guard")
+	own, public, stranger := guard.Signer, guard.Public, notetest.New(t, "guard").Signer
 	sign := func(nonce string, at time.Time, key note.Signer) string {
 		signed, err := lease.SignQuestion(nonce, at, key)
 		if err != nil {

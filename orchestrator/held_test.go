@@ -3,7 +3,6 @@ package orchestrator
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 
 	"airlock/ledger"
 	"airlock/ledger/proof"
+	"airlock/ledger/proof/notetest"
 	"airlock/switchctl/switchtest/snmpswitch"
 	"airlock/vault"
 	vaultlocal "airlock/vault/local"
@@ -24,17 +24,13 @@ import (
 // keys gives the site its key, and returns the public half.
 func (h *hospital) keys() note.Verifier {
 	h.Helper()
-	private, public, err := note.GenerateKey(rand.Reader, h.policy.Site)
+	key := notetest.New(h, h.policy.Site)
+	dir := filepath.Join(h.policy.State, "keys")
+	err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "site.key"), []byte(key.Private+"\n"), 0o600), os.WriteFile(filepath.Join(dir, "site.pub"), []byte(key.Public+"\n"), 0o600))
 	if err != nil {
 		h.Fatal(err)
 	}
-	dir := filepath.Join(h.policy.State, "keys")
-	err = errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "site.key"), []byte(private+"\n"), 0o600), os.WriteFile(filepath.Join(dir, "site.pub"), []byte(public+"\n"), 0o600))
-	verifier, err2 := note.NewVerifier(public)
-	if err := errors.Join(err, err2); err != nil {
-		h.Fatal(err)
-	}
-	return verifier
+	return key.Verifier
 }
 
 // window holds one, in a run of its own.

@@ -9,26 +9,22 @@ import (
 	"time"
 
 	"airlock/ledger"
+	"airlock/ledger/proof/notetest"
 	"airlock/ledger/stamp"
 	"airlock/ledger/stamp/stamptest"
 	"airlock/policies"
-
-	"golang.org/x/mod/sumdb/note"
 )
 
 // Serve has the ledger's head stamped at once if it never was, and not again before the
 // next is due.
 func TestHeadsAreStamped(t *testing.T) {
 	h := newHospital(t)
-	private, public, err := note.GenerateKey(nil, h.policy.Site)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := notetest.New(t, h.policy.Site)
 	keys := filepath.Join(h.policy.State, "keys")
 	if err := os.MkdirAll(keys, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{"site.key": private, "site.pub": public} {
+	for name, text := range map[string]string{"site.key": key.Private, "site.pub": key.Public} {
 		if err := os.WriteFile(filepath.Join(keys, name), []byte(text+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -25,7 +25,9 @@ func TestWatcherThatEnds(t *testing.T) {
 		if _, err := s.Gather(t.Context(), []string{"accounting"}, byTest, silent); err != nil {
 			t.Fatal(err)
 		}
-		s.parts.Watcher = func(context.Context, string, string) (Watcher, error) { return nil, errors.New("no process can be started") }
+		s.parts.Watcher = func(context.Context, string, string) (Watcher, error) {
+			return nil, errors.New("no process can be started")
+		}
 		if _, err := s.Window(t.Context(), "secondary", byTest, silent); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "run airlock guard") {
 			t.Errorf("without a watcher: %v, want ErrRefused", err)
 		}

@@ -3,7 +3,6 @@ package vault_test
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"airlock/blob"
+	"airlock/ledger/proof/notetest"
 	"airlock/vault"
 
 	"golang.org/x/mod/sumdb/note"
@@ -66,15 +66,7 @@ func (s *vouchingStore) Open(ctx context.Context, name string, off, n int64) (io
 // A vault that lost more blobs than one receipt can name gets all of them again in the
 // same window: each receipt names others.
 func TestMoreLacksThanFit(t *testing.T) {
-	private, public, err := note.GenerateKey(rand.Reader, "host")
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err1 := note.NewSigner(private)
-	verifier, err2 := note.NewVerifier(public)
-	if err1 != nil || err2 != nil {
-		t.Fatal(err1, err2)
-	}
+	signer, verifier := notetest.Keys(t, "host")
 	w := newWorld(t)
 	s := &vouchingStore{mapStore: newMapStore(), host: signer, holds: map[string]bool{}}
 	const lost = vault.MaxLacks + 5
@@ -107,14 +99,7 @@ func TestMoreLacksThanFit(t *testing.T) {
 
 // The longest receipt that a host can give is one that a site reads.
 func TestLongestReceipt(t *testing.T) {
-	private, _, err := note.GenerateKey(rand.Reader, "host")
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := note.NewSigner(private)
-	if err != nil {
-		t.Fatal(err)
-	}
+	signer, _ := notetest.Keys(t, "host")
 	var zero blob.Sum
 	r := vault.Receipt{Vault: "host", Site: "lab", Generation: 1, Time: time.Now(), Ledger: strings.Repeat("x", 4<<10)}
 	for range vault.MaxLacks {

@@ -2,7 +2,6 @@ package vault_test
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -11,25 +10,9 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"airlock/blob"
+	"airlock/ledger/proof/notetest"
 	"airlock/vault"
 )
-
-func keys(t testing.TB, name string) (note.Signer, note.Verifier) {
-	t.Helper()
-	private, public, err := note.GenerateKey(rand.Reader, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := note.NewSigner(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	verifier, err := note.NewVerifier(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signer, verifier
-}
 
 // anyKey takes every signature by its name, so that what it signs is parsed.
 type anyKey struct{ note.Verifier }
@@ -39,7 +22,7 @@ func (anyKey) Verify(msg, sig []byte) bool { return true }
 // Whatever was signed, it is a receipt that says the same when it is signed anew, or it
 // is none.
 func FuzzReceipt(f *testing.F) {
-	signer, verifier := keys(f, "host")
+	signer, verifier := notetest.Keys(f, "host")
 	for _, r := range []vault.Receipt{
 		{}, {Vault: "host", Site: "lab", Generation: 7, Time: time.Unix(1, 0).UTC(), Blobs: 3, Bytes: 9, Lacks: []blob.Fault{{Name: "p1", Why: "missing"}}, Alarms: []string{"時計"}},
 	} {

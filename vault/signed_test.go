@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"airlock/blob"
+	"airlock/ledger/proof/notetest"
 	"airlock/vault"
 
 	"golang.org/x/mod/sumdb/note"
@@ -78,7 +79,7 @@ func TestJunkIsPassedOver(t *testing.T) {
 		"a forged manifest": func(w *world) { w.overwrite(vault.GenerationPath(3), string(w.forged(3))) },
 		"a forged manifest with another's signature": func(w *world) {
 			w.overwrite(vault.GenerationPath(3), string(w.forged(3)))
-			other, _ := noteKeys(w.t, "lab")
+			other, _ := notetest.Keys(w.t, "lab")
 			signature, err := vault.SignGeneration(3, sha256.Sum256(w.forged(3)), other)
 			must(w.t, err)
 			w.overwrite(vault.SignaturePath(3), string(signature))
@@ -165,17 +166,6 @@ func TestJunkIsPassedOver(t *testing.T) {
 			})
 		}
 	}
-}
-
-func noteKeys(t testing.TB, name string) (note.Signer, note.Verifier) {
-	t.Helper()
-	private, public, err := note.GenerateKey(nil, name)
-	must(t, err)
-	signer, err := note.NewSigner(private)
-	must(t, err)
-	verifier, err := note.NewVerifier(public)
-	must(t, err)
-	return signer, verifier
 }
 
 // S17: a generation that bears the site's signature, and that no window of the site made, is
@@ -266,8 +256,8 @@ func TestOthersVault(t *testing.T) {
 	w.window()
 	remove(t, w.state)
 	w.reopen()
-	w.signer, _ = noteKeys(t, "lab")
-	_, verifier := noteKeys(t, "lab")
+	w.signer, _ = notetest.Keys(t, "lab")
+	_, verifier := notetest.Keys(t, "lab")
 	w.trust = []note.Verifier{verifier}
 	if _, err := w.plan().Send(t.Context(), w.store, w, nil); err == nil || !strings.Contains(err.Error(), "by no key of this site") {
 		t.Errorf("sent to another's vault: %v", err)

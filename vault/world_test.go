@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"airlock/blob"
+	"airlock/ledger/proof/notetest"
 	"airlock/vault"
 	"airlock/vault/local"
 	"airlock/vault/vaulttest"
@@ -42,13 +43,9 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	w := &world{t: t, blobs: map[string][]byte{}, sums: map[string][32]byte{}}
 	w.dir, w.state = filepath.Join(t.TempDir(), "vault"), filepath.Join(t.TempDir(), "state")
-	private, public, err := note.GenerateKey(nil, "lab")
-	must(t, err)
-	w.signer, err = note.NewSigner(private)
-	must(t, err)
-	verifier, err := note.NewVerifier(public)
-	must(t, err)
-	w.trust = []note.Verifier{verifier}
+	site := notetest.New(t, "lab")
+	w.signer = site.Signer
+	w.trust = []note.Verifier{site.Verifier}
 	w.reopen()
 	t.Cleanup(func() {
 		if err := errors.Join(w.memory.Close(), w.store.Close()); err != nil {

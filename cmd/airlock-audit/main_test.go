@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -13,11 +12,10 @@ import (
 	"time"
 
 	"airlock/ledger/proof"
+	"airlock/ledger/proof/notetest"
 	"airlock/ledger/stamp"
 	"airlock/ledger/stamp/ask"
 	"airlock/ledger/stamp/stamptest"
-
-	"golang.org/x/mod/sumdb/note"
 )
 
 // evidence is what an auditor is given.
@@ -26,14 +24,8 @@ type evidence struct{ file, key, keyFile, head, ca string }
 func newEvidence(t *testing.T) evidence {
 	t.Helper()
 	dir := t.TempDir()
-	private, public, err := note.GenerateKey(rand.Reader, "kitano")
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := note.NewSigner(private)
-	if err != nil {
-		t.Fatal(err)
-	}
+	keys := notetest.New(t, "kitano")
+	signer, public := keys.Signer, keys.Public
 	var file bytes.Buffer
 	x, err := proof.NewWriter(&file, proof.Header{Site: "kitano", Made: time.Now(), By: "test"}, public)
 	if err != nil {
@@ -155,14 +147,8 @@ func TestBuildsWithoutC(t *testing.T) {
 
 // The proof that a ledger was put back stands by itself, on that laptop as well.
 func TestContradiction(t *testing.T) {
-	private, public, err := note.GenerateKey(rand.Reader, "kitano")
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := note.NewSigner(private)
-	if err != nil {
-		t.Fatal(err)
-	}
+	keys := notetest.New(t, "kitano")
+	key, public := keys.Signer, keys.Public
 	head, err := proof.SignHead(50, proof.Hash{1}, key)
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 
 	"airlock/ledger"
 	"airlock/ledger/proof"
+	"airlock/ledger/proof/notetest"
 
 	"golang.org/x/mod/sumdb/note"
 )
@@ -54,15 +55,8 @@ func fileOf(t *testing.T, text string) string {
 // kept elsewhere; and one by another key, or with a time-stamp that is none, is found
 // without.
 func TestVerifyFinds(t *testing.T) {
-	keys := func() (private, public string) {
-		private, public, err := note.GenerateKey(nil, "kitano")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return private, public
-	}
-	private, public := keys()
-	_, foreign := keys()
+	keys := notetest.New(t, "kitano")
+	private, public, foreign := keys.Private, keys.Public, notetest.New(t, "kitano").Public
 	_, kept := signedLedger(t, private, 9)
 	longer, own := signedLedger(t, private, 12)
 	stamped, head := signedLedger(t, private, 3)

@@ -1,34 +1,19 @@
 package proof
 
 import (
-	"crypto/rand"
 	"errors"
 	"strings"
 	"testing"
 	"time"
 
-	"golang.org/x/mod/sumdb/note"
+	"airlock/ledger/proof/notetest"
 )
-
-func keyPair(t testing.TB, name string) (note.Signer, note.Verifier) {
-	t.Helper()
-	private, public, err := note.GenerateKey(rand.Reader, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := note.NewSigner(private)
-	verifier, err2 := note.NewVerifier(public)
-	if err := errors.Join(err, err2); err != nil {
-		t.Fatal(err)
-	}
-	return signer, verifier
-}
 
 // Whoever has the key and the file alone sees that a ledger was put back, or forked, and
 // no change of the file goes unseen.
 func TestContradiction(t *testing.T) {
-	key, public := keyPair(t, "kitano")
-	_, stranger := keyPair(t, "kitano")
+	key, public := notetest.Keys(t, "kitano")
+	_, stranger := notetest.Keys(t, "kitano")
 	head, err := SignHead(300, Hash{1}, key)
 	if err != nil {
 		t.Fatal(err)

@@ -17,12 +17,14 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/mod/sumdb/note"
+
+	"airlock/ledger/proof/notetest"
 )
 
 // exported is an export of some nights, its lines, and the key of its one head.
 func exported(t testing.TB) (file []byte, lines []string, head Head, key note.Verifier) {
 	t.Helper()
-	signer, key := newKey(t, "kitano")
+	signer, key := notetest.Keys(t, "kitano")
 	var out bytes.Buffer
 	x, err := NewWriter(&out, Header{Site: "kitano", Made: time.Now(), By: "test"}, "kitano+1+key")
 	if err != nil {
@@ -97,7 +99,7 @@ func TestExport(t *testing.T) {
 // S11: who has the site's key can make the ledger anew, and sign it; a head of the one
 // before, which an authority has stamped, shows it.
 func TestStampedHeadOfAnother(t *testing.T) {
-	signer, key := newKey(t, "kitano")
+	signer, key := notetest.Keys(t, "kitano")
 	export := func(entries []Entry, stamped func(own Head) Head) Report {
 		t.Helper()
 		var file bytes.Buffer

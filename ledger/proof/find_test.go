@@ -7,12 +7,14 @@ import (
 	"testing"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"airlock/ledger/proof/notetest"
 )
 
 // Every place of which the documents say that it keeps a head gives it back.
 func TestFindHeads(t *testing.T) {
-	signer, verifier := keyPair(t, "kita-hospital")
-	_, other := keyPair(t, "other-hospital")
+	signer, verifier := notetest.Keys(t, "kita-hospital")
+	_, other := notetest.Keys(t, "other-hospital")
 	head, err := SignHead(42, Hash{7}, signer)
 	if err != nil {
 		t.Fatal(err)
@@ -24,7 +26,7 @@ func TestFindHeads(t *testing.T) {
 		}
 		return string(text)
 	}
-	host, _ := keyPair(t, "vault")
+	host, _ := notetest.Keys(t, "vault")
 	receipt, err := note.Sign(&note.Note{Text: "airlock receipt\n" + asJSON(map[string]any{"generation": 2, "ledger": head.Note}) + "\n"}, host)
 	if err != nil {
 		t.Fatal(err)

@@ -6,22 +6,14 @@ import (
 	"testing"
 
 	"golang.org/x/mod/sumdb/note"
+
+	"airlock/ledger/proof/notetest"
 )
 
 // The receipt in a window's record is held to the pinned key, and to the generation.
 func TestReceipts(t *testing.T) {
-	private, pinned, err := note.GenerateKey(nil, "vault-host")
-	if err != nil {
-		t.Fatal(err)
-	}
-	host, err := note.NewSigner(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, other, err := note.GenerateKey(nil, "vault-host")
-	if err != nil {
-		t.Fatal(err)
-	}
+	own := notetest.New(t, "vault-host")
+	host, pinned, other := own.Signer, own.Public, notetest.New(t, "vault-host").Public
 	sign := func(text string) string {
 		signed, err := note.Sign(&note.Note{Text: text}, host)
 		if err != nil {

@@ -1,7 +1,6 @@
 package proof
 
 import (
-	"crypto/rand"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +9,8 @@ import (
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 	"pgregory.net/rapid"
+
+	"airlock/ledger/proof/notetest"
 )
 
 // stored are hashes as tlog lays them out.
@@ -107,27 +108,10 @@ func TestProofs(t *testing.T) {
 	}
 }
 
-func newKey(t testing.TB, name string) (note.Signer, note.Verifier) {
-	t.Helper()
-	private, public, err := note.GenerateKey(rand.Reader, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := note.NewSigner(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	verifier, err := note.NewVerifier(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signer, verifier
-}
-
 func TestHead(t *testing.T) {
-	signer, verifier := newKey(t, "kitano")
-	_, another := newKey(t, "kitano")
-	elsewhere, elsewhereVerifier := newKey(t, "minami")
+	signer, verifier := notetest.Keys(t, "kitano")
+	_, another := notetest.Keys(t, "kitano")
+	elsewhere, elsewhereVerifier := notetest.Keys(t, "minami")
 	root := LeafHash([]byte("x"))
 	h, err := SignHead(12, root, signer)
 	if err != nil {
@@ -169,7 +153,7 @@ func TestHead(t *testing.T) {
 }
 
 func FuzzReadHead(f *testing.F) {
-	signer, verifier := newKey(f, "kitano")
+	signer, verifier := notetest.Keys(f, "kitano")
 	h, err := SignHead(12, LeafHash(nil), signer)
 	if err != nil {
 		f.Fatal(err)

@@ -1,7 +1,6 @@
 package syslog
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -9,6 +8,7 @@ import (
 
 	"airlock/ledger"
 	"airlock/ledger/proof"
+	"airlock/ledger/proof/notetest"
 
 	"github.com/leodido/go-syslog/v4/rfc5424"
 	"golang.org/x/mod/sumdb/note"
@@ -32,14 +32,8 @@ func TestMessage(t *testing.T) {
 
 // From what a SIEM keeps of a head, the signed note is put together again.
 func TestHeadMessage(t *testing.T) {
-	private, public, err := note.GenerateKey(rand.Reader, "kita-hospital")
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := note.NewSigner(private)
-	if err != nil {
-		t.Fatal(err)
-	}
+	keys := notetest.New(t, "kita-hospital")
+	key, public := keys.Signer, keys.Public
 	head, err := proof.SignHead(42, proof.Hash{7}, key)
 	if err != nil {
 		t.Fatal(err)

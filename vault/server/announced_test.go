@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"airlock/ledger/proof/notetest"
 	"airlock/vault"
 	"airlock/vault/vaulttest"
 )
@@ -35,7 +36,7 @@ func TestAnnouncements(t *testing.T) {
 	w.conf.Quota, w.conf.Reserve = 2<<20, 2<<20-1 // of which the window takes some
 	w.windows(1)
 	w.serve(usual())
-	stranger, _ := noteKeys(t, "lab")
+	stranger, _ := notetest.Keys(t, "lab")
 	sign := func(number int64) []byte {
 		text, err := vault.SignAnnouncement(number, w.site)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"airlock/ledger"
+	"airlock/ledger/proof/notetest"
 	"airlock/vault"
 )
 
@@ -327,7 +328,7 @@ func TestReceiptCountsForSignature(t *testing.T) {
 	if r := w.prune(PruneOptions{}); len(r.Dropped) > 0 || r.Kept != 3 {
 		t.Errorf("%+v", r)
 	}
-	_, w.conf.Site = noteKeys(t, "lab")
+	_, w.conf.Site = notetest.Keys(t, "lab")
 	w.open()
 	if r := w.prune(PruneOptions{}); len(r.Dropped) > 0 || r.Kept != 3 {
 		t.Errorf("with another key of the site: %+v", r)
@@ -391,7 +392,7 @@ func TestCheckout(t *testing.T) {
 			t.Errorf("%q, %v", shards, err)
 		}
 	}
-	_, w.conf.Site = noteKeys(t, "lab")
+	_, w.conf.Site = notetest.Keys(t, "lab")
 	w.open()
 	if r, err := w.host.Checkout(t.Context(), 2, filepath.Join(w.dir, "other"), false); err != nil || r.Untrusted == "" {
 		t.Errorf("of another site: %+v, %v", r, err)

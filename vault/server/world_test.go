@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/pem"
 	"errors"
@@ -24,6 +23,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"airlock/blob"
+	"airlock/ledger/proof/notetest"
 	"airlock/sshconn"
 	"airlock/vault"
 	vaultsftp "airlock/vault/sftp"
@@ -75,38 +75,15 @@ func newKey(t testing.TB) key {
 	return key{pem.EncodeToMemory(block), signer.PublicKey()}
 }
 
-func noteKeys(t testing.TB, name string) (signer note.Signer, verifier note.Verifier) {
-	t.Helper()
-	signer, verifier, _ = noteKeysText(t, name)
-	return signer, verifier
-}
-
-func noteKeysText(t testing.TB, name string) (note.Signer, note.Verifier, string) {
-	t.Helper()
-	private, public, err := note.GenerateKey(rand.Reader, name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := note.NewSigner(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	verifier, err := note.NewVerifier(public)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signer, verifier, public
-}
-
 // newWorld makes a host that does not serve yet.
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	dir := t.TempDir()
 	w := &world{t: t, dir: dir, client: newKey(t), second: newKey(t), blobs: map[string][]byte{}}
-	signer, verifier, public := noteKeysText(t, "lab")
-	w.site, w.siteKey = signer, public
+	site := notetest.New(t, "lab")
+	w.site, w.siteKey = site.Signer, site.Public
 	w.conf = Config{
-		Name: "lab-vault", Zone: time.UTC, Folder: filepath.Join(dir, "vault"), State: filepath.Join(dir, "state"), Site: verifier,
+		Name: "lab-vault", Zone: time.UTC, Folder: filepath.Join(dir, "vault"), State: filepath.Join(dir, "state"), Site: site.Verifier,
 		Keep: vault.Keep{MinCount: 1, Last: 3}, MinAge: time.Hour, Brake: 5, ReadAll: 30 * 24 * time.Hour,
 		Log: slog.New(slog.NewTextHandler(&logged{t: t}, nil)), Actor: "user test", Now: w.now,
 	}
