@@ -3,7 +3,6 @@ package vault
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"golang.org/x/mod/sumdb/note"
 )
@@ -29,22 +28,12 @@ const (
 // AnnouncementPath is where a window shows its announcement of a generation to come. No file
 // ever lies there.
 func AnnouncementPath(number int64) string {
-	return announcedDir + "/" + strings.TrimSuffix(strings.TrimPrefix(GenerationPath(number), generationsDir+"/"), manifestSuffix) + receiptSuffix
+	return notePath(announcedDir, number)
 }
 
 // AnnouncementOf is the number of the generation whose announcement belongs at a path; 0 for
 // any other.
-func AnnouncementOf(file string) int64 {
-	base, ok := strings.CutPrefix(file, announcedDir+"/")
-	if !ok {
-		return 0
-	}
-	number := generationOfFile(strings.TrimSuffix(base, receiptSuffix) + manifestSuffix)
-	if number == 0 || AnnouncementPath(number) != file {
-		return 0
-	}
-	return number
-}
+func AnnouncementOf(file string) int64 { return noteOf(announcedDir, file) }
 
 func announcementText(number int64) string {
 	return fmt.Sprintf("airlock announces generation %d\n", number)

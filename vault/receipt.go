@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"strings"
 	"time"
 
@@ -46,9 +47,9 @@ type Receipt struct {
 }
 
 const (
-	receiptsDir   = "receipts"
-	receiptSuffix = ".note"
-	receiptTitle  = "airlock receipt\n"
+	receiptsDir  = "receipts"
+	noteSuffix   = ".note"
+	receiptTitle = "airlock receipt\n"
 	// maxReceipt bounds a receipt, in bytes. MaxLacks keeps it below.
 	maxReceipt = 8 << 20
 )
@@ -60,18 +61,22 @@ const MaxLacks = 10_000
 // ReceiptPath is where a host shows the receipt of a generation. It is made when it is
 // asked for, and says what is true then.
 func ReceiptPath(number int64) string {
-	return receiptsDir + "/" + strings.TrimSuffix(strings.TrimPrefix(GenerationPath(number), generationsDir+"/"), manifestSuffix) + receiptSuffix
+	return notePath(receiptsDir, number)
 }
 
 // ReceiptOf is the number of the generation whose receipt lies at a path; 0 for any
 // other file.
-func ReceiptOf(file string) int64 {
-	base, ok := strings.CutPrefix(file, receiptsDir+"/")
-	if !ok {
-		return 0
-	}
-	number := generationOfFile(strings.TrimSuffix(base, receiptSuffix) + manifestSuffix)
-	if number == 0 || ReceiptPath(number) != file {
+func ReceiptOf(file string) int64 { return noteOf(receiptsDir, file) }
+
+// notePath is where a signed note about a generation lies in a folder; noteOf is its inverse,
+// 0 for any other file.
+func notePath(dir string, number int64) string {
+	return strings.TrimSuffix(path.Join(dir, path.Base(GenerationPath(number))), manifestSuffix) + noteSuffix
+}
+
+func noteOf(dir, file string) int64 {
+	number := generationOfFile(strings.TrimSuffix(path.Base(file), noteSuffix) + manifestSuffix)
+	if number == 0 || notePath(dir, number) != file {
 		return 0
 	}
 	return number

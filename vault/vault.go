@@ -34,6 +34,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 )
 
@@ -80,6 +81,16 @@ type Staged interface {
 type Origin interface {
 	// Open reads a blob from its start. fs.ErrNotExist if the repository has none.
 	Open(ctx context.Context, name string) (io.ReadCloser, error)
+}
+
+// Listed is the end of every Store's List: what a folder has, sorted by name, or why it could
+// not be listed.
+func Listed(infos []fs.FileInfo, err error) ([]fs.FileInfo, error) {
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(infos, func(a, b fs.FileInfo) int { return strings.Compare(a.Name(), b.Name()) })
+	return infos, nil
 }
 
 // Incoming is the folder of files on their way. Only a Store writes there.

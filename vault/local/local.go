@@ -10,8 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -207,11 +205,7 @@ func (s *Store) List(ctx context.Context, dir string) ([]fs.FileInfo, error) {
 		}
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	slices.SortFunc(infos, func(a, b fs.FileInfo) int { return strings.Compare(a.Name(), b.Name()) })
-	return infos, nil
+	return vault.Listed(infos, err)
 }
 
 // Remove implements vault.Remover.

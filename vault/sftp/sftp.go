@@ -20,7 +20,6 @@ import (
 	"path"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -534,11 +533,7 @@ func (s *Store) List(ctx context.Context, dir string) ([]fs.FileInfo, error) {
 		}
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	slices.SortFunc(infos, func(a, b fs.FileInfo) int { return strings.Compare(a.Name(), b.Name()) })
-	return infos, nil
+	return vault.Listed(infos, err)
 }
 
 // Remove implements vault.Remover. A vault that `airlock vault serve` keeps refuses it.

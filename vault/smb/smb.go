@@ -18,7 +18,6 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -220,11 +219,7 @@ func (s *Store) List(ctx context.Context, dir string) ([]fs.FileInfo, error) {
 		}
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	slices.SortFunc(infos, func(a, b fs.FileInfo) int { return strings.Compare(a.Name(), b.Name()) })
-	return infos, nil
+	return vault.Listed(infos, err)
 }
 
 // Remove implements vault.Remover.
