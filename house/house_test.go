@@ -37,6 +37,7 @@ var rooms = map[string][]string{
 	"policies/yamldoc":    {"spelling"}, // knows nothing of hospitals
 	"ledger":              {"ledger/proof"},
 	"ledger/proof":        {}, // what an auditor's laptop needs: no database, no cgo
+	"ledger/proof/…":      {}, // keys for tests
 	"ledger/syslog":       {"ledger", "ledger/proof"},
 	"ledger/stamp":        {"ledger/proof"},
 	"ledger/stamp/…":      {"ledger/proof", "ledger/stamp"},
@@ -57,8 +58,9 @@ var rooms = map[string][]string{
 
 	// A driver knows its parent and no other driver. Only cmd and lab, whose names
 	// no other row has, choose among them.
-	"switchctl/…":            {"switchctl", "sshconn"},
-	"switchctl/switchtest/…": {"switchctl", "switchctl/switchtest"},
+	"switchctl/…":            {"switchctl", "switchctl/snmp/wire", "sshconn"},
+	"switchctl/snmp/wire":    {},
+	"switchctl/switchtest/…": {"switchctl", "switchctl/snmp/wire", "switchctl/switchtest"},
 	"collectors/…":           {"collectors", "mount", "silence", "sshconn", "smbconn"},
 	"vault/…":                {"blob", "vault", "silence", "sshconn", "smbconn"},
 	"vault/server":           {"blob", "vault", "ledger", "lease"}, // what a vault's host keeps by itself

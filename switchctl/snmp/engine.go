@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/gosnmp/gosnmp"
+
+	"airlock/switchctl/snmp/wire"
 )
 
 // timeWindow is how far two engines' clocks may be apart, in seconds (RFC 3414, section
@@ -84,5 +86,5 @@ func (e *receiverEngine) seal(about *gosnmp.SnmpPacket, keys *gosnmp.UsmSecurity
 	if level != gosnmp.AuthPriv || answer.ContextEngineID == "" { // a report speaks of the listener's engine
 		answer.ContextEngineID = e.id
 	}
-	return marshal(answer)
+	return wire.Marshal(answer)
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/gosnmp/gosnmp"
+
+	"airlock/switchctl/snmp/wire"
 )
 
 // A context that ends between two tries of gosnmp must not be undone by the deadline
@@ -39,7 +41,7 @@ func TestLinkWaitsForTheTrueAnswer(t *testing.T) {
 		if flags&gosnmp.AuthNoPriv != 0 {
 			p.SecurityParameters = &gosnmp.UsmSecurityParameters{UserName: "u", AuthenticationProtocol: gosnmp.SHA, SecretKey: make([]byte, 20)}
 		}
-		return marshal(p)
+		return wire.Marshal(p)
 	}
 	const secured, plain = gosnmp.AuthNoPriv | gosnmp.Reportable, gosnmp.Reportable
 	request, answer := ours(7, secured, gosnmp.GetRequest), ours(7, gosnmp.AuthNoPriv, gosnmp.GetResponse)

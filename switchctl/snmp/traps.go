@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"airlock/switchctl"
+	"airlock/switchctl/snmp/wire"
 
 	"github.com/gosnmp/gosnmp"
 )
@@ -199,7 +200,7 @@ func (l *TrapListener) open(message []byte, senders []*sender, at time.Time) (h 
 			h = heard{why: "it cannot be read"}
 		}
 	}()
-	version, ok := messageVersion(message)
+	version, ok := wire.Version(message)
 	switch {
 	case ok && version == gosnmp.Version3:
 		return l.openUSM(message, senders, at)
@@ -225,7 +226,7 @@ func openCommunity(message []byte, senders []*sender) heard {
 		if subtle.ConstantTimeCompare([]byte(packet.Community), []byte(s.client.Community)) == 1 {
 			return acknowledge(packet, s, func(answer *gosnmp.SnmpPacket) []byte {
 				answer.Version, answer.Community = packet.Version, packet.Community
-				return marshal(answer)
+				return wire.Marshal(answer)
 			})
 		}
 	}
@@ -250,31 +251,6 @@ func acknowledge(packet *gosnmp.SnmpPacket, by *sender, seal func(*gosnmp.SnmpPa
 		return heard{packet: packet, by: by, reply: reply}
 	}
 	return heard{why: "it is neither a trap nor an inform"}
-}
-
-// marshal encodes a message; one that cannot be encoded is not sent.
-func marshal(packet *gosnmp.SnmpPacket) []byte {
-	message, err := packet.MarshalMsg()
-	if err != nil {
-		return nil
-	}
-	return message
-}
-
-// messageVersion reads the version from a message's first bytes: SEQUENCE, length,
-// INTEGER of one byte.
-func messageVersion(message []byte) (gosnmp.SnmpVersion, bool) {
-	if len(message) < 2 || message[0] != 0x30 {
-		return 0, false
-	}
-	rest := message[2:]
-	if message[1] > 0x80 { // the length takes more bytes
-		rest = rest[min(int(message[1]&0x7f), len(rest)):]
-	}
-	if len(rest) < 3 || rest[0] != 2 || rest[1] != 1 {
-		return 0, false
-	}
-	return gosnmp.SnmpVersion(rest[2]), true
 }
 
 const snmpTrapOID = ".1.3.6.1.6.3.1.1.4.1.0"

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/gosnmp/gosnmp"
+
+	"airlock/switchctl/snmp/wire"
 )
 
 // Whatever comes, nothing is taken that was not made with a sender's credentials, and
@@ -54,7 +56,7 @@ func strangers(f *testing.F, user Config) [][]byte {
 		{Version: gosnmp.Version3, MsgFlags: gosnmp.AuthPriv, SecurityModel: gosnmp.UserSecurityModel, SecurityParameters: usm, PDUType: gosnmp.SNMPv2Trap, Variables: variables},
 		{Version: gosnmp.Version3, MsgFlags: gosnmp.Reportable, SecurityModel: gosnmp.UserSecurityModel, SecurityParameters: &gosnmp.UsmSecurityParameters{}, PDUType: gosnmp.GetRequest},
 	} {
-		message := marshal(p)
+		message := wire.Marshal(p)
 		if message == nil {
 			f.Fatal("a seed cannot be encoded")
 		}

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/gosnmp/gosnmp"
+
+	"airlock/switchctl/snmp/wire"
 )
 
 // Config says how the switch is reached and what ports it has. With a User, version 3
@@ -258,7 +260,7 @@ func (s *Switch) answer(message []byte) []byte {
 func (s *Switch) open(message []byte) (request *gosnmp.SnmpPacket, reply []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	version, ok := messageVersion(message)
+	version, ok := wire.Version(message)
 	switch {
 	case ok && version == gosnmp.Version3 && s.config.User != "":
 		return s.engine.open(message)
@@ -276,29 +278,5 @@ func (s *Switch) seal(request, response *gosnmp.SnmpPacket) []byte {
 		return s.engine.seal(request, response)
 	}
 	response.Version, response.Community = request.Version, request.Community
-	return marshal(response)
-}
-
-// messageVersion reads the version from a message's first bytes: SEQUENCE, length, INTEGER 1 version.
-func messageVersion(message []byte) (gosnmp.SnmpVersion, bool) {
-	if len(message) < 2 || message[0] != 0x30 {
-		return 0, false
-	}
-	rest := message[2:]
-	if message[1] > 0x80 { // the length takes more bytes
-		rest = rest[min(int(message[1]&0x7f), len(rest)):]
-	}
-	if len(rest) < 3 || rest[0] != 2 || rest[1] != 1 {
-		return 0, false
-	}
-	return gosnmp.SnmpVersion(rest[2]), true
-}
-
-// marshal encodes a message; one that cannot be encoded is not sent.
-func marshal(packet *gosnmp.SnmpPacket) []byte {
-	message, err := packet.MarshalMsg()
-	if err != nil {
-		return nil
-	}
-	return message
+	return wire.Marshal(response)
 }

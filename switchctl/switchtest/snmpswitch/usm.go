@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/gosnmp/gosnmp"
+
+	"airlock/switchctl/snmp/wire"
 )
 
 // engine is the authoritative side of USM (RFC 3414) for one user at authPriv. gosnmp
@@ -141,5 +143,5 @@ func (e *engine) wrap(request, response *gosnmp.SnmpPacket, level gosnmp.SnmpV3M
 	response.SecurityParameters = usm
 	response.ContextEngineID = e.usm.AuthoritativeEngineID
 	response.ContextName = request.ContextName
-	return marshal(response)
+	return wire.Marshal(response)
 }
