@@ -33,6 +33,7 @@ var rooms = map[string][]string{
 	"spelling":            {},
 	"mount":               {},
 	"blob":                {},
+	"notice":              {},
 	"policies":            {"policies/yamldoc", "spelling"},
 	"policies/yamldoc":    {"spelling"}, // knows nothing of hospitals
 	"ledger":              {"ledger/proof"},
