@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -46,7 +45,7 @@ func (a *app) auditListCommand() *cobra.Command {
 		Short: "List the ledger's entries, oldest first",
 		Args:  usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			p, err := a.readersPolicy(c, file)
+			p, err := a.readersPolicy(file)
 			if err != nil {
 				return err
 			}
@@ -103,27 +102,6 @@ func (a *app) auditListCommand() *cobra.Command {
 	c.Flags().StringVar(&since, "since", "", "only from this `time` on; a day counts from its beginning")
 	c.Flags().StringVar(&until, "until", "", "only before this `time`; a day counts to its end")
 	return c
-}
-
-// readersPolicy is the policy file of whoever reads a ledger. One that is named needs none,
-// as on the vault's own host: of a policy file there, or of none, the time zone is taken.
-func (a *app) readersPolicy(c *cobra.Command, ledgerFile string) (policies.Policy, error) {
-	p, err := a.policy()
-	if err == nil || ledgerFile == "" {
-		return p, err
-	}
-	p.Timezone.Location = time.Local
-	text, unread := os.ReadFile(a.file)
-	if unread != nil && !c.Flags().Changed("config") {
-		text, unread = os.ReadFile(vaultFile)
-	}
-	switch host, other := policies.ParseVaultHost(a.file, text); {
-	case unread == nil && other == nil:
-		p.Timezone = host.Timezone
-	case c.Flags().Changed("config"): // the file that was named is neither
-		return p, err
-	}
-	return p, nil
 }
 
 // entries are a ledger's, with or without what was archived of it.

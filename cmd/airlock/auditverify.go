@@ -117,7 +117,7 @@ func (w *auditing) read() error {
 func fileThere(name string) bool { _, err := os.Stat(name); return err == nil }
 
 func (a *app) verifyLive(ctx context.Context, with auditing) (audited, error) {
-	p, err := a.policy()
+	p, err := a.readersPolicy(with.ledger)
 	if err != nil {
 		return audited{}, err
 	}

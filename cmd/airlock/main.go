@@ -214,7 +214,7 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w: %w; see: %s --help", errUsage, err, c.CommandPath())
 	})
-	root.PersistentFlags().StringVarP(&a.file, "config", "c", "/etc/airlock/airlock.yaml", "policy `file`")
+	root.PersistentFlags().StringVarP(&a.file, "config", "c", sitesFile, "policy `file`")
 	root.AddGroup(
 		&cobra.Group{ID: "set", Title: "Set up:"},
 		&cobra.Group{ID: "run", Title: "Run:"},

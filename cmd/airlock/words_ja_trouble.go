@@ -11,6 +11,7 @@ func japaneseTrouble() []phrase {
 		{"note: the executor at %s runs the site %s, and this policy file is of %s", "注意: {1} の実行役は施設 {2} のもので、この設定ファイルは {3} のものです"},
 		{"note: the executor runs with the policy file of %s (%s), and not with that of %s (%s): restart it to have the newer one in force", "注意: 実行役は {1} の設定ファイル（{2}）で動いていて、{3} のもの（{4}）ではありません。新しい方を有効にするには再起動してください"},
 		{"warning: %s", "警告: {1}"},
+		{"%s; times are in this machine's time zone", "{1}。時刻はこのサーバーのタイムゾーンです"},
 		{"only the newest, so many", "新しい方から指定の件数だけ"},
 		{"the doors are shut, but: %s", "扉は閉じていますが、次の問題があります: {1}"},
 		{"state `folder`, where the policy file cannot be used", "設定ファイルを使えないときの状態フォルダー `folder`"},
