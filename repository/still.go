@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/kopia/kopia/repo/blob"
 	"github.com/kopia/kopia/repo/format"
 )
 
@@ -27,12 +28,27 @@ func (r *Repository) Same(ctx context.Context) error {
 // OpensWith says whether a passphrase opens the repository as it lies in its place:
 // ErrPassphrase if not. It derives the key anew, which takes a part of a second.
 func (r *Repository) OpensWith(ctx context.Context, passphrase string) error {
-	_, err := format.NewManager(ctx, r.storage, "", -1, passphrase, time.Now)
+	return opensWith(ctx, r.storage, r.place, passphrase)
+}
+
+// Fits says whether the passphrase opens the repository in its place, which is not opened:
+// ErrPassphrase if not, ErrNoRepository if there is none. Nothing is written, in StateDir
+// either, and one key derived, which takes a part of a second.
+func (c Config) Fits(ctx context.Context) error {
+	st, err := c.Place.open(ctx, false)
+	if err != nil {
+		return fmt.Errorf("repository in %s: %w", c.Place, err)
+	}
+	return errors.Join(opensWith(ctx, st, c.Place.String(), c.Passphrase), st.Close(ctx))
+}
+
+func opensWith(ctx context.Context, st blob.Storage, place, passphrase string) error {
+	_, err := format.NewManager(ctx, st, "", -1, passphrase, time.Now)
 	if errors.Is(err, format.ErrInvalidPassword) {
 		err = ErrPassphrase
 	}
 	if err != nil {
-		return fmt.Errorf("repository in %s: %w", r.place, err)
+		return fmt.Errorf("repository in %s: %w", place, err)
 	}
 	return nil
 }

@@ -52,3 +52,26 @@ func TestOpensWith(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
+
+// Whether a passphrase fits is asked of the place alone, and leaves nothing behind.
+func TestFits(t *testing.T) {
+	c := configFor(t, Place{Path: t.TempDir() + "/repository"})
+	if err := c.Fits(t.Context()); !errors.Is(err, ErrNoRepository) {
+		t.Errorf("without a repository: %v", err)
+	}
+	if _, err := os.Stat(c.Place.Path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the place after a look at it: %v", err)
+	}
+	must(t, Create(t.Context(), c))
+	c.StateDir = t.TempDir()
+	if err := c.Fits(t.Context()); err != nil {
+		t.Errorf("its own passphrase: %v", err)
+	}
+	c.Passphrase += "x"
+	if err := c.Fits(t.Context()); !errors.Is(err, ErrPassphrase) {
+		t.Errorf("another passphrase: %v", err)
+	}
+	if names, err := os.ReadDir(c.StateDir); err != nil || len(names) > 0 {
+		t.Errorf("the state folder holds %v, %v", names, err)
+	}
+}

@@ -35,7 +35,7 @@ func (a *app) checkCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			found := amissHere(c.Context(), p)
+			found := append(passphraseHere(c.Context(), p), amissHere(c.Context(), p)...)
 			if connect {
 				watch, end := a.progress()
 				found = reach(c.Context(), p, watch)
@@ -86,7 +86,7 @@ func (a *app) printFindings(p policies.Policy, found []finding) error {
 			case f.Unknown:
 				mark = "unknown"
 			}
-			t.row(a.words.tell(mark), f.What, f.Text)
+			t.row(a.words.tell(mark), f.What, a.words.tell(f.Text))
 		}
 		if err := t.print(a.out, ""); err != nil {
 			return err

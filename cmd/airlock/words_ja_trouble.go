@@ -23,6 +23,7 @@ func japaneseTrouble() []phrase {
 // while something is wrong.
 func japaneseTroubleHeard() []phrase {
 	return []phrase{
+		{"%s: the passphrase does not open the repository in %s; the right one is on the recovery kit", "{1}: パスフレーズが {2} の一次保管先に合いません。正しいものは復旧キットにあります"},
 		{"the passphrase does not open the repository", "パスフレーズが一次保管先に合いません"},
 		{"open repository in %s: %s", "一次保管先 {1} を開けません: {2}"},
 		{"the source is gone: %s", "取得元に届きません: {1}"},
