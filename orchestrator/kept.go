@@ -57,13 +57,30 @@ func shutByHand(ctx context.Context, r *ledger.Reader, door string) (ledger.Entr
 	return ledger.Entry{}, false
 }
 
+// lockedOut says which doors that rest open are shut by the lockdown. They are where they
+// belong; what is to go through them fails all the same.
+func lockedOut(st Status) []string {
+	var shut []string
+	for name, d := range st.Doors {
+		if st.Lockdown != nil && d.Rests == window.Open.String() && d.State == window.Shut.String() {
+			shut = append(shut, name)
+		}
+	}
+	if len(shut) == 0 {
+		return nil
+	}
+	slices.Sort(shut)
+	return []string{fmt.Sprintf("a lockdown stands since %s, by %s (%s), and keeps %s shut: what goes through there fails until another person ends it: airlock release --reason TEXT",
+		st.Lockdown.At.In(st.Time.Location()).Format("2006-01-02 15:04"), st.Lockdown.By, st.Lockdown.Reason, strings.Join(shut, ", "))}
+}
+
 // kept are the sentences about inner doors that are shut and stay so.
 func (s *Site) kept(ctx context.Context) []string {
 	st, err := s.Status(ctx)
 	if err != nil {
 		return nil
 	}
-	var all []string
+	all := lockedOut(st)
 	for _, name := range slices.Sorted(maps.Keys(st.Doors)) {
 		if k := st.Doors[name].Kept; k != "" {
 			all = append(all, k)

@@ -37,6 +37,7 @@ func japaneseTroubleHeard() []phrase {
 		{"not all could be written down: %s", "書き残せなかったものがあります: {1}"},
 		{"%s; gatherings that go through it fail; when the matter is settled: airlock open %s --reason TEXT", "{1}。この扉を通る収集は失敗します。解決したら: airlock open {2} --reason 理由"},
 		{"%s rests open, and was shut by %s on %s", "普段開いている {1} は、{3} に {2} が閉じました"},
+		{"a lockdown stands since %s, by %s (%s), and keeps %s shut: what goes through there fails until another person ends it: airlock release --reason TEXT", "{1} から {2} による封鎖中（{3}）で、{4} は閉じています。ここを通るものは、別の人が封鎖を解除するまで失敗します: airlock release --reason 理由"},
 		{"%s rests open, and was found shut", "普段開いている {1} が閉じています"},
 		{"%s; no door is opened meanwhile", "{1}。その間、扉は開けません"},
 		{"the lockdown file cannot be read: %s", "封鎖のファイルを読めません: {1}"},
