@@ -51,7 +51,7 @@ var rooms = map[string][]string{
 	"vault":               {"blob", "lease", "silence"},
 	"repository":          {"blob", "collectors", "sshconn", "smbconn"},
 	"orchestrator/window": {},
-	"orchestrator":        {"orchestrator/window", "blob", "mount", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "ledger/stamp/ask", "policies", "lease"},
+	"orchestrator":        {"orchestrator/window", "blob", "mount", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "ledger/stamp/ask", "policies", "lease", "spelling"},
 	"console":             {"orchestrator", "ledger", "ledger/proof", "policies", "lease"},
 	"audit/report":        {"orchestrator", "ledger", "ledger/proof"},
 	"guard":               {"switchctl", "ledger", "policies", "lease"}, // not orchestrator, whose mistakes it is there to catch

@@ -95,7 +95,11 @@ func (s *Site) Snapshots(ctx context.Context, system string) ([]Snapshot, error)
 	if err != nil {
 		return nil, err
 	}
-	return snapshots(ctx, &repo.View, system)
+	list, err := snapshots(ctx, &repo.View, system)
+	if err == nil && len(list) == 0 && system != "" {
+		err = s.nobodys(system, nil)
+	}
+	return list, err
 }
 
 // SnapshotsOf lists a system's snapshots in a generation of a vault, or all systems'. Its
@@ -153,8 +157,11 @@ func (s *Site) Restore(ctx context.Context, r Restore, by Caller, watch Watch) (
 	} else {
 		err = s.restoreFar(ctx, r, &done, by, tell)
 	}
+	if errors.Is(err, errNone) {
+		err = s.nobodys(r.System, err)
+	}
 	switch {
-	case errors.Is(err, ErrRefused):
+	case errors.Is(err, ErrRefused), asksWrongly(err):
 		done.Result = resultRefused
 	case err != nil && done.Files == 0:
 		done.Result = resultFailed
@@ -170,7 +177,7 @@ func (s *Site) Restore(ctx context.Context, r Restore, by Caller, watch Watch) (
 		done.Taken = done.Taken.In(s.policy.Timezone.Location)
 	}
 	done.Elapsed = time.Since(began).Seconds()
-	if system := s.policy.Systems[r.System]; system != nil && system.RTO > 0 {
+	if system := s.policy.Systems[r.System]; system != nil && system.RTO > 0 && done.Result != resultRefused {
 		done.RTO = time.Duration(system.RTO).Seconds()
 		met := done.Complete && done.Elapsed <= done.RTO
 		done.RTOMet = &met
@@ -289,7 +296,7 @@ func choose(all []Snapshot, r Restore) (Snapshot, error) {
 	if r.Snapshot != "" {
 		i := slices.IndexFunc(all, func(s Snapshot) bool { return s.ID == r.Snapshot })
 		if i < 0 {
-			return Snapshot{}, fmt.Errorf("%s has no snapshot %s; `airlock snapshots %s` lists them", r.System, r.Snapshot, r.System)
+			return Snapshot{}, fmt.Errorf("%s has %w %s; `airlock snapshots %s` lists them", r.System, errNotThat, r.Snapshot, r.System)
 		}
 		return all[i], nil
 	}
@@ -300,9 +307,9 @@ func choose(all []Snapshot, r Restore) (Snapshot, error) {
 	case len(whole) > 0:
 		return slices.MaxFunc(whole, func(a, b Snapshot) int { return cmp.Compare(a.Start.UnixNano(), b.Start.UnixNano()) }), nil
 	case len(all) > 0 && !r.At.IsZero():
-		return Snapshot{}, fmt.Errorf("%s has no snapshot as old as %s; the oldest is of %s", r.System, r.At.Format(time.RFC3339), all[0].Start.Format(time.RFC3339))
+		return Snapshot{}, fmt.Errorf("%s has %w as old as %s; the oldest is of %s", r.System, errNotThat, r.At.Format(time.RFC3339), all[0].Start.Format(time.RFC3339))
 	}
-	return Snapshot{}, fmt.Errorf("there is no snapshot of %s", r.System)
+	return Snapshot{}, fmt.Errorf("%w of %s", errNone, r.System)
 }
 
 // Verified is what reading back found.

@@ -12,6 +12,7 @@ import (
 
 	"airlock/ledger"
 	"airlock/policies"
+	"airlock/spelling"
 )
 
 // A program runs to its end with the policy file that it read at its start. Which one that
@@ -95,6 +96,9 @@ func (s *Site) meant(o Order) error {
 // executor read it.
 func (s *Site) unknown(what, name string, has []string) error {
 	err := fmt.Errorf("%s %q is %w; it has %s", what, name, ErrUnknown, strings.Join(has, ", "))
+	if near := spelling.Nearest(name, has); near != "" {
+		err = fmt.Errorf("%w; did you mean %s?", err, near)
+	}
 	if f := s.options.File; f.Digest != "" {
 		if now, unread := f.Now(); unread == nil && now.Digest != f.Digest {
 			return fmt.Errorf("%w; the executor runs with the policy file of %s, which was changed since: restart it", err, s.at(f.Of))

@@ -53,6 +53,7 @@ func japaneseTroubleHeard() []phrase {
 		{"this name is none of this site's: ask by its address, or add the name to status.hosts in the policy file", "この名前では答えません。アドレスで問い合わせるか、名前を設定ファイルの status.hosts に加えてください"},
 		{"too many ask at once", "問い合わせが多すぎます"},
 		{"door %s: the door was not opened: %s", "扉 {1} を開けませんでした: {2}"},
+		{"did you mean %s?", "もしかして {1}"},
 		{"it is not in the policy file; there are %s", "設定ファイルにありません。あるのは {1}"},
 		{"it rests shut, and opens in a window alone: airlock window VAULT", "普段閉じている扉は、開扉でしか開きません: airlock window 二次保管先"},
 		{"there is a lockdown; end it first: airlock release", "封鎖中です。先に解除してください: airlock release"},
