@@ -100,7 +100,7 @@ func Problems(st orchestrator.Status) []Problem {
 		add(Warning, "the SIEM takes no entries since %s: %s", l.Failing.Format("2006-01-02 15:04"), l.Error)
 	}
 	for _, name := range slices.Sorted(maps.Keys(st.Vaults)) {
-		if w := st.Vaults[name].LastWindow; w != nil && w.Result != "done" {
+		if w := st.Vaults[name].LastWindow; w != nil && w.Result != "done" && !w.Mended {
 			severity := Critical
 			if w.Result == "in part" && len(w.Gone) == 0 { // S16: a vault without its history is none
 				severity = Warning

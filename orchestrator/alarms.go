@@ -51,6 +51,7 @@ func causes() []cause {
 			return !known || v.LastWindow != nil && v.LastWindow.ProvenAt.After(a.At) && fine(v.LastWindow)
 		}
 	}
+	brought := windows(func(w *WindowRecord) bool { return w.Result == resultDone })
 	trusted := func(st Status, _ Alarm) bool { return st.Ledger.Doubt == "" && st.Ledger.Error == "" }
 	verified := func(st Status, a Alarm) bool { return st.Ledger.VerifiedAt != nil && st.Ledger.VerifiedAt.After(a.At) }
 	return []cause{
@@ -64,7 +65,7 @@ func causes() []cause {
 		{"its gathering goes on and on", gathered(resultDone, resultInPart, resultHeld)},
 		{"its gathering is held", func(st Status, a Alarm) bool { return st.Systems[a.System].Held == nil }},
 		{"none of its snapshots is dropped", gathered(resultDone)},
-		{"window ", windows(func(w *WindowRecord) bool { return w.Result == resultDone })},
+		{"window ", func(st Status, a Alarm) bool { return brought(st, a) || st.Vaults[a.Vault].mended() }},
 		{hostAlarms, windows(func(w *WindowRecord) bool { return w.Receipt != nil && len(w.Receipt.Alarms) == 0 })},
 		{"nothing is dropped from the vault", windows(func(w *WindowRecord) bool { return w.Retention != nil && w.Retention.Held == "" })},
 		{foundDamage, nil},

@@ -25,7 +25,7 @@ type KnownGeneration struct {
 	Lacks  int       `json:"lacks"` // blobs that belong to it and are not in the vault
 	// Receipt tells whether the vault's host vouched for it.
 	Receipt bool `json:"receipt"`
-	// Gone tells that it had to stand in the vault at the last window, and did not.
+	// Gone tells that it had to stand in the vault when somebody looked last, and did not.
 	Gone bool `json:"gone,omitempty"`
 }
 
@@ -35,7 +35,7 @@ func Generations(ctx context.Context, r *ledger.Reader, vaultName string) ([]Kno
 	var all []KnownGeneration
 	var lost losses
 	var numbers []int64
-	for e, err := range r.Entries(ctx, ledger.Filter{Kind: ledger.KindWindow, Vault: vaultName, From: copying}) {
+	for e, err := range r.Entries(ctx, ledger.Filter{Kind: ledger.KindWindow, Vault: vaultName}) {
 		if err != nil {
 			return nil, err
 		}
@@ -43,8 +43,11 @@ func Generations(ctx context.Context, r *ledger.Reader, vaultName string) ([]Kno
 		if err := json.Unmarshal(e.Detail, &w); err != nil {
 			return nil, fmt.Errorf("ledger entry %d: %w", e.Seq, err)
 		}
-		lost.take(w, numbers)
-		if w.Generation == 0 {
+		if e.From == copying {
+			lost.take(w, numbers)
+		}
+		lost.seen(w)
+		if e.From != copying || w.Generation == 0 {
 			continue
 		}
 		numbers = append(numbers, w.Generation)

@@ -68,4 +68,12 @@ func (l *losses) take(w WindowRecord, earlier []int64) {
 	}
 }
 
+// seen takes in what a window, whatever it was for, saw to stand there.
+func (l *losses) seen(w WindowRecord) {
+	for _, n := range w.Seen {
+		delete(l.now, n)
+		delete(l.forGood, n)
+	}
+}
+
 func (l *losses) has(n int64) bool { return l.now[n] || l.forGood[n] }

@@ -62,6 +62,10 @@ type WindowRecord struct {
 	Gone     []int64 `json:"gone,omitempty"`
 	Another  bool    `json:"another_vault,omitempty"`
 	Replaced bool    `json:"replaced,omitempty"`
+	// Seen are the generations that stood there, Mended tells that all that the window
+	// found gone was seen there again since: only a status knows.
+	Seen   []int64 `json:"seen,omitempty"`
+	Mended bool    `json:"mended,omitempty"`
 	// Receipt is what the vault's host vouches for; nil where the policy names no key of
 	// one. Of what it lacks, no more is named than fits the ledger.
 	Receipt *vault.Receipt `json:"receipt,omitempty"`
@@ -398,7 +402,7 @@ func (c *cargo) deliver(ctx context.Context, store vault.Store, r *WindowRecord)
 	}
 	r.Lacking, r.Resent = len(report.Damaged), report.Resent
 	r.marks.sent, r.marks.sealed = report.Sent, report.Sealed
-	r.Gone, r.Another = report.Gone, report.Another
+	r.Gone, r.Another, r.Seen = report.Gone, report.Another, report.There
 	if report.Generation > 0 {
 		r.Hash = report.Hash.String()
 		if c.head != "" {

@@ -401,7 +401,10 @@ func (s *Site) verifyFar(ctx context.Context, name string, sample float64, by Ca
 	}
 	defer p.release()
 	out := make(chan Verified, 1)
-	record, err := p.hold(ctx, map[string]any{"sample": sample}, func(ctx context.Context, store vault.Store, _ *WindowRecord) error {
+	record, err := p.hold(ctx, map[string]any{"sample": sample}, func(ctx context.Context, store vault.Store, r *WindowRecord) error {
+		if err := r.see(ctx, store); err != nil {
+			return err
+		}
 		v, err := s.checkNewest(ctx, store, sample, tell)
 		out <- v
 		return err

@@ -337,7 +337,7 @@ func lastWindow(ctx context.Context, r *ledger.Reader, f ledger.Filter) (*Window
 		return nil, fmt.Errorf("ledger entry %d: %w", e.Seq, err)
 	}
 	record.Result = e.To // a window that was cut could not say so itself
-	return &record, nil
+	return &record, record.backAgain(ctx, r, e.Seq)
 }
 
 // Observe tells how things stand while no executor runs: it reads the ledger and asks

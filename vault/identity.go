@@ -63,6 +63,7 @@ func (s *sending) stands(ctx context.Context) (map[int64]bool, error) {
 // last generation was recognised, byte by byte.
 func (s *sending) identify(ctx context.Context, there map[int64]bool, known bool) error {
 	id := s.plan.in.Identity
+	s.report.There = sortedKeys(there)
 	var standing []int64
 	for _, n := range id.Standing {
 		if there[n] {

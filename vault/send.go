@@ -49,6 +49,9 @@ type Report struct {
 	// those are all of them.
 	Gone    []int64
 	Another bool
+	// There are the generations that were seen to stand in the vault; nil where nobody listed
+	// them.
+	There []int64
 	// Receipt is what the vault's host vouches for; nil where none was asked for or
 	// none came. What it still lacks has been sent again already, as far as it could be.
 	Receipt *Receipt
