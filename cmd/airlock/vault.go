@@ -190,14 +190,23 @@ func (a *app) vaultGenerationsCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.hosting(c, func(ctx context.Context, p *policies.VaultHost, h *server.Host) error {
 				all, err := h.Generations(ctx)
-				if a.json || err != nil {
-					return errors.Join(err, a.printJSON(all))
+				if err != nil {
+					return err
 				}
-				if len(all) == 0 {
+				strange := h.Same(ctx) // what lies in another folder is told all the same
+				if all == nil {
+					all = []server.Standing{}
+				}
+				if a.json {
+					return errors.Join(strange, a.printJSON(all))
+				}
+				if len(all) > 0 {
+					return errors.Join(strange, a.printGenerations(all))
+				}
+				if strange == nil {
 					a.print("The vault holds no generation yet.")
-					return nil
 				}
-				return a.printGenerations(all)
+				return strange
 			})
 		},
 	}
@@ -247,9 +256,10 @@ func (a *app) vaultVerifyCommand() *cobra.Command {
 }
 
 func (a *app) printVaultVerified(p *policies.VaultHost, r server.VerifyReport, err error) error {
-	if a.json {
+	switch {
+	case a.json:
 		err = errors.Join(err, a.printJSON(r))
-	} else {
+	case !r.Began.IsZero(): // else nothing was read
 		a.print("%s read back, %s; %s left of this round, which began %s", a.count(r.Files, "%d file", "%d files"), orchestrator.Size(r.Bytes), a.count(r.Left, "%d file", "%d files"), r.Began.In(p.Timezone.Location).Format(timeLayout))
 		for _, d := range r.Damaged {
 			a.print("DAMAGED %s: %s", d.File, d.What)

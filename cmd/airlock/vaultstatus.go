@@ -28,7 +28,7 @@ func (a *app) vaultCheckCommand() *cobra.Command {
 			if !wrong(found) {
 				err = a.hosting(c, func(ctx context.Context, p *policies.VaultHost, h *server.Host) error {
 					st, err := h.Status(ctx)
-					found = append(found, listening(p, st), roomOf(st))
+					found = append(found, sameFolder(st), listening(p, st), roomOf(st))
 					return err
 				})
 				if err != nil {
@@ -49,6 +49,15 @@ func wrong(found []server.Finding) bool {
 		}
 	}
 	return false
+}
+
+// sameFolder is whether the folder is the one that the vault's state knows.
+func sameFolder(st server.Status) server.Finding {
+	f := server.Finding{What: "folder", Text: "it holds what the state knows"}
+	if st.Another != "" {
+		f.Text, f.Fix = st.Another, "mount its disk; if it was replaced: airlock vault serve --replaced, once, and then a window with --replaced"
+	}
+	return f
 }
 
 // listening is whether the vault is served, or could be.
@@ -84,9 +93,9 @@ func (a *app) printExamined(p *policies.VaultHost, found []server.Finding) error
 			mark = "FAILED"
 			failed++
 		}
-		t.row(a.words.tell(mark), f.What, f.Text)
+		t.row(a.words.tell(mark), f.What, a.words.tell(f.Text))
 		if f.Fix != "" {
-			t.row("", "", f.Fix)
+			t.row("", "", a.words.tell(f.Fix))
 		}
 	}
 	if a.json {
@@ -173,7 +182,7 @@ func (a *app) printVaultStatus(st server.Status) error {
 	}
 	err := t.print(a.out, "")
 	for _, what := range st.Wrong {
-		a.print("! %s", what)
+		a.print("! %s", a.words.tell(what))
 	}
 	for _, what := range st.Alarms {
 		a.print("ALARM %s", what)

@@ -37,8 +37,37 @@ func japaneseVaultHost() []phrase {
 
 // japaneseVaultHeard are what a window says of a vault's generations.
 func japaneseVaultHeard() []phrase {
-	return []phrase{
+	return append(japaneseExamined(), []phrase{
 		{"somebody else uses the site's key: %s; shut the vault's door out of reach (airlock lockdown), find out who, and give the site a new key", "ほかの誰かが施設の鍵を使っています: {1}。封鎖して（airlock lockdown）突き止め、施設の鍵を新しくしてください"},
 		{"somebody else uses the site's key", "ほかの誰かが施設の鍵を使っています"},
+	}...)
+}
+
+// japaneseExamined are what is wrong with a vault's host, and what to do about it.
+func japaneseExamined() []phrase {
+	return []phrase{
+		{"the vault needs a person: %s", "二次保管先に人の対処が必要です: {1}"},
+		{"vault's folder %s: another folder than before: its state in %s knows %s files and %s generations, of which none is there; is its disk mounted? If it was replaced: airlock vault serve --replaced", "二次保管先のフォルダー {1} は以前のフォルダーではありません: 状態フォルダー {2} の知るファイル {3} 件と世代 {4} 件が一つもありません。ディスクはマウントされていますか。交換したのなら: airlock vault serve --replaced"},
+		{"it holds what the state knows", "状態フォルダーの知るものがあります"},
+		{"mount its disk; if it was replaced: airlock vault serve --replaced, once, and then a window with --replaced", "ディスクをマウントしてください。交換したのなら airlock vault serve --replaced を一度だけ実行し、続けて施設側で --replaced を付けて開扉します"},
+		{"mount its disk, or make it: %s", "ディスクをマウントするか、作ってください: {1}"},
+		{"make it: %s; at the first start the vault's keys are made there", "作ってください: {1}。最初の起動のとき、二次保管先の鍵がそこに作られます"},
+		{"give the vault's user the right to it: %s", "二次保管先を動かすユーザーに権限を与えてください: {1}"},
+		{"run this as the user that serves the vault", "二次保管先を動かすユーザーで実行してください"},
+		{"if the clock is right, say so: airlock vault prune --clock-is-right", "時計が正しいなら、そう伝えてください: airlock vault prune --clock-is-right"},
+		{"airlock vault prune says what takes the room, and what to do", "何が容量を使っているか、どうすればよいかは airlock vault prune が示します"},
+		{"write an address of this host in listen, have no other server on that port (sshd, perhaps), and for a port below 1024 let the service bind it", "listen にはこのホストのアドレスを書き、そのポートを別のサーバー（sshd など）が使わないようにしてください。1024 未満のポートなら、サービスに使う権限を与えてください"},
+		{"%s: none yet; airlock vault keys makes it", "{1}: まだありません。airlock vault keys が作ります"},
+		{"%s may be read by others (%s)", "{1} をほかの人が読めます（{2}）"},
+		{"%s is not there", "{1} がありません"},
+		{"%s is no folder", "{1} はフォルダーではありません"},
+		{"nobody serves the vault: %s", "二次保管先が受け入れていません: {1}"},
+		{"files that are not as they were: %s; airlock vault verify names them", "もとのままでないファイル {1} 件。名前は airlock vault verify で分かります"},
+		{"nothing is dropped: %s", "何も消しません: {1}"},
+		{"there is no room for more: airlock vault prune says what takes it", "もう容量がありません。何が使っているかは airlock vault prune が示します"},
+		{"%s of the quota of %s are left: airlock vault prune says what takes it", "上限 {2} の残りは {1} です。何が使っているかは airlock vault prune が示します"},
+		{"no window has brought a generation yet", "まだどの開扉も世代を届けていません"},
+		{"a file was not read back since %s, and read_all says %s: run airlock vault verify longer, or more often", "{1} から読み直していないファイルがあります（read_all は {2}）。airlock vault verify をもっと長く、または頻繁に実行してください"},
+		{"alarms in the last seven days: %s, the newest: %s", "この 7 日間の警報 {1} 件。最新: {2}"},
 	}
 }

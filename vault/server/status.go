@@ -31,6 +31,8 @@ type Status struct {
 	Unsigned    int       `json:"unsigned,omitempty"` // files in the place of generations that the site has not signed
 	Verified    time.Time `json:"verified,omitzero"`  // when verify last ended
 	Unread      time.Time `json:"unread,omitzero"`    // since when some file was not read back
+	// Another is why the folder is not the one that the state knows; "" if it is.
+	Another string `json:"another,omitempty"`
 	// Held is why nothing is dropped; "" if it is.
 	Held string `json:"held,omitempty"`
 	// Damaged is how many files are not as they were, Alarms what was alarmed of in the last
@@ -50,6 +52,11 @@ const (
 // Status looks how the host stands, and changes nothing.
 func (h *Host) Status(ctx context.Context) (s Status, err error) {
 	s = Status{Vault: h.conf.Name, Quota: h.conf.Quota, Reserve: h.conf.Reserve}
+	if err := h.Same(ctx); errors.Is(err, ErrAnother) {
+		s.Another = err.Error()
+	} else if err != nil {
+		return s, err
+	}
 	sure, _, err := h.arrivals(ctx)
 	if err != nil {
 		return s, err
@@ -124,8 +131,8 @@ func (h *Host) statusOfUpkeep(ctx context.Context, s *Status) error {
 		if err != nil {
 			return err
 		}
-		if s.Unread = r.read; r.read.UnixNano() == 0 {
-			s.Unread = r.arrived
+		if s.Unread = r.read.In(h.conf.Zone); r.read.UnixNano() == 0 {
+			s.Unread = r.arrived.In(h.conf.Zone)
 		}
 	}
 	if w, err := h.readWitness(); err != nil {
@@ -160,6 +167,9 @@ func (s *Status) judge(c Config) {
 	wrong := func(grave bool, format string, args ...any) {
 		s.Wrong, s.Grave = append(s.Wrong, fmt.Sprintf(format, args...)), s.Grave || grave
 	}
+	if s.Another != "" {
+		wrong(true, "%s", s.Another)
+	}
 	if !s.Served {
 		wrong(true, "nobody serves the vault: systemctl start airlock-vault")
 	}
@@ -180,7 +190,7 @@ func (s *Status) judge(c Config) {
 	if s.Unsigned > 0 {
 		wrong(false, "files in the place of generations that the site has not signed: %d; they count for nothing; somebody else has put them there, or a window was cut: airlock vault prune --strays drops them", s.Unsigned)
 	}
-	if s.Generations == 0 {
+	if s.Generations == 0 && s.Another == "" {
 		wrong(false, "no window has brought a generation yet")
 	}
 	if age := c.Now().Sub(s.Unread); c.ReadAll > 0 && !s.Unread.IsZero() && age > c.ReadAll {

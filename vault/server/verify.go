@@ -31,8 +31,8 @@ type Damage struct {
 
 // VerifyReport is what a verification found.
 type VerifyReport struct {
-	Began   time.Time `json:"began"` // of the reading of everything that this run is a part of
-	Files   int       `json:"files"` // read in this run
+	Began   time.Time `json:"began,omitzero"` // of the reading of everything that this run is a part of
+	Files   int       `json:"files"`          // read in this run
 	Bytes   int64     `json:"bytes"`
 	Left    int       `json:"left"` // files that this reading of everything has yet to read
 	Damaged []Damage  `json:"damaged,omitempty"`
@@ -55,6 +55,7 @@ func (h *Host) Verify(ctx context.Context, o VerifyOptions) (report VerifyReport
 	if report.Began, err = h.index.passBegan(ctx, began); err != nil {
 		return report, err
 	}
+	report.Began = report.Began.In(h.conf.Zone)
 	done, err := h.readDue(ctx, o, &report)
 	if err != nil && ctx.Err() == nil {
 		return report, err
