@@ -111,7 +111,11 @@ func (r reader) access(at, scheme string, a *Access) {
 	switch scheme {
 	case "sftp":
 		if !r.Given(at + ".known_hosts") {
-			r.Add(r.Key(at), at+": known_hosts is missing", "write `known_hosts: /etc/airlock/known_hosts`, and get the server's key into it with: ssh-keyscan HOST; compare the key with the server's own before trusting it")
+			get := "ssh-keyscan HOST; compare the key with the server's own before trusting it"
+			if strings.HasPrefix(at, "vaults.") { // its door is shut
+				get = "airlock vault keys --known-hosts, at the vault's own host; of another server, which ssh-keyscan does not reach through a shut door, the line HOST ssh-ed25519 AAAA… by its /etc/ssh/ssh_host_ed25519_key.pub"
+			}
+			r.Add(r.Key(at), at+": known_hosts is missing", "write `known_hosts: /etc/airlock/known_hosts`, and get the server's key into it with: "+get)
 		}
 		if !hasPassword && !hasKey {
 			r.Add(r.Key(at), at+": key and password are both missing", "write `key: {file: /etc/airlock/secrets/NAME_ed25519}` or `password: {file: /etc/airlock/secrets/NAME}`")

@@ -48,6 +48,9 @@ type Config struct {
 	Legacy []string
 	// MayLegacy: whoever configures this can name Legacy, so errors advise it.
 	MayLegacy bool
+	// BehindDoor: the server stands behind a door that is shut, so that its key has to be
+	// read at the server itself, and errors say so.
+	BehindDoor bool
 	// KeepAlive is the time between probes; one that stays unanswered for three times
 	// as long closes the connection. Default 15 s.
 	KeepAlive time.Duration
@@ -212,6 +215,10 @@ func (c Config) getKey() string {
 	host, port, err := net.SplitHostPort(c.Address)
 	if err != nil {
 		host, port = c.Address, "22"
+	}
+	if c.BehindDoor {
+		return fmt.Sprintf("it stands behind a shut door, where ssh-keyscan does not reach it; print its key at that host itself (`airlock vault keys --known-hosts`; of another server `cat /etc/ssh/ssh_host_ed25519_key.pub`), and add this line to %s: %s ssh-ed25519 AAAA…",
+			c.KnownHosts, knownhosts.Normalize(c.Address))
 	}
 	return fmt.Sprintf("get its key with: ssh-keyscan -p %s %s >> %s; compare its key by hand with the server's own (ssh-keygen -lf) before it is trusted", port, host, c.KnownHosts)
 }

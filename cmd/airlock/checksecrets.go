@@ -81,6 +81,7 @@ func (w *secrets) enter(e entrance) {
 	}
 	conf, err := sshConfig(e.url, e.Access)
 	if err == nil {
+		conf.BehindDoor = strings.HasPrefix(e.at, "vaults.")
 		err = conf.Ready()
 	}
 	if err != nil {

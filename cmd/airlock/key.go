@@ -6,7 +6,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,7 +41,7 @@ func (a *app) keyNewCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "new vault|source|repository [NAME]",
 		Short: "Make a key pair where the policy file names the key, and print its public half",
-		Long:  "Make an Ed25519 key pair where the policy file names the key of that vault, system's source or repository, and print its public half. A file that is there already is never replaced.",
+		Long:  "Make an Ed25519 key pair where the policy file names the key of that vault, system's source or repository, and print its public half, which lies beside it as NAME.pub. A file that is there already is never replaced.",
 		Args:  cobra.RangeArgs(1, 2),
 		ValidArgsFunction: func(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 			switch {
@@ -67,7 +66,7 @@ func (a *app) keyNewCommand() *cobra.Command {
 				return err
 			}
 			if a.json {
-				return a.printJSON(map[string]string{"file": use.secret.File, "public_key": public})
+				return a.printJSON(map[string]string{"file": use.secret.File, "public_file": publicHalf(use.secret.File), "public_key": public})
 			}
 			a.explainKey(use, public)
 			return nil
@@ -108,7 +107,7 @@ func keyOf(p policies.Policy, args []string) (keyUse, error) {
 	return use, nil
 }
 
-// makeKey writes a private key, whole or not at all, and gives its public line.
+// makeKey writes a private key, whole or not at all, and its public line beside it.
 func makeKey(file, comment string) (public string, err error) {
 	half, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -125,23 +124,50 @@ func makeKey(file, comment string) (public string, err error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return "", fmt.Errorf("make a key: %w", err)
 	}
+	if err := noKeyYet(file); err != nil {
+		return "", err
+	}
+	public = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(line))) + " " + comment
+	if err := writeHalf(file, pem.EncodeToMemory(block), 0o600); err != nil {
+		return "", err
+	}
+	if err := writeHalf(publicHalf(file), []byte(public+"\n"), 0o644); err != nil {
+		return "", errors.Join(err, os.Remove(file))
+	}
+	return public, nil
+}
+
+// publicHalf is where a key's public half lies, as ssh-keygen has it.
+func publicHalf(file string) string { return file + ".pub" }
+
+// noKeyYet refuses to make a key where either half lies already.
+func noKeyYet(file string) error {
+	if fileThere(file) {
+		return fmt.Errorf("%s is there already, and was left as it is; its public line shows: ssh-keygen -y -f %s", file, file)
+	}
+	if half := publicHalf(file); fileThere(half) {
+		return fmt.Errorf("%s is there already, and no private key beside it; move it away", half)
+	}
+	return nil
+}
+
+// writeHalf makes a file that is not there yet, whole or not at all.
+func writeHalf(file string, text []byte, mode os.FileMode) error {
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return "", fmt.Errorf("%s is there already, and was left as it is; its public line shows: ssh-keygen -y -f %s", file, file)
-	}
 	if err != nil {
-		return "", fmt.Errorf("make a key: %w", err)
+		return fmt.Errorf("make a key: %w", err)
 	}
-	_, err = f.Write(pem.EncodeToMemory(block))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return "", errors.Join(fmt.Errorf("make a key: %w", err), os.Remove(file))
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+		return errors.Join(fmt.Errorf("make a key: %w", err), os.Remove(file))
 	}
-	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(line))) + " " + comment, nil
+	return nil
 }
 
 // explainKey says what to do with a new key.
 func (a *app) explainKey(use keyUse, public string) {
 	a.print("wrote %s", use.secret.File)
+	a.print("wrote %s", publicHalf(use.secret.File))
 	fmt.Fprintf(a.out, "\n%s\n\n", public)
 	if use.host {
 		a.print("On the vault's host write this line as public_key of the client %s in vault.yaml; then pin its keys here: airlock vault keys (there) prints them.", use.url.User)

@@ -19,6 +19,7 @@ func vaultReady(_ context.Context, v policies.Vault) error {
 		if err != nil {
 			return err
 		}
+		conn.BehindDoor = true
 		return conn.Ready()
 	case "smb":
 		_, err := smbConfig(u, v.Access, v.Insecure)

@@ -156,6 +156,7 @@ func openVault(ctx context.Context, v policies.Vault) (vault.Store, error) {
 		if err != nil {
 			return nil, err
 		}
+		conn.BehindDoor = true
 		return vaultsftp.Dial(ctx, vaultsftp.Config{Conn: conn, Path: u.Path})
 	case "smb":
 		conn, err := smbConfig(u, v.Access, v.Insecure)

@@ -13,13 +13,16 @@ func japaneseLines() []phrase {
 		{"Then see what is still missing: airlock check", "足りないものがないか確かめてください: airlock check"},
 		{"Make the key by which airlock enters a vault or a source over SFTP", "SFTP で二次保管先や取得元に入るための鍵を作る"},
 		{"Make a key pair where the policy file names the key, and print its public half", "設定ファイルが指す場所に鍵ペアを作り、公開側を表示する"},
-		{"Make an Ed25519 key pair where the policy file names the key of that vault, system's source or repository, and print its public half. A file that is there already is never replaced.", "その二次保管先・取得元・一次保管先の鍵として設定ファイルが指す場所に、Ed25519 の鍵ペアを作り、公開側を表示します。すでにあるファイルは決して置き換えません。"},
+		{"Make an Ed25519 key pair where the policy file names the key of that vault, system's source or repository, and print its public half, which lies beside it as NAME.pub. A file that is there already is never replaced.", "その二次保管先・取得元・一次保管先の鍵として設定ファイルが指す場所に、Ed25519 の鍵ペアを作り、公開側を表示します（隣の NAME.pub にも書きます）。すでにあるファイルは決して置き換えません。"},
 	}
 }
 
 // japaneseLinesHeard are what others say of connections, secrets and keys.
 func japaneseLinesHeard() []phrase {
 	return []phrase{
+		{"%s is there already, and was left as it is; its public line shows: ssh-keygen -y -f %s", "{1} はすでにあり、そのままにしました。公開側の行を表示するには: ssh-keygen -y -f {2}"},
+		{"%s is there already, and no private key beside it; move it away", "{1} はすでにありますが、秘密鍵が隣にありません。別の場所へ移してください"},
+		{"ssh: no login was tried: %s is not in %s; it stands behind a shut door, where ssh-keyscan does not reach it; print its key at that host itself (`airlock vault keys --known-hosts`; of another server `cat /etc/ssh/ssh_host_ed25519_key.pub`), and add this line to %s: %s ssh-ed25519 AAAA…", "ssh: ログインしていません: {1} が {2} にありません。閉じた扉の奥にあり、ssh-keyscan では届きません。そのホスト自身で鍵を表示し（`airlock vault keys --known-hosts`、ほかのサーバーなら `cat /etc/ssh/ssh_host_ed25519_key.pub`）、次の形の行を {3} に加えてください: {4} ssh-ed25519 AAAA…"},
 		{"the switch was not entered: %s", "スイッチにログインしていません: {1}"},
 		{"%s any more: %s was changed while the repository was open; put back what the recovery kit says, before this program is started again", "パスフレーズが一次保管先に合わなくなりました（{1}）。一次保管先を開いている間に {2} が書き換えられました。このプログラムを再起動する前に、復旧キットのとおりに戻してください"},
 		{"the repository is open, and could not be opened again: %s", "一次保管先は開いていますが、このままでは開き直せません: {1}"},
