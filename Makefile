@@ -58,6 +58,9 @@ chaos: build ## attack it in the lab with N=30 faults drawn by SEED=…, and hol
 hostile: ## gather in the lab beside sources that lie, hang or have no end, under 1 GB of memory, and compare (Linux, root)
 	$(SUDO) env "PATH=$$PATH" AIRLOCK_EXHAUSTIVE=1 go test -count=1 -timeout 60m -run TestHostileSources -v ./lab/hostile | grep -E '^(---|ok|FAIL|panic)|beside|\|'
 
+openings: ## kill twenty executors in windows, and compare what everything tells of it with the port itself (Linux, root)
+	$(SUDO) env "PATH=$$PATH" AIRLOCK_EXHAUSTIVE=1 go test -count=1 -timeout 30m -v ./lab/openings | grep -E '^(---|ok|FAIL|panic)|seed|\|'
+
 figures: build ## measure in the lab how soon a door opens, shuts, and is shut by the guard (Linux, root)
 	go build -trimpath -o bin/chaos ./lab/cmd/chaos
 	$(SUDO) bin/chaos -figures 50 -beside $(BESIDE) -airlock bin/airlock
@@ -91,4 +94,4 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 schema: ## write the JSON Schema of the policy file anew
 	go generate ./policies
 
-.PHONY: help build demo test race check lab lab-down chaos hostile figures bench-exposure bench exhaustive fuzz schema
+.PHONY: help build demo test race check lab lab-down chaos hostile openings figures bench-exposure bench exhaustive fuzz schema

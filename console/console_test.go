@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -211,6 +212,19 @@ func TestWorstProblemComesFirst(t *testing.T) {
 	}
 	if !slices.Equal(got, []Severity{Critical, Critical, Warning}) {
 		t.Errorf("severities %v", got)
+	}
+}
+
+// S3: what nobody measured is told as a bound by those, too, whose numbers cannot say so.
+func TestBoundIsTold(t *testing.T) {
+	for result, told := range map[string]bool{"cut": true, "failed": false} {
+		st := night()
+		w := st.Vaults["secondary"].LastWindow
+		w.Result, w.AtMost, w.Exposure = result, told, 6.0731
+		text := fmt.Sprint(Problems(st))
+		if got := strings.Contains(text, "its door stood open for at most 6.073 s"); got != told {
+			t.Errorf("a window that was %s: a bound is told: %t; want %t: %s", result, got, told, text)
+		}
 	}
 }
 

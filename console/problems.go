@@ -105,7 +105,7 @@ func Problems(st orchestrator.Status) []Problem {
 			if w.Result == "in part" && len(w.Gone) == 0 { // S16: a vault without its history is none
 				severity = Warning
 			}
-			add(severity, "vault %s: last window %s: %s", name, w.Result, w.Error)
+			add(severity, "vault %s: last window %s: %s%s", name, w.Result, w.Error, bound(w))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(st.Systems)) {
@@ -176,4 +176,13 @@ func lastSuccess(s orchestrator.SystemStatus) string {
 		return "never gathered whole"
 	}
 	return "last gathered whole " + s.LastSuccess.Format("2006-01-02 15:04")
+}
+
+// bound says that nobody measured for how long a window's door stood open: the number alone,
+// in a monitoring program's performance data, would pass for a measurement (S3).
+func bound(w *orchestrator.WindowRecord) string {
+	if !w.AtMost {
+		return ""
+	}
+	return fmt.Sprintf("; nobody measured it: its door stood open for at most %.3f s", w.Exposure)
 }

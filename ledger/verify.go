@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"time"
 
 	"airlock/ledger/proof"
 
@@ -58,6 +59,7 @@ func (r *Reader) audit(ctx context.Context, a *proof.Audit, archived []Archive, 
 			progress(done, n)
 		}
 	})
+	a.Until(time.Now())
 	return a.End(), err
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -85,6 +86,7 @@ type Audit struct {
 	strangers map[string]*stranger // by their keys' beginnings
 	// openings are told one by one, for a ledger may have millions.
 	openings Openings
+	until    time.Time
 }
 
 // NewAudit begins an audit. Heads have to be signed by one of keys; outside are heads
@@ -98,6 +100,10 @@ func NewAudit(keys []note.Verifier, outside ...Head) *Audit {
 	a.compareOutside()
 	return a
 }
+
+// Until says when the ledger was read, or its export made: a door that nothing proves shut
+// counts as open up to then, or to the newest entry, whichever is later.
+func (a *Audit) Until(t time.Time) { a.until = t }
 
 // Begin has the audit go on from a tree, whose entries are not there: an export that is
 // a part begins so. It comes before all items. What a tree of that size should be is
@@ -435,9 +441,9 @@ func (a *Audit) End() Report {
 // opened adds an opening up.
 func (a *Audit) opened(o Opening) {
 	r := &a.report
-	lasted := o.Lasted(r.Last)
+	lasted := o.Lasted(later(r.Last, a.until))
 	r.Openings++
-	r.Exposure += lasted
+	r.Exposure += min(lasted, math.MaxInt64-r.Exposure) // of a hostile ledger
 	r.Longest = max(r.Longest, lasted)
 	if o.AtMost {
 		r.Bounded++
@@ -448,6 +454,13 @@ func (a *Audit) opened(o Opening) {
 	if o.Unexplained {
 		r.Unexplained++
 	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // evidence is what an audit reads of a detail.

@@ -195,6 +195,7 @@ func VerifyExport(ctx context.Context, r io.Reader, o Options) (Export, Report, 
 	x := exportReader{options: o}
 	a := NewAudit(o.Keys, o.Outside...)
 	err := a.Run(ctx, x.batches(r), o.Progress)
+	a.Until(x.export.Header.Made)
 	for _, h := range x.stamped {
 		a.compareStamped(h)
 	}

@@ -22,6 +22,9 @@ type Opening struct {
 	// Actor and Reason are of the window, or of what found the door open. ShutBy is who saw
 	// it shut, where that was not whoever opened it: guard, start-up, patrol.
 	Actor, Reason, ShutBy string
+	// written says that a window's record bounds it, whose writer had read the guard's ledger:
+	// what that took in later, nobody else tells.
+	written bool
 }
 
 // Lasted is for how long the door stood open, at the most where AtMost is set; up to now
@@ -175,10 +178,10 @@ func (n *Opening) measured(d *evidence) {
 		return
 	}
 	lasted := time.Duration(d.Exposure * float64(time.Second))
-	if n.AtMost && (!d.AtMost || lasted >= n.To.Sub(n.From)) { // the door's own entries know better
+	if n.AtMost && !d.AtMost { // the door's own entries know better
 		return
 	}
-	n.From, n.To, n.AtMost = d.OpenedAt, d.OpenedAt.Add(lasted), d.AtMost
+	n.From, n.To, n.AtMost, n.written = d.OpenedAt, d.OpenedAt.Add(lasted), d.AtMost, d.AtMost
 	if d.ShutBy != "" {
 		n.ShutBy = d.ShutBy
 	}
@@ -282,21 +285,37 @@ func WithGuard(all []Opening, guard []Entry) []Opening {
 // guardOff is by how much the guard's clock, on another machine, may differ.
 const guardOff = 5 * time.Second
 
-// within adds what the guard saw to the openings: to the one that it ended, or by itself.
+// within adds what the guard saw to the openings: to the one that it ended, which is the
+// nearest, or by itself.
 func (n *Opening) within(all []Opening) []Opening {
 	found := n.To
 	if found.IsZero() {
 		found = n.From
 	}
+	var ended *Opening
 	for i := range all {
 		is := &all[i]
-		if is.Door != n.Door || found.Before(is.From.Add(-guardOff)) || is.Over() && found.After(is.To.Add(guardOff)) {
-			continue
+		if off := is.off(found); is.Door == n.Door && off <= guardOff && (ended == nil || off < ended.off(found)) {
+			ended = is
 		}
-		if is.AtMost && n.Over() && (!is.Over() || n.To.Before(is.To)) && n.To.After(is.From) {
-			is.To, is.ShutBy = n.To, "guard"
-		}
-		return all
 	}
-	return append(all, *n)
+	switch {
+	case ended == nil:
+		return append(all, *n)
+	case ended.written, !ended.AtMost, !n.Over(), ended.Over() && !n.To.Before(ended.To), !n.To.After(ended.From):
+	default:
+		ended.To, ended.ShutBy = n.To, "guard"
+	}
+	return all
+}
+
+// off is by how much a moment lies outside of the opening.
+func (o *Opening) off(at time.Time) time.Duration {
+	switch {
+	case at.Before(o.From):
+		return o.From.Sub(at)
+	case o.Over() && at.After(o.To):
+		return at.Sub(o.To)
+	}
+	return 0
 }

@@ -90,6 +90,27 @@ func TestOpenings(t *testing.T) {
 			n.door(60.1, "start-up", "", "unknown", "shut", isDown)
 			n.end(60.2, "w", "cut", `{"opened_at":%q,"exposure_seconds":14,"exposure_at_most":true,"shut_by":"guard"}`, stamp(1))
 		}, "1.00–15.00 at most, shut by guard, user kita/by request"},
+		"S3: the next start was before the guard's proof, and what it wrote down is what all tell": {func(n, guard *night) {
+			n.begin(0, "w")
+			n.door(1, "user kita", "w", "shut", "opening", "")
+			n.write(4, Entry{Kind: KindStart, Actor: "user root"}, "")
+			n.door(4.1, "start-up", "", "unknown", "shutting", isUp)
+			guard.door(4.2, "guard", "", "open", "shutting", "")
+			guard.door(6, "guard", "", "shutting", "shut", "")
+			n.door(6.1, "start-up", "", "shutting", "shut", isDown)
+			n.end(6.2, "w", "cut", `{"opened_at":%q,"exposure_seconds":5.2,"exposure_at_most":true,"shut_by":"start-up"}`, stamp(1))
+		}, "1.00–6.20 at most, shut by start-up, user kita/by request"},
+		"S14: the guard ended the second of two that were near each other": {func(n, guard *night) {
+			n.begin(0, "w")
+			n.door(1, "user kita", "w", "shut", "opening", "")
+			n.door(2, "user kita", "w", "opening", "shutting", "")
+			n.door(3, "user kita", "w", "shutting", "shut", `{"exposure_seconds":2}`)
+			n.end(3.1, "w", "done", `{"opened_at":%q,"exposure_seconds":2}`, stamp(1))
+			n.begin(3.5, "x")
+			n.door(4, "user kita", "x", "shut", "opening", "")
+			guard.door(7, "guard", "", "open", "shutting", "")
+			guard.door(7.5, "guard", "", "shutting", "shut", "")
+		}, "1.00–3.00 user kita/by request4.00–7.50 at most, shut by guard, user kita/by request"},
 		"nobody came back": {func(n, _ *night) {
 			n.begin(0, "w")
 			n.door(1, "user kita", "w", "shut", "opening", "")
@@ -161,4 +182,38 @@ func tell(o Opening) string {
 		text += " shut by " + o.ShutBy + ","
 	}
 	return text + " " + o.Actor + "/" + o.Reason
+}
+
+// S3: a door that nobody has proven shut counts as open up to when the ledger was read, or
+// its export made, however old the newest entry is.
+func TestStillOpenCountsUpToTheReading(t *testing.T) {
+	var n night
+	n.begin(0, "w")
+	n.door(1, "user kita", "w", "shut", "opening", "")
+	n.door(2, "user kita", "w", "opening", "open", isUp)
+	for name, until := range map[string]time.Time{"read at once": {}, "read later": at(78)} {
+		a := NewAudit(nil)
+		a.Until(until)
+		for i := range n.entries {
+			e := n.entries[i]
+			e.Recorded = e.Time
+			item := Item{entry: e, evidence: evidenceOf(&e)}
+			a.entry(&item)
+		}
+		want := later(at(2), until).Sub(at(1))
+		if r := a.End(); r.Openings != 1 || r.Bounded != 1 || r.Exposure != want || r.Longest != want {
+			t.Errorf("%s: %d openings, %d bounded, open for %s, the longest %s; want %s", name, r.Openings, r.Bounded, r.Exposure, r.Longest, want)
+		}
+	}
+}
+
+// A hostile export cannot have the sum run over.
+func TestExposureDoesNotRunOver(t *testing.T) {
+	a := NewAudit(nil)
+	for range 3 {
+		a.opened(Opening{From: at(0), To: at(0).AddDate(1000, 0, 0), AtMost: true})
+	}
+	if r := a.End(); r.Exposure != r.Longest || r.Longest <= 0 {
+		t.Errorf("open for %s, the longest %s", r.Exposure, r.Longest)
+	}
 }
