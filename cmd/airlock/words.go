@@ -29,8 +29,12 @@ type phrase struct{ format, instead string }
 type pattern struct {
 	*regexp.Regexp
 	instead string
-	named   bool // it begins with a name, which is no sentence
+	named   bool   // it begins with a name, which is no sentence
+	names   []bool // which of its parts are names, and stay as they are
 }
+
+// beforeName is what stands before the name of a system, door, vault or switch.
+var beforeName = regexp.MustCompile(`(^|[ (])(system|door|vault|switch|gather|window|restore|snapshots of|accept|command) $`)
 
 var verb = regexp.MustCompile(`%[-+# 0-9.]*[a-z]`)
 
@@ -54,10 +58,14 @@ func newWords(said, heard []phrase) *words {
 	}
 	for _, p := range heard {
 		parts := verb.Split(p.format, -1)
+		names := make([]bool, len(parts)-1)
 		for i, part := range parts {
+			if i < len(names) {
+				names[i] = beforeName.MatchString(part)
+			}
 			parts[i] = regexp.QuoteMeta(part)
 		}
-		w.heard = append(w.heard, pattern{regexp.MustCompile(`(?s)^` + strings.Join(parts, `(.*?)`) + `$`), p.instead, strings.HasPrefix(p.format, "%s ")})
+		w.heard = append(w.heard, pattern{regexp.MustCompile(`(?s)^` + strings.Join(parts, `(.*?)`) + `$`), p.instead, strings.HasPrefix(p.format, "%s "), names})
 	}
 	return w
 }
@@ -87,7 +95,9 @@ func (w *words) tell(text string) string {
 	for _, p := range w.heard {
 		if found := p.FindStringSubmatch(text); found != nil && !(p.named && strings.ContainsAny(found[1], ";:")) {
 			for i, part := range found[1:] {
-				found[i+1] = w.tell(part)
+				if !p.names[i] {
+					found[i+1] = w.tell(part)
+				}
 			}
 			return fill(p.instead, found[1:])
 		}

@@ -81,7 +81,7 @@ func japanese() []phrase {
 		{"ledger: %s", "台帳: {1}"},
 		{"ledger: %d entries not durable yet: %s", "台帳: 未確定 {1} 件: {2}"},
 		{" (late)", "（遅延）"},
-		{"shut", "閉"}, {"open", "開"}, {"opening", "開扉中"}, {"shutting", "閉鎖中"}, {"stuck", "閉鎖不能"}, {"unknown", "不明"},
+		{"shut", "閉"}, {"open", "開"}, {"opening", "開放処理中"}, {"shutting", "閉鎖処理中（未確認）"}, {"stuck", "閉鎖不能"}, {"unknown", "不明"},
 		{"DOOR", "扉"}, {"STATE", "状態"}, {"SINCE", "変化"}, {"PROOF", "根拠"},
 		{"SYSTEM", "部門システム"}, {"GATHERED WHOLE", "最終収集"}, {"SNAPSHOTS", "スナップショット"}, {"NEXT", "次回"}, {"LAST ERROR", "直近の問題"},
 		{"VAULT", "二次保管先"}, {"LAST WINDOW", "直近の開扉"}, {"RESULT", "結果"}, {"OPEN FOR", "開放時間"}, {"SENT", "送信"}, {"GENERATIONS", "世代"},

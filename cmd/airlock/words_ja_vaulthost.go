@@ -64,6 +64,8 @@ func japaneseExamined() []phrase {
 		{"nobody serves the vault: %s", "二次保管先が受け入れていません: {1}"},
 		{"files that are not as they were: %s; airlock vault verify names them", "もとのままでないファイル {1} 件。名前は airlock vault verify で分かります"},
 		{"nothing is dropped: %s", "何も消しません: {1}"},
+		{"nothing is left but the reserve of %s, for windows that the site announces: airlock vault prune says what takes the rest", "残りは、施設が予告した開扉のための取り置き {1} だけです。ほかを何が使っているかは airlock vault prune が示します"},
+		{"files in the place of generations that the site has not signed: %s; they count for nothing; somebody else has put them there, or a window was cut: airlock vault prune --strays drops them", "世代の場所に、施設の署名のないもの: {1}。世代には数えません。ほかの誰かが置いたか、途中で切れた開扉の残りです。airlock vault prune --strays で消せます"},
 		{"there is no room for more: airlock vault prune says what takes it", "もう容量がありません。何が使っているかは airlock vault prune が示します"},
 		{"%s of the quota of %s are left: airlock vault prune says what takes it", "上限 {2} の残りは {1} です。何が使っているかは airlock vault prune が示します"},
 		{"no window has brought a generation yet", "まだどの開扉も世代を届けていません"},

@@ -164,7 +164,7 @@ func TestCatalogueUsesEveryArgument(t *testing.T) {
 func TestHeardWordsAreStillSaid(t *testing.T) {
 	var source strings.Builder
 	for _, dir := range []string{
-		"../../orchestrator", "../../guard", "../../lease", "../../console", "../../switchctl", "../../ledger", "../../ledger/proof", "../../repository", "../../collectors", "../../mount", "../../vault", "../../policies", ".",
+		"../../orchestrator", "../../guard", "../../lease", "../../console", "../../switchctl", "../../ledger", "../../ledger/proof", "../../repository", "../../collectors", "../../mount", "../../sshconn", "../../vault", "../../vault/server", "../../policies", ".",
 	} {
 		files, err := filepath.Glob(dir + "/*.go")
 		if err != nil || len(files) == 0 {
@@ -185,7 +185,7 @@ func TestHeardWordsAreStillSaid(t *testing.T) {
 		if p.format == "help for %s" || p.format == "version for %s" { // cobra's
 			continue
 		}
-		for _, part := range verb.Split(strings.NewReplacer(";", "%s", " is ", "%s").Replace(p.format), -1) {
+		for _, part := range verb.Split(strings.NewReplacer(";", "%s", ":", "%s", "(", "%s", " is ", "%s", " in ", "%s", " of ", "%s", "no snapshot", "%s").Replace(p.format), -1) {
 			if part = strings.Trim(part, " :,\""); !strings.Contains(source.String(), part) {
 				t.Errorf("nobody says %q of %q any more", part, p.format)
 			}
@@ -263,6 +263,41 @@ func TestJoinedErrorsAreToldOneByOne(t *testing.T) {
 	} {
 		if got := ja.tell(text); got != want {
 			t.Errorf("%q is told as %q, want %q", text, got, want)
+		}
+	}
+}
+
+// What a hospital calls its systems and doors stays as it is, whatever airlock means by the
+// same word.
+func TestNamesAreNoWords(t *testing.T) {
+	ja := newWords(japanese(), japaneseHeard())
+	for _, name := range []string{"verify", "door", "shut", "open", "heal", "stuck", "upkeep", "扉"} {
+		for text, want := range map[string]string{
+			"gather " + name:  "収集 " + name,
+			"window " + name:  "開扉 " + name,
+			"restore " + name: "復元 " + name,
+			"system " + name + " is not in the policy file; it has imaging": "部門システム " + name + " は設定ファイルにありません。あるのは imaging",
+			"the guard has not looked at door " + name + " for 3s":          "扉 " + name + " を 3s のあいだ見ていません",
+		} {
+			if got := ja.tell(text); got != want {
+				t.Errorf("%q: %q, want %q", text, got, want)
+			}
+		}
+	}
+}
+
+// A door that is not proven shut is never called by a word that says that it is shut.
+func TestShuttingIsNotShut(t *testing.T) {
+	ja := newWords(japanese(), japaneseHeard())
+	for state, never := range map[string][]string{"shutting": {"閉鎖中", "閉鎖済", "閉じました"}, "opening": {"開扉中", "開放中"}} {
+		said := ja.tell(state)
+		if said == state || said == ja.tell("shut") || said == ja.tell("open") {
+			t.Errorf("%s: %s", state, said)
+		}
+		for _, word := range never {
+			if strings.Contains(said, word) {
+				t.Errorf("%s: %s says %s", state, said, word)
+			}
 		}
 	}
 }
