@@ -307,7 +307,7 @@ func choose(all []Snapshot, r Restore) (Snapshot, error) {
 	case len(whole) > 0:
 		return slices.MaxFunc(whole, func(a, b Snapshot) int { return cmp.Compare(a.Start.UnixNano(), b.Start.UnixNano()) }), nil
 	case len(all) > 0 && !r.At.IsZero():
-		return Snapshot{}, fmt.Errorf("%s has %w as old as %s; the oldest is of %s", r.System, errNotThat, r.At.Format(time.RFC3339), all[0].Start.Format(time.RFC3339))
+		return Snapshot{}, fmt.Errorf("%s has %w as old as %s; the oldest is of %s", r.System, errNotThat, r.At.Format(time.RFC3339), all[0].Start.In(r.At.Location()).Format(time.RFC3339))
 	}
 	return Snapshot{}, fmt.Errorf("%w of %s", errNone, r.System)
 }

@@ -184,13 +184,17 @@ func kindByStem(stem string) string {
 	return ""
 }
 
-// typeName is the name of an ifType in IANAifType-MIB, for those that switches have.
-func typeName(t int) string {
+// TypeName is the name of an ifType in IANAifType-MIB, "" for one that switches do not have.
+func TypeName(t int) string {
 	names := map[int]string{
-		1: "other", 24: "softwareLoopback", 33: "rs232", 53: "propVirtual", 54: "propMultiplexor", 56: "fibreChannel",
+		1: "other", 6: "ethernetCsmacd", 24: "softwareLoopback", 33: "rs232", 53: "propVirtual", 54: "propMultiplexor", 56: "fibreChannel",
 		71: "ieee80211", 131: "tunnel", 135: "l2vlan", 136: "l3ipvlan", 142: "ipForward", 161: "ieee8023adLag", 209: "bridge",
 	}
-	if name, known := names[t]; known {
+	return names[t]
+}
+
+func typeName(t int) string {
+	if name := TypeName(t); name != "" {
 		return " (" + name + ")"
 	}
 	return ""

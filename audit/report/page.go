@@ -26,18 +26,23 @@ func (r *Report) Longest() time.Duration { _, longest, _ := r.Exposure(); return
 // AtMost reports whether nobody measured one of the openings.
 func (r *Report) AtMost() bool { _, _, bounded := r.Exposure(); return bounded }
 
-// WriteHTML writes the page.
-func (r *Report) WriteHTML(w io.Writer) error {
+// words gives what the page says in its language.
+func (c Config) words() func(string) string {
+	if !c.Japanese {
+		return func(english string) string { return english }
+	}
 	words := japanese()
-	t := func(english string) string {
-		if r.Japanese {
-			if said, ok := words[english]; ok {
-				return said
-			}
+	return func(english string) string {
+		if said, ok := words[english]; ok {
+			return said
 		}
 		return english
 	}
-	parsed, err := template.New("page").Funcs(r.functions(t)).Parse(page)
+}
+
+// WriteHTML writes the page.
+func (r *Report) WriteHTML(w io.Writer) error {
+	parsed, err := template.New("page").Funcs(r.functions(r.words())).Parse(page)
 	if err != nil {
 		return err
 	}

@@ -162,6 +162,18 @@ func line(e ledger.Entry) Line {
 	return Line{At: e.Time, Seq: e.Seq, What: strings.Join(about, " · "), Window: e.Window, Result: e.To, Actor: e.Actor, Reason: e.Reason}
 }
 
+// check is a reading back, or a repair, and of what.
+func (r *Report) check(e ledger.Entry) Line {
+	l, t := line(e), r.words()
+	switch {
+	case e.Kind == ledger.KindHeal:
+		l.What = t("repair") + " · " + t("repository") + " ← " + e.Vault
+	case e.Vault == "":
+		l.What = t("repository")
+	}
+	return l
+}
+
 // take adds an entry to whatever it belongs to.
 func (r *Report) take(e ledger.Entry) error {
 	r.Entries++
@@ -183,7 +195,7 @@ func (r *Report) take(e ledger.Entry) error {
 		}
 		r.Restores = append(r.Restores, one)
 	case ledger.KindVerify, ledger.KindHeal:
-		r.Checks = append(r.Checks, line(e))
+		r.Checks = append(r.Checks, r.check(e))
 	case ledger.KindLock, ledger.KindRelease:
 		r.Locks = append(r.Locks, line(e))
 	case ledger.KindClock:

@@ -150,7 +150,7 @@ func (a *app) listTable(ctx context.Context, r entries, f ledger.Filter, zone *t
 		if err != nil {
 			return errors.Join(t.print(a.out, ""), err)
 		}
-		at := e.Time.In(zone).Format(entryTime)
+		at := e.Time.In(zone).Format(entryTime + zoneOffset)
 		if e.Late {
 			at += a.text(" (late)")
 		}
@@ -166,6 +166,9 @@ func (a *app) listTable(ctx context.Context, r entries, f ledger.Filter, zone *t
 
 // entryTime is how lists show the time of an entry.
 const entryTime = "2006-01-02 15:04:05.000"
+
+// zoneOffset follows entryTime, where nothing else tells the zone.
+const zoneOffset = " -07:00"
 
 // entryText says what an entry is about.
 func entryText(e ledger.Entry) string {

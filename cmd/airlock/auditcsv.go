@@ -26,7 +26,7 @@ func (a *app) listCSV(ctx context.Context, r entries, f ledger.Filter, zone *tim
 	w := csv.NewWriter(a.out)
 	w.UseCRLF = true
 	var headings []string
-	for _, name := range []string{"SEQ", "TIME", "RECORDED", "LATE", "KIND", "DOOR", "FROM", "TO", "SYSTEM", "VAULT", "WINDOW", "ACTOR", "REASON", "DETAIL"} {
+	for _, name := range []string{"SEQ", "TIME", "RECORDED", "LATE", "KIND", "DOOR", "FROM", "TO", "SYSTEM", "VAULT", "WINDOW", "ACTOR", "REASON", "DETAIL", "ZONE"} {
 		headings = append(headings, a.words.tell(name))
 	}
 	err := w.Write(headings)
@@ -41,6 +41,7 @@ func (a *app) listCSV(ctx context.Context, r entries, f ledger.Filter, zone *tim
 		row := []string{
 			strconv.FormatInt(e.Seq, 10), e.Time.In(zone).Format(entryTime), e.Recorded.In(zone).Format(entryTime), late,
 			string(e.Kind), e.Door, e.From, e.To, e.System, e.Vault, e.Window, e.Actor, e.Reason, a.shortened(string(e.Detail)),
+			e.Time.In(zone).Format("UTC-07:00"), // apart, for a spreadsheet takes a time with an offset for text
 		}
 		for i, cell := range row {
 			row[i] = defused(cell)

@@ -169,7 +169,7 @@ func (a *app) printPorts(rows []portRow) error {
 	var t table
 	a.heading(&t, "INDEX", "NAME", "ALIAS", "DESCRIPTION", "TYPE", "ADMIN", "OPER", "SPEED", "CHANGED AT UPTIME", "DOOR")
 	for _, r := range rows {
-		t.row(r.Index, r.Name, r.Alias, r.Description, r.Type, r.Admin, r.Oper,
+		t.row(r.Index, r.Name, r.Alias, r.Description, strings.TrimSpace(fmt.Sprintf("%d %s", r.Type, switchctl.TypeName(r.Type))), r.Admin, r.Oper,
 			speedWord(r.Speed), time.Duration(r.LastChange)*time.Second, r.Door)
 	}
 	return t.print(a.out, "")

@@ -105,7 +105,11 @@ func (a *app) printRestored(r orchestrator.Restored, zone *time.Location) {
 		a.print("%s as of %s restored to %s: %s, %s, in %.1f s", r.System, r.Taken.In(zone).Format(timeLayout), r.To,
 			a.count(int(r.Files), "%d file", "%d files"), orchestrator.Size(r.Bytes), r.Elapsed)
 	}
-	if r.Number > 0 {
+	switch {
+	case r.Number > 0 && r.Drill:
+		a.print("from generation %d of %s: %s, %s, came through the door; a drill takes nothing from the repository", r.Number, r.From,
+			a.count(r.Fetched, "%d blob", "%d blobs"), orchestrator.Size(r.FetchedBytes))
+	case r.Number > 0:
 		a.print("from generation %d of %s: %s, %s, came through the door; the repository had the rest", r.Number, r.From,
 			a.count(r.Fetched, "%d blob", "%d blobs"), orchestrator.Size(r.FetchedBytes))
 	}

@@ -27,6 +27,9 @@ func (a *app) vaultsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			for i := range all {
+				all[i].Time = all[i].Time.In(p.Timezone.Location)
+			}
 			if a.json {
 				return a.printJSON(all)
 			}
@@ -77,7 +80,7 @@ func (a *app) printKnown(all []orchestrator.KnownGeneration, p policies.Policy) 
 		if g.Receipt {
 			remarks = append(remarks, a.text("receipt"))
 		}
-		t.row(g.Vault, g.Number, g.Time.In(p.Timezone.Location).Format(timeLayout), g.Blobs, orchestrator.Size(g.Sent), g.Hash[:min(12, len(g.Hash))], strings.Join(remarks, ", "))
+		t.row(g.Vault, g.Number, g.Time.Format(timeLayout), g.Blobs, orchestrator.Size(g.Sent), g.Hash[:min(12, len(g.Hash))], strings.Join(remarks, ", "))
 	}
 	return t.print(a.out, "")
 }

@@ -218,6 +218,7 @@ func japanese() []phrase {
 		{"say what is damaged and what would be fetched, and change nothing", "損傷と取得予定を示すだけで、何も変えない"},
 		{"why, for the ledger; needed to open the door", "理由（台帳に残る。扉を開けるなら必須）"},
 		{"there is no snapshot in that generation", "その世代にスナップショットはありません"},
+		{"from generation %d of %s: %s, %s, came through the door; a drill takes nothing from the repository", "{2} の世代 {1} から: 扉を通したのは {3}、{4}。復元訓練では一次保管先のものは使いません"},
 		{"from generation %d of %s: %s, %s, came through the door; the repository had the rest", "{2} の世代 {1} から: 扉を通したのは {3}、{4}。残りは一次保管先にありました"},
 		{"  blob %s: %s", "  ブロブ {1}: {2}"},
 		{"the repository: %s read, of which %s missing or damaged", "一次保管先: {1} を確認、欠損・損傷 {2}"},
