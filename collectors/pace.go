@@ -15,13 +15,15 @@ var ErrStalled = errors.New("not one byte came from the source")
 // Pace sees whether a source answers. It stands right around the driver, inside the Gate,
 // so that waiting for a turn is nobody's fault. The zero Pace is ready.
 type Pace struct {
-	// Yields tells whether others go first: then each call is followed by a rest of several
-	// times its length. It is set before Wrap, and nil for a source that never yields.
+	// Yields tells whether others go first: then one call is made at a time, and followed by a
+	// rest of several times its length. It is set before Wrap, and nil for a source that never
+	// yields.
 	Yields func() bool
 
 	mu    sync.Mutex
-	calls int       // that are with the server
-	since time.Time // when one of them was answered last, or the first was made
+	calls int           // that are with the server
+	since time.Time     // when one of them was answered last, or the first was made
+	alone chan struct{} // holds the one call of a source that yields, and its rest
 }
 
 // Silent is for how long calls have been with the server and none was answered; 0 while
@@ -60,12 +62,46 @@ const (
 	longestRest = 500 * time.Millisecond
 )
 
-// rest has a source yield after a call that began at began.
-func (p *Pace) rest(ctx context.Context, began time.Time) {
-	if p.Yields == nil || !p.Yields() {
+// pass begins a call, and ends it by what it returns. While the source yields it goes
+// through alone: with some dozens of files and blocks at a time, rests of each by itself would
+// leave no gap. ctx bounds the waiting; the call that follows finds out by itself.
+func (p *Pace) pass(ctx context.Context) (end func()) {
+	leave := func() {}
+	if p.yields() {
+		leave = p.goAlone(ctx)
+	}
+	began := time.Now()
+	answered := p.call()
+	return func() {
+		answered()
+		p.rest(ctx, time.Since(began))
+		leave()
+	}
+}
+
+func (p *Pace) yields() bool { return p.Yields != nil && p.Yields() }
+
+func (p *Pace) goAlone(ctx context.Context) (leave func()) {
+	p.mu.Lock()
+	if p.alone == nil {
+		p.alone = make(chan struct{}, 1)
+	}
+	alone := p.alone
+	p.mu.Unlock()
+	select {
+	case alone <- struct{}{}:
+		return func() { <-alone }
+	case <-ctx.Done():
+		return func() {}
+	}
+}
+
+// rest has a source yield after a call that took so long.
+func (p *Pace) rest(ctx context.Context, took time.Duration) {
+	if !p.yields() {
 		return
 	}
-	t := time.NewTimer(min(max(yieldFor*time.Since(began), leastRest), longestRest))
+	t := time.NewTimer(min(max(yieldFor*took, leastRest), longestRest))
 	defer t.Stop()
 	select {
 	case <-t.C:
@@ -82,20 +118,17 @@ type paced struct {
 }
 
 func (s paced) ReadDir(ctx context.Context, dir string) ([]fs.FileInfo, error) {
-	defer s.pace.rest(ctx, time.Now())
-	defer s.pace.call()()
+	defer s.pace.pass(ctx)()
 	return s.Source.ReadDir(ctx, dir)
 }
 
 func (s paced) Stat(ctx context.Context, name string) (fs.FileInfo, error) {
-	defer s.pace.rest(ctx, time.Now())
-	defer s.pace.call()()
+	defer s.pace.pass(ctx)()
 	return s.Source.Stat(ctx, name)
 }
 
 func (s paced) Open(ctx context.Context, name string) (File, error) {
-	defer s.pace.rest(ctx, time.Now())
-	defer s.pace.call()()
+	defer s.pace.pass(ctx)()
 	f, err := s.Source.Open(ctx, name)
 	if err != nil {
 		return nil, err
@@ -110,7 +143,6 @@ type pacedFile struct {
 }
 
 func (f pacedFile) ReadAt(p []byte, off int64) (int, error) {
-	defer f.pace.rest(f.ctx, time.Now())
-	defer f.pace.call()()
+	defer f.pace.pass(f.ctx)()
 	return f.File.ReadAt(p, off)
 }

@@ -190,7 +190,7 @@ func (s *Site) gather(ctx context.Context, name string, by Caller, watch Watch) 
 	}
 	s.awaitQuietEnd(ctx, name, by, tell)
 	tell(Progress{Stage: "waiting for its turn"})
-	err := s.inTurn(ctx, func(t *turn) error {
+	err := s.inTurn(ctx, s.lastTook(ctx, name) > 0, func(t *turn) error {
 		return s.contain("gather "+name, func() error { return s.snapshot(ctx, &g, by, t, tell) })
 	})
 	s.mu.Lock()
@@ -231,18 +231,6 @@ func (s *Site) awaitQuietEnd(ctx context.Context, name string, by Caller, tell W
 		}
 		tell(Progress{Stage: "quiet hours until " + until.Format("15:04")})
 		pause(ctx, min(time.Minute, time.Until(until)))
-	}
-}
-
-// inTurn runs f once one of the slots is free.
-func (s *Site) inTurn(ctx context.Context, f func(*turn) error) error {
-	select {
-	case s.slots <- struct{}{}:
-		t := &turn{slots: s.slots, early: s.early}
-		defer t.end()
-		return f(t)
-	case <-ctx.Done():
-		return fmt.Errorf("it was still waiting for its turn: %w", context.Cause(ctx))
 	}
 }
 

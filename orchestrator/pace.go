@@ -17,6 +17,7 @@ import (
 type turn struct {
 	slots chan struct{}
 	early chan struct{} // has room for those that gave theirs back before they went too far
+	want  *want         // who waits for one
 	once  sync.Once
 	given atomic.Bool
 	ahead bool // it has a place in early; for the watch, and once that ended
@@ -84,7 +85,7 @@ type oversight struct {
 func (w *oversight) watch(ctx context.Context, end context.CancelCauseFunc) {
 	began, alarmed := time.Now(), false
 	for ctx.Err() == nil {
-		pause(ctx, paceEvery)
+		w.rest(ctx)
 		now := time.Now()
 		silent, took := w.pace.Silent(now), now.Sub(began)
 		switch {
@@ -93,6 +94,9 @@ func (w *oversight) watch(ctx context.Context, end context.CancelCauseFunc) {
 			return
 		case silent > silentTurn, took > max(farBeyond*w.last, shortOvertime):
 			w.turn.giveBack()
+		case w.wanted():
+			w.turn.giveEarly()
+			w.turn.giveBack()
 		case w.last == 0 && took > unknownTurn:
 			w.turn.giveEarly()
 		}
@@ -100,6 +104,30 @@ func (w *oversight) watch(ctx context.Context, end context.CancelCauseFunc) {
 			alarmed = true
 			w.alarm(fmt.Sprintf("it has run for %s, and the last one took %s; so far %s", took.Round(time.Minute), w.last.Round(time.Second), w.told()))
 		}
+	}
+}
+
+// wanted reports whether the turn is one that a known source waits for, and this is none.
+func (w *oversight) wanted() bool {
+	wanted, _ := w.turn.want.look()
+	return wanted && w.last == 0
+}
+
+// rest is the time between two looks, which ends at once when the turn is wanted.
+func (w *oversight) rest(ctx context.Context) {
+	wanted, changed := w.turn.want.look()
+	switch {
+	case w.last > 0, w.turn.given.Load():
+		changed = nil
+	case wanted:
+		return
+	}
+	t := time.NewTimer(paceEvery)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-changed:
+	case <-ctx.Done():
 	}
 }
 

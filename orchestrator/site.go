@@ -94,6 +94,7 @@ type Site struct {
 	gate    collectors.Gate          // shut while a window keeps the departments' door shut
 	slots   chan struct{}            // systems that are gathered at once
 	early   chan struct{}            // those that go on without a turn, before they had to
+	want    want                     // known ones that wait for a turn
 	turns   map[string]chan struct{} // of the vaults' windows, by the inner door that they shut
 	guards  guards
 	begun   time.Time

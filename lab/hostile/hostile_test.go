@@ -171,7 +171,9 @@ func (h *hospital) lie() {
 		known = fmt.Appendf(known, "[%s]:%d %s %s\n", departments, firstPort+i, key[1], key[2])
 	}
 	h.must(os.WriteFile(filepath.Join(h.Dir, "known_hosts"), known, 0o600))
-	c := h.Command(context.Background(), lab.Departments, self)
+	// On this one machine what the liars need would be taken from the honest and from airlock,
+	// which is here to be judged alone: they get what is left over.
+	c := h.Command(context.Background(), lab.Departments, "nice", "-n", "19", self)
 	c.Env = append(os.Environ(), liarsVariable+"="+departments+" "+filepath.Join(h.Dir, "ssh", "host"))
 	h.says(c, "lying")
 }
