@@ -282,6 +282,29 @@ func TestIndexIsMadeAnew(t *testing.T) {
 	}
 }
 
+// A verification by a host that nobody serves, and whose state was lost, reads what lies
+// there, and does not call nothing sound.
+func TestVerifyKnowsWhatLiesThere(t *testing.T) {
+	w := newWorld(t)
+	w.windows(1)
+	w.stop()
+	before := w.open()
+	want, err := before.Verify(t.Context(), VerifyOptions{})
+	if err != nil || want.Files == 0 {
+		t.Fatalf("%+v, %v", want, err)
+	}
+	w.stop()
+	for _, name := range []string{"index.db", "index.db-wal", "index.db-shm"} {
+		if err := os.Remove(filepath.Join(w.conf.State, name)); err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+	}
+	r, err := w.open().Verify(t.Context(), VerifyOptions{})
+	if err != nil || r.Files != want.Files || len(r.Damaged) > 0 {
+		t.Errorf("%d files were read, not %d: %+v, %v", r.Files, want.Files, r.Damaged, err)
+	}
+}
+
 // A manifest that has changed on the disk does not say what may be removed.
 func TestPruneWantsWhatArrived(t *testing.T) {
 	w := newWorld(t)

@@ -2,11 +2,15 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"airlock/ledger"
+
+	"github.com/gofrs/flock"
 )
 
 // VerifyOptions say how much is read.
@@ -51,6 +55,9 @@ func (h *Host) Verify(ctx context.Context, o VerifyOptions) (report VerifyReport
 	if err := h.recognise(ctx, false); err != nil {
 		return report, err
 	}
+	if err := h.stockOfUnserved(ctx); err != nil {
+		return report, err
+	}
 	began := h.conf.Now()
 	if report.Began, err = h.index.passBegan(ctx, began); err != nil {
 		return report, err
@@ -90,6 +97,18 @@ func (h *Host) Verify(ctx context.Context, o VerifyOptions) (report VerifyReport
 	}
 	h.ledger.Note(ledger.Entry{Time: h.conf.Now(), Kind: ledger.KindVerify, Actor: h.conf.Actor, Vault: h.conf.Name, To: result, Reason: "airlock vault verify", Detail: detail(inLedger)})
 	return report, err
+}
+
+// stockOfUnserved takes stock where nobody serves, who did so when he began: a state folder
+// that was lost knows of no file, and one that was put back of too few.
+func (h *Host) stockOfUnserved(ctx context.Context) (err error) {
+	lock := flock.New(filepath.Join(h.conf.State, "serve.lock"))
+	mine, err := lock.TryLock()
+	if err != nil || !mine {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	return h.exclusively(ctx, func() error { return h.takeStock(ctx) })
 }
 
 // readDue reads until nothing is left, or no time. done says that nothing is left.
