@@ -30,32 +30,32 @@ const module = "airlock"
 //
 // sshconn and smbconn lie below all rooms, and whoever speaks SSH or SMB may use them.
 var rooms = map[string][]string{
-	"spelling":            {},
-	"mount":               {},
-	"blob":                {},
-	"notice":              {},
-	"policies":            {"policies/yamldoc", "spelling"},
-	"policies/yamldoc":    {"spelling"}, // knows nothing of hospitals
-	"ledger":              {"ledger/proof"},
-	"ledger/proof":        {}, // what an auditor's laptop needs: no database, no cgo
-	"ledger/proof/…":      {}, // keys for tests
-	"ledger/syslog":       {"ledger", "ledger/proof"},
-	"ledger/stamp":        {"ledger/proof"},
-	"ledger/stamp/…":      {"ledger/proof", "ledger/stamp"},
-	"silence":             {},
-	"sshconn":             {"silence"},
-	"smbconn":             {"silence"},
-	"lease":               {},
-	"switchctl":           {"spelling"},
-	"collectors":          {"mount"},
-	"vault":               {"blob", "lease", "silence"},
-	"repository":          {"blob", "collectors", "sshconn", "smbconn"},
-	"orchestrator/window": {},
-	"orchestrator":        {"orchestrator/window", "blob", "mount", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "ledger/stamp/ask", "policies", "lease", "spelling"},
-	"console":             {"orchestrator", "ledger", "ledger/proof", "policies", "lease"},
-	"audit/report":        {"orchestrator", "ledger", "ledger/proof"},
-	"guard":               {"switchctl", "ledger", "policies", "lease"}, // not orchestrator, whose mistakes it is there to catch
-	"house":               {},
+	"spelling":                  {},
+	"mount":                     {},
+	"blob":                      {},
+	"notice":                    {},
+	"policies":                  {"policies/yamldoc", "spelling"},
+	"policies/yamldoc":          {"spelling"}, // knows nothing of hospitals
+	"ledger":                    {"ledger/proof"},
+	"ledger/proof":              {}, // what an auditor's laptop needs: no database, no cgo
+	"ledger/proof/…":            {}, // keys for tests
+	"ledger/syslog":             {"ledger", "ledger/proof"},
+	"ledger/stamp":              {"ledger/proof"},
+	"ledger/stamp/…":            {"ledger/proof", "ledger/stamp"},
+	"silence":                   {},
+	"sshconn":                   {"silence"},
+	"smbconn":                   {"silence"},
+	"lease":                     {},
+	"switchctl":                 {"spelling"},
+	"collectors":                {"mount"},
+	"vault":                     {"blob", "lease", "silence"},
+	"repository":                {"blob", "collectors", "sshconn", "smbconn"},
+	"orchestrator/doors/window": {},
+	"orchestrator":              {"orchestrator/doors/window", "blob", "mount", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "ledger/stamp/ask", "policies", "lease", "spelling"},
+	"console":                   {"orchestrator", "ledger", "ledger/proof", "policies", "lease"},
+	"audit/report":              {"orchestrator", "ledger", "ledger/proof"},
+	"guard":                     {"switchctl", "ledger", "policies", "lease"}, // not orchestrator, whose mistakes it is there to catch
+	"house":                     {},
 
 	// A driver knows its parent and no other driver. Only cmd and lab, whose names
 	// no other row has, choose among them.
@@ -160,11 +160,11 @@ func TestMisplacedImportsAreFound(t *testing.T) {
 		{"orchestrator", "switchctl", true},
 		{"orchestrator", "switchctl/snmp", false},
 		{"orchestrator", "console", false},
-		{"orchestrator/window", "switchctl", false},
+		{"orchestrator/doors/window", "switchctl", false},
 		{"guard", "switchctl", true},
 		{"guard", "lease", true},
 		{"guard", "orchestrator", false},
-		{"guard", "orchestrator/window", false},
+		{"guard", "orchestrator/doors/window", false},
 		{"switchctl", "switchctl/snmp", false},
 		{"switchctl/snmp", "switchctl", true},
 		{"switchctl/snmp", "switchctl/cli", false},
@@ -231,7 +231,7 @@ var clocks = []string{"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "T
 
 func TestWindowIsPure(t *testing.T) {
 	for _, p := range list(t) {
-		if p.room() != "orchestrator/window" {
+		if p.room() != "orchestrator/doors/window" {
 			continue
 		}
 		for _, name := range p.GoFiles {

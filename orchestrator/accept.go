@@ -14,7 +14,7 @@ import (
 
 	"airlock/lease"
 	"airlock/ledger"
-	"airlock/orchestrator/window"
+	"airlock/orchestrator/doors/window"
 )
 
 // portAccepted is what an entry of kind port is about that makes a port its door's own, by

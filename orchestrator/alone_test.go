@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"airlock/orchestrator/window"
+	"airlock/orchestrator/doors/window"
 	"airlock/switchctl"
 )
 

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"airlock/orchestrator/window"
+	"airlock/orchestrator/doors/window"
 	"airlock/switchctl"
 )
 

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"airlock/ledger"
-	"airlock/orchestrator/window"
+	"airlock/orchestrator/doors/window"
 )
 
 // cutShort is a window that an earlier executor did not live to end. Its end is written once

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"airlock/orchestrator/window"
+	"airlock/orchestrator/doors/window"
 	"airlock/switchctl"
 )
 

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"airlock/ledger"
-	"airlock/orchestrator/window"
+	"airlock/orchestrator/doors/window"
 	"airlock/switchctl"
 )
 

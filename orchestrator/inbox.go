@@ -3,7 +3,7 @@ package orchestrator
 import (
 	"time"
 
-	"airlock/orchestrator/window"
+	"airlock/orchestrator/doors/window"
 )
 
 // message is what a keeper's inbox takes. Only the goroutine of run delivers it.

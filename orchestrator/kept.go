@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"airlock/ledger"
-	"airlock/orchestrator/window"
+	"airlock/orchestrator/doors/window"
 )
 
 // openAgain is what a person does about an inner door that nobody owes its opening.

@@ -17,7 +17,7 @@ import (
 
 	"airlock/lease"
 	"airlock/ledger"
-	"airlock/orchestrator/window"
+	"airlock/orchestrator/doors/window"
 )
 
 // ErrNotReleased: whoever asked may not end the lockdown.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"airlock/orchestrator/window"
+	"airlock/orchestrator/doors/window"
 )
 
 // A lockdown shuts both doors in the middle of a window, and nothing is opened until it

@@ -16,7 +16,7 @@ import (
 
 	"airlock/blob"
 	"airlock/ledger"
-	"airlock/orchestrator/window"
+	"airlock/orchestrator/doors/window"
 	"airlock/policies"
 	"airlock/repository"
 	"airlock/vault"

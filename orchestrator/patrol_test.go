@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"airlock/ledger"
-	"airlock/orchestrator/window"
+	"airlock/orchestrator/doors/window"
 	"airlock/policies"
 	"airlock/switchctl"
 )

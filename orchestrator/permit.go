@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"airlock/lease"
-	"airlock/orchestrator/window"
+	"airlock/orchestrator/doors/window"
 	"airlock/policies"
 )
 

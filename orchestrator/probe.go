@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"airlock/ledger"
-	"airlock/orchestrator/window"
+	"airlock/orchestrator/doors/window"
 )
 
 // A probe is several connections, begun one after the other, so that one lost packet

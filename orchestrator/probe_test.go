@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"airlock/ledger"
-	"airlock/orchestrator/window"
+	"airlock/orchestrator/doors/window"
 )
 
 // cable is what a probe is told of this machine's own way.

@@ -13,7 +13,7 @@ import (
 
 	"airlock/ledger"
 	"airlock/ledger/proof"
-	"airlock/orchestrator/window"
+	"airlock/orchestrator/doors/window"
 	"airlock/switchctl"
 
 	"pgregory.net/rapid"

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"airlock/orchestrator/window"
+	"airlock/orchestrator/doors/window"
 )
 
 // openedByHand begins the reason of such an opening.

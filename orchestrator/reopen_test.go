@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"airlock/ledger"
-	"airlock/orchestrator/window"
+	"airlock/orchestrator/doors/window"
 	"airlock/switchctl/switchtest/snmpswitch"
 )
 

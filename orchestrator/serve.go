@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"airlock/ledger"
-	"airlock/orchestrator/window"
+	"airlock/orchestrator/doors/window"
 	"airlock/policies"
 )
 

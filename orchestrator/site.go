@@ -6,7 +6,7 @@
 // returns only after every door is where it belongs, or known to be stuck.
 //
 // The work is done by the rooms beside this one. What decides about a door is the
-// state machine in orchestrator/window; a keeper executes it, and is the only one that
+// state machine in orchestrator/doors/window; a keeper executes it, and is the only one that
 // speaks to the door's switch.
 package orchestrator
 
@@ -30,7 +30,7 @@ import (
 	"airlock/collectors"
 	"airlock/ledger"
 	"airlock/ledger/syslog"
-	"airlock/orchestrator/window"
+	"airlock/orchestrator/doors/window"
 	"airlock/policies"
 	"airlock/repository"
 	"airlock/switchctl"

@@ -11,7 +11,7 @@ import (
 
 	"airlock/lease"
 	"airlock/ledger"
-	"airlock/orchestrator/window"
+	"airlock/orchestrator/doors/window"
 	"airlock/policies"
 )
 

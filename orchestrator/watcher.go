@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"time"
 
-	"airlock/orchestrator/window"
+	"airlock/orchestrator/doors/window"
 	"airlock/policies"
 )
 

@@ -8,7 +8,7 @@
 //
 // Nothing here proves anything about a door by itself: a Set that returned nil was
 // accepted, not carried out. Only a later Read does (S3), and judging the readings
-// is the business of orchestrator/window.
+// is the business of orchestrator/doors/window.
 package switchctl
 
 import (
