@@ -71,6 +71,10 @@ func replace(next, file string) error {
 	return os.Rename(next, file)
 }
 
+// LockdownUnknown is why nothing is opened while nobody knows whether there is a lockdown; why
+// is the error of Locked, or of whoever else was asked.
+func LockdownUnknown(why error) error { return fmt.Errorf("%w; no door is opened meanwhile", why) }
+
 // Locked is the lockdown that stands, nil if there is none. Its error says that nobody
 // knows, for the file is there and cannot be read, or cannot be looked for: while that
 // lasts nobody may open a door, and nothing else follows from it (S15). That no file is

@@ -7,14 +7,12 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"airlock/lease"
 	"airlock/ledger"
-	"airlock/orchestrator/doors/window"
 )
 
 // portAccepted is what an entry of kind port is about that makes a port its door's own, by
@@ -33,13 +31,13 @@ type acceptedDetail struct {
 // claims has what becomes of a door's port noted, and a person called.
 func (k *keeper) claims(d *door) {
 	d.objected = func(what objection, why string) {
-		k.call(Alarm{At: time.Now(), Door: d.name, What: what.String(), Why: why})
+		k.call(doorAlarm{At: time.Now(), Door: d.name, What: what.String(), Why: why})
 	}
 	d.adopted = func(c claim) {
 		p := c.port(d.name)
 		e := ledger.Entry{
 			Time: p.At, Kind: ledger.KindPort, Actor: "airlock", Reason: "the first use of the door makes it the door's own",
-			Door: d.name, Vault: k.vault, To: portAccepted, Detail: detail(acceptedDetail{Port: p}),
+			Door: d.name, Vault: k.vault, To: portAccepted, Detail: ledger.Detail(acceptedDetail{Port: p}),
 		}
 		k.clerk.hand(func() {
 			k.journal.Note(e)
@@ -54,36 +52,37 @@ func (k *keeper) keepPort(p lease.Port) {
 		return
 	}
 	if err := p.Write(k.folder); err != nil {
-		k.alarm(Alarm{At: time.Now(), Door: p.Door, What: "its port is kept in the ledger alone", Why: err.Error()})
+		k.alarm(doorAlarm{At: time.Now(), Door: p.Door, What: "its port is kept in the ledger alone", Why: err.Error()})
 	}
 }
 
 // recallPort takes from the state folder which port is a door's own; before anything is
 // sent, and so without waiting for long.
-func (s *Site) recallPort(d *door) {
-	p, err := lease.ReadPort(s.policy.State, d.name)
+func (d *Doors) recallPort(k *keeper, of *door) {
+	p, err := lease.ReadPort(d.config.Policy.State, of.name)
 	if errors.Is(err, fs.ErrNotExist) {
-		p, err = s.portBefore(d.name)
+		p, err = d.portBefore(of.name)
 	}
 	switch {
 	case err == nil:
-		d.own(claimOf(p))
+		of.own(claimOf(p))
 	case !errors.Is(err, fs.ErrNotExist):
-		s.clerk.hand(func() {
-			s.alarm(Alarm{At: time.Now(), Door: d.name, What: "it is not known which port it was", Why: err.Error()})
-		})
+		k.call(doorAlarm{At: time.Now(), Door: of.name, What: "it is not known which port it was", Why: err.Error()})
 	}
 }
 
 // portBefore asks the ledger of an earlier run; fs.ErrNotExist where it knows of none.
-func (s *Site) portBefore(door string) (lease.Port, error) {
-	ctx, cancel := context.WithTimeout(s.life, recallWithin)
+func (d *Doors) portBefore(door string) (lease.Port, error) {
+	ctx, cancel := context.WithTimeout(d.life, recallWithin)
 	defer cancel()
-	r, err := ledger.OpenReader(ctx, filepath.Join(s.policy.State, ledgerFile))
+	r, err := ledger.OpenReader(ctx, d.config.Ledger)
 	if err != nil {
 		return lease.Port{}, fs.ErrNotExist // nothing can be opened by such a ledger, and doors are shut all the same
 	}
-	p, ok := portIn(ctx, r, door)
+	p, ok := portIn(func(f ledger.Filter) (ledger.Entry, bool) {
+		e, ok, err := r.Last(ctx, f)
+		return e, ok && err == nil
+	}, door)
 	if err := r.Close(); err != nil || !ok {
 		return lease.Port{}, fs.ErrNotExist
 	}
@@ -92,16 +91,16 @@ func (s *Site) portBefore(door string) (lease.Port, error) {
 
 // portIn is a door's own port by the ledger: as it was accepted, or, of an older version's
 // ledger, as it was read last.
-func portIn(ctx context.Context, r *ledger.Reader, door string) (lease.Port, bool) {
-	if e, ok, err := r.Last(ctx, ledger.Filter{Kind: ledger.KindPort, Door: door, To: portAccepted}); err == nil && ok {
+func portIn(last func(ledger.Filter) (ledger.Entry, bool), door string) (lease.Port, bool) {
+	if e, ok := last(ledger.Filter{Kind: ledger.KindPort, Door: door, To: portAccepted}); ok {
 		var d acceptedDetail
 		if json.Unmarshal(e.Detail, &d) == nil {
 			return d.Port, true
 		}
 	}
-	e, ok, err := r.Last(ctx, ledger.Filter{Kind: ledger.KindDoor, Door: door})
+	e, ok := last(ledger.Filter{Kind: ledger.KindDoor, Door: door})
 	var d doorDetail
-	if err != nil || !ok || json.Unmarshal(e.Detail, &d) != nil || d.Reading == nil {
+	if !ok || json.Unmarshal(e.Detail, &d) != nil || d.Reading == nil {
 		return lease.Port{}, false
 	}
 	return lease.Port{Door: door, Index: d.Reading.Index, Name: d.Reading.Name, At: e.Time}, true
@@ -109,21 +108,18 @@ func portIn(ctx context.Context, r *ledger.Reader, door string) (lease.Port, boo
 
 // comparePort holds what the state folder said of a door's port to the ledger, which nobody
 // can change unseen.
-func (s *Site) comparePort(ctx context.Context, d *door) {
-	if s.journal.openErr != nil {
-		return
-	}
-	p, known := portIn(ctx, &s.journal.Ledger.Reader, d.name)
-	own := d.ownPort()
+func (d *Doors) comparePort(ctx context.Context, past Past, of *door) {
+	p, known := portIn(func(f ledger.Filter) (ledger.Entry, bool) { return past.Last(ctx, f) }, of.name)
+	own := of.ownPort()
 	if !known || p.Switch == (lease.Device{}) || own != nil && own.is(claimOf(p)) {
 		return
 	}
-	d.own(claimOf(p))
+	of.own(claimOf(p))
 	if own != nil {
-		s.alarm(Alarm{At: time.Now(), Door: d.name, What: "its port is not the one that the state folder says", Why: fmt.Sprintf("the ledger has %s, and the file had %s", p, own)})
+		d.config.Alarm(doorAlarm{At: time.Now(), Door: of.name, What: "its port is not the one that the state folder says", Why: fmt.Sprintf("the ledger has %s, and the file had %s", p, own)})
 	}
-	if err := p.Write(s.policy.State); err != nil {
-		s.alarm(Alarm{At: time.Now(), Door: d.name, What: "its port is kept in the ledger alone", Why: err.Error()})
+	if err := p.Write(d.config.Policy.State); err != nil {
+		d.config.Alarm(doorAlarm{At: time.Now(), Door: of.name, What: "its port is kept in the ledger alone", Why: err.Error()})
 	}
 }
 
@@ -136,39 +132,7 @@ func (s *Site) AcceptPort(ctx context.Context, name string, by Caller) (*lease.P
 	if strings.TrimSpace(by.Reason) == "" {
 		return nil, errors.New("accepting a port needs a reason")
 	}
-	var now *claim
-	var was claim
-	for d := range s.doorsNamed(name) {
-		if _, err := d.examine(ctx); err != nil && !errors.Is(err, errBarred) {
-			return nil, err
-		}
-		if own, next := d.pending(); next != nil {
-			was, now = own, next
-		}
-	}
-	if now == nil {
-		return nil, fmt.Errorf("there is nothing to accept: door %s is the port that it was", name)
-	}
-	p, before := now.port(name), was.port(name)
-	e := ledger.Entry{
-		Time: p.At, Kind: ledger.KindPort, Actor: by.Actor, Reason: by.Reason, Door: name,
-		From: was.String(), To: portAccepted, Detail: detail(acceptedDetail{Port: p, Was: &before}),
-	}
-	logging, cancel := context.WithTimeout(ctx, intentWithin)
-	defer cancel()
-	if _, err := s.journal.Append(logging, e); err != nil {
-		return nil, fmt.Errorf("the ledger does not take it, so nothing is accepted: %w", err)
-	}
-	if err := p.Write(s.policy.State); err != nil {
-		return nil, err
-	}
-	for d, k := range s.doorsNamed(name) {
-		d.own(*now)
-		if seen, err := d.examine(ctx); err == nil {
-			k.keeper.post(sighted{k.side, seen})
-		}
-	}
-	return &p, nil
+	return s.doors.Accept(ctx, name, by.Actor, by.Reason)
 }
 
 // pending is the port that a door was, and what the policy names instead; nil for nothing.
@@ -181,21 +145,40 @@ func (d *door) pending() (own claim, now *claim) {
 	return *d.owned, d.waiting
 }
 
-// place is where a door is kept.
-type place struct {
-	keeper *keeper
-	side   window.Side
-}
-
-// doorsNamed are the doors of a name: one, or that of each vault that shares it.
-func (s *Site) doorsNamed(name string) map[*door]place {
-	all := map[*door]place{}
-	for _, k := range s.keepers {
-		for side, d := range k.doors {
-			if d != nil && d.name == name {
-				all[d] = place{k, window.Side(side)}
-			}
+// Accept makes the port that the policy names now a door's own, by a person's word. Nothing
+// is sent to it before the ledger has that (S1).
+func (d *Doors) Accept(ctx context.Context, name, actor, reason string) (*lease.Port, error) {
+	var now *claim
+	var was claim
+	for _, at := range d.named(name) {
+		if _, err := at.door.examine(ctx); err != nil && !errors.Is(err, errBarred) {
+			return nil, err
+		}
+		if own, next := at.door.pending(); next != nil {
+			was, now = own, next
 		}
 	}
-	return all
+	if now == nil {
+		return nil, fmt.Errorf("there is nothing to accept: door %s is the port that it was", name)
+	}
+	p, before := now.port(name), was.port(name)
+	e := ledger.Entry{
+		Time: p.At, Kind: ledger.KindPort, Actor: actor, Reason: reason, Door: name,
+		From: was.String(), To: portAccepted, Detail: ledger.Detail(acceptedDetail{Port: p, Was: &before}),
+	}
+	logging, cancel := context.WithTimeout(ctx, intentWithin)
+	defer cancel()
+	if _, err := d.journal.Append(logging, e); err != nil {
+		return nil, fmt.Errorf("the ledger does not take it, so nothing is accepted: %w", err)
+	}
+	if err := p.Write(d.config.Policy.State); err != nil {
+		return nil, err
+	}
+	for _, at := range d.named(name) {
+		at.door.own(*now)
+		if seen, err := at.door.examine(ctx); err == nil {
+			at.keeper.post(sighted{at.side, seen})
+		}
+	}
+	return &p, nil
 }

@@ -20,28 +20,26 @@ const (
 	cameUpWithin = 5 * time.Second
 )
 
-// around is the ports of a door's switch before a window.
-type around struct {
-	door *door
-	rows []switchctl.Row
-}
-
-// around reads the ports of the switch of a keeper's vault door. That it cannot is no reason
-// to refuse a window.
-func (s *Site) around(ctx context.Context, k *keeper) around {
-	a := around{door: k.doors[window.Vault]}
-	var err error
-	if a.rows, err = s.portsOf(ctx, a.door); err != nil {
-		s.options.Log.Warn("the other ports of the switch are not compared", "door", a.door.name, "error", err)
+// Around reads the other ports of the switch of a vault's door before that is opened. That it
+// cannot is no reason to refuse a window. compare reads them again after the window, and calls
+// a person where another port came up; nobody waits for that.
+func (d *Doors) Around(ctx context.Context, vault string) (compare func(window string, p Passage)) {
+	port := d.of(vault).doors[window.Vault]
+	before, err := d.portsOf(ctx, port)
+	if err != nil {
+		d.config.Log.Warn("the other ports of the switch are not compared", "door", port.name, "error", err)
 	}
-	return a
+	return func(id string, p Passage) {
+		if len(before) > 0 && !p.OpenedAt.IsZero() && !p.ProvenAt.IsZero() {
+			d.hands.Go(func() { d.compareAround(port, before, id, p) })
+		}
+	}
 }
 
-func (s *Site) portsOf(ctx context.Context, d *door) (rows []switchctl.Row, err error) {
+func (d *Doors) portsOf(ctx context.Context, port *door) (rows []switchctl.Row, err error) {
 	ctx, cancel := context.WithTimeout(ctx, aroundWithin)
 	defer cancel()
-	name := d.by[0].name
-	sw, err := s.parts.Switch(ctx, name, *s.policy.Switches[name], nil)
+	sw, err := d.config.DialToRead(ctx, port.by[0].name)
 	if err != nil {
 		return nil, err
 	}
@@ -49,29 +47,22 @@ func (s *Site) portsOf(ctx context.Context, d *door) (rows []switchctl.Row, err 
 	return rows, errors.Join(err, sw.Close())
 }
 
-// compare reads them again, after a window in which the door was opened, and calls a person
-// where another port came up. Nobody waits for it.
-func (a around) compare(s *Site, id string, p Passage) {
-	if len(a.rows) == 0 || p.OpenedAt.IsZero() || p.ProvenAt.IsZero() {
+func (d *Doors) compareAround(port *door, before []switchctl.Row, id string, p Passage) {
+	after, err := d.portsOf(context.WithoutCancel(d.life), port)
+	if err != nil {
+		d.config.Log.Warn("the other ports of the switch are not compared", "door", port.name, "error", err)
 		return
 	}
-	s.hands.Go(func() {
-		after, err := s.portsOf(context.WithoutCancel(s.life), a.door)
-		if err != nil {
-			s.options.Log.Warn("the other ports of the switch are not compared", "door", a.door.name, "error", err)
-			return
+	device := switchctl.Identity{}
+	if own := port.ownPort(); own != nil {
+		device = own.device
+	}
+	for _, r := range cameUp(before, after, p) {
+		if at := (claim{device, r, port.by[0].name}); !d.claims.has(at) {
+			d.config.Alarm(doorAlarm{At: time.Now(), Door: port.name, What: "was opened, and another port came up with it",
+				Why: fmt.Sprintf("port %s came up while it was being opened (window %s); no window of airlock opened that port", at, id)})
 		}
-		device := switchctl.Identity{}
-		if own := a.door.ownPort(); own != nil {
-			device = own.device
-		}
-		for _, r := range cameUp(a.rows, after, p) {
-			if at := (claim{device, r, a.door.by[0].name}); !s.claims.has(at) {
-				s.alarm(Alarm{At: time.Now(), Door: a.door.name, What: "was opened, and another port came up with it",
-					Why: fmt.Sprintf("port %s came up while it was being opened (window %s); no window of airlock opened that port", at, id)})
-			}
-		}
-	})
+	}
 }
 
 // has reports whether a port is that of any door, which has its own keeper.

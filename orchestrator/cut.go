@@ -24,9 +24,18 @@ type cutShort struct {
 	exposure time.Duration
 }
 
+// cut is the end of the window of a vault that was begun last, where it has none.
+func (s *Site) cut(ctx context.Context, vault string) (end func(since time.Time) ledger.Entry) {
+	begun, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindWindow, Vault: vault})
+	if !ok || !inCourse(begun.To) {
+		return nil
+	}
+	return s.cutWindow(ctx, s.policy.Vaults[vault].Door, begun).end
+}
+
 // cutWindow is the end of a window that was begun and has none.
-func (s *Site) cutWindow(ctx context.Context, door string, begun ledger.Entry) cutShort {
-	c := cutShort{
+func (s *Site) cutWindow(ctx context.Context, door string, begun ledger.Entry) *cutShort {
+	c := &cutShort{
 		entry: ledger.Entry{
 			Kind: ledger.KindWindow, Actor: "start-up", Vault: begun.Vault, Window: begun.Window,
 			Reason: "the executor ended in the middle of this window", From: begun.To, To: resultCut,
@@ -56,7 +65,9 @@ func (s *Site) provenShut(ctx context.Context, door string, opening ledger.Entry
 		if err != nil {
 			break
 		}
-		var d doorDetail
+		var d struct {
+			Exposure float64 `json:"exposure_seconds"`
+		}
 		if e.Window == opening.Window && json.Unmarshal(e.Detail, &d) == nil && d.Exposure > 0 {
 			return e.Time, time.Duration(d.Exposure * float64(time.Second))
 		}
@@ -87,19 +98,14 @@ func (s *Site) guardShut(ctx context.Context, door string, after time.Time) time
 	return at
 }
 
-// endCut writes the end of a window that was cut short, if the vault's door is shut.
-func (k *keeper) endCut() {
-	c := k.cut
-	if c == nil || k.state.Doors[window.Vault].Phase != window.Shut {
-		return
-	}
-	k.cut = nil
+// end is the entry of its end, once the vault's door is shut since then.
+func (c *cutShort) end(since time.Time) ledger.Entry {
 	switch r := &c.record; {
 	case !c.provenAt.IsZero():
 		r.OpenedAt, r.ShutAt, r.ProvenAt = c.openedAt, c.openedAt.Add(c.exposure), c.provenAt
 		r.Exposure, r.Proof = c.exposure.Seconds(), max(0, r.ProvenAt.Sub(r.ShutAt)).Seconds()
 	case !c.openedAt.IsZero():
-		r.OpenedAt, r.ShutAt, r.ShutBy, r.AtMost = c.openedAt, k.since[window.Vault], "start-up", true
+		r.OpenedAt, r.ShutAt, r.ShutBy, r.AtMost = c.openedAt, since, "start-up", true
 		r.ProvenAt = r.ShutAt
 		if !c.guardAt.IsZero() && c.guardAt.Before(r.ShutAt) {
 			r.ShutAt, r.ShutBy = c.guardAt, "guard"
@@ -108,5 +114,5 @@ func (k *keeper) endCut() {
 		r.Proof = r.ProvenAt.Sub(r.ShutAt).Seconds()
 	}
 	c.entry.Time, c.entry.Detail = time.Now(), detail(c.record)
-	k.clerk.hand(func() { k.journal.Note(c.entry) })
+	return c.entry
 }

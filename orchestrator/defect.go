@@ -11,13 +11,13 @@ import (
 // ErrDefect: a task ended by a defect in the program, which the log tells of.
 var ErrDefect = errors.New("a defect in airlock ended it")
 
-// broke is told of a panic: in what, what it said, and where.
-type broke func(what string, cause any, stack []byte)
+// Broke is told of a panic: in what, what it said, and where.
+type Broke func(what string, cause any, stack []byte)
 
-// contain runs f, and makes a panic in it an error of that task alone: the doors are shut
+// Contain runs f, and makes a panic in it an error of that task alone: the doors are shut
 // by those that are well (S14). Where nobody is told, and in goroutines that are not ours,
 // a panic ends the process; then the guard or a watcher shuts.
-func (b broke) contain(what string, f func() error) (err error) {
+func (b Broke) Contain(what string, f func() error) (err error) {
 	if b == nil {
 		return f()
 	}
@@ -28,6 +28,13 @@ func (b broke) contain(what string, f func() error) (err error) {
 		}
 	}()
 	return f()
+}
+
+// Lasting runs a task until ctx ends, also after a panic.
+func (b Broke) Lasting(ctx context.Context, what string, task func(context.Context)) {
+	for b.Contain(what, func() error { task(ctx); return nil }) != nil && ctx.Err() == nil {
+		pause(ctx, time.Minute)
+	}
 }
 
 // brokeAgain is how long a task that has to go on waits after a panic.
@@ -42,12 +49,10 @@ func (s *Site) broke(what string, cause any, stack []byte) {
 	})
 }
 
-// contain is broke's, for the site's own tasks.
-func (s *Site) contain(what string, f func() error) error { return broke(s.broke).contain(what, f) }
+// contain is Broke's, for the site's own tasks.
+func (s *Site) contain(what string, f func() error) error { return Broke(s.broke).Contain(what, f) }
 
-// lasting runs a task of serve until ctx ends, also after a panic.
+// lasting is Broke's, for the tasks of serve.
 func (s *Site) lasting(ctx context.Context, what string, task func(context.Context)) {
-	for s.contain(what, func() error { task(ctx); return nil }) != nil && ctx.Err() == nil {
-		pause(ctx, time.Minute)
-	}
+	Broke(s.broke).Lasting(ctx, what, task)
 }

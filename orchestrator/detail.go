@@ -1,7 +1,6 @@
 package orchestrator
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -98,13 +97,4 @@ func (s sighting) String() string {
 		text += " (" + s.doubt + ")"
 	}
 	return text
-}
-
-// detail makes a ledger detail of a value that encoding/json can always encode.
-func detail(v any) json.RawMessage {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return json.RawMessage(fmt.Sprintf("{%q:%q}", "error", err.Error()))
-	}
-	return b
 }

@@ -114,7 +114,7 @@ type door struct {
 	failed   func(err error, sent bool) // a command to open was refused, or never left; sent if one may yet be carried out
 	detoured func(to string, why error) // a command to shut takes another way
 	timed    func(timing)
-	broke    broke       // nil: a panic ends the process
+	broke    Broke       // nil: a panic ends the process
 	claims   *claims     // of all doors; nil where nothing is ever sent
 	adopted  func(claim) // its first use made it the door's own
 	objected func(what objection, why string)
@@ -264,7 +264,7 @@ func (d *door) run(ctx context.Context) {
 		return nil
 	}
 	for ctx.Err() == nil {
-		if err := d.broke.contain("door "+d.name, turn); err != nil {
+		if err := d.broke.Contain("door "+d.name, turn); err != nil {
 			d.fall(ctx, err)
 		}
 	}

@@ -514,14 +514,14 @@ func (n *night) keeper(vault string, d doors) *keeper {
 	if d.inner != "" {
 		both[window.Inner] = newDoor(d.inner+"-door", "", approach{"core", switchctl.Lookup{Name: d.inner}, n.way, "10.0.0.1:161"})
 	}
-	k := newKeeper(n.life, vault, rules, both, func(a Alarm) {
+	k := newKeeper(n.life, vault, rules, both, func(a doorAlarm) {
 		n.sw.mu.Lock()
 		ring := n.ring
 		n.sw.mu.Unlock()
 		if ring != nil {
 			ring()
 		}
-		n.write("ALARM %s", a)
+		n.write("ALARM door %s %s: %s", a.Door, a.What, a.Why)
 	})
 	k.journal = n.journal
 	if d.inner != "" {
@@ -573,8 +573,8 @@ func (n *night) started() *keeper {
 }
 
 // tenMinutes asks for a window of at most ten minutes.
-func tenMinutes(id string, work func(context.Context) error) request {
-	return request{id: id, actor: "test", reason: "a test", maxOpen: 10 * time.Minute, work: work}
+func tenMinutes(id string, work func(context.Context) error) Opening {
+	return Opening{Window: id, Actor: "test", Reason: "a test", MaxOpen: 10 * time.Minute, Work: work}
 }
 
 func nothing(context.Context) error { return nil }
@@ -586,7 +586,7 @@ type held struct {
 }
 
 // begin has a window held beside the test.
-func (n *night) begin(ctx context.Context, k *keeper, r request) <-chan held {
+func (n *night) begin(ctx context.Context, k *keeper, r Opening) <-chan held {
 	done := make(chan held, 1)
 	go func() {
 		p, err := k.hold(ctx, r)

@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"time"
 
+	"airlock/ledger"
 	"airlock/orchestrator/doors/window"
 )
 
@@ -24,7 +25,7 @@ func (m patrolled) deliver(k *keeper) { k.patrolled(m) }
 func (m recalled) deliver(k *keeper)  { k.recall(m) }
 func (m trapped) deliver(k *keeper)   { k.heard(m) }
 func (m shown) deliver(k *keeper)     { k.learn(m.sighting) }
-func (m request) deliver(k *keeper)   { k.begin(m) }
+func (m Opening) deliver(k *keeper)   { k.begin(m) }
 func (m order) deliver(k *keeper)     { k.shutNow(m) }
 func (m reopening) deliver(k *keeper) { k.takeReopening(m) }
 func (m timing) deliver(k *keeper)    { k.timing(m) }
@@ -42,9 +43,26 @@ func (m failed) deliver(k *keeper) {
 	k.step(window.Unsent{At: time.Now(), Side: m.side, Why: m.err.Error()})
 }
 
-func (m cutShort) deliver(k *keeper) {
+// cut is a window that an earlier executor did not live to end. Its end is written once the
+// vault's door is proven shut, and told since when that is so.
+type cut struct {
+	end func(since time.Time) ledger.Entry
+}
+
+func (m cut) deliver(k *keeper) {
 	k.cut = &m
 	k.endCut()
+}
+
+// endCut writes the end of a window that was cut short, if the vault's door is shut.
+func (k *keeper) endCut() {
+	if k.cut == nil || k.state.Doors[window.Vault].Phase != window.Shut {
+		return
+	}
+	c := k.cut
+	k.cut = nil
+	e := c.end(k.since[window.Vault])
+	k.clerk.hand(func() { k.journal.Note(e) })
 }
 
 func (m ending) deliver(k *keeper) {

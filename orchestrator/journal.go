@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -151,3 +152,6 @@ func OpenLedger(ctx context.Context, state string) (*ledger.Reader, error) {
 	}
 	return r, err
 }
+
+// detail is ledger.Detail.
+func detail(v any) json.RawMessage { return ledger.Detail(v) }

@@ -22,22 +22,13 @@ var ErrRefused = errors.New("the window is refused")
 // intentWithin bounds how long an opening waits for the ledger.
 const intentWithin = 10 * time.Second
 
-// Journal is the ledger as the orchestrator uses it.
-type Journal interface {
-	// Append returns once the entry is durable.
-	Append(context.Context, ledger.Entry) (ledger.Entry, error)
-	// Note never waits: the entry is written as soon as it can be, marked late if
-	// that was not at once (S2).
-	Note(ledger.Entry)
-}
-
-// request is a window that a keeper shall hold.
-type request struct {
-	id      string
-	actor   string
-	reason  string
-	maxOpen time.Duration
-	work    func(context.Context) error // what the door is opened for; it gets the time of the window
+// Opening is a window that shall be held.
+type Opening struct {
+	Window  string // its name
+	Actor   string
+	Reason  string
+	MaxOpen time.Duration
+	Work    func(context.Context) error // what the door is opened for; it gets the time of the window
 }
 
 // Passage is what happened to the vault's door during one window.
@@ -59,6 +50,9 @@ func (p Passage) Octets() uint64 {
 	}
 	return in + out
 }
+
+// Speed is the port's, in bit/s, when it was read back as up; 0 where it told none.
+func (p Passage) Speed() uint64 { return p.before.Row.Speed }
 
 // Exposure is the time from sending the command that opened the door to the first
 // read-back of ifAdminStatus down, or to the proof of closure where that first
@@ -164,8 +158,8 @@ type keeper struct {
 	shared  *innerDoor // nil without an inner door
 	lease   *permit    // nil for a door that no vault names, which nobody opens
 	journal Journal    // for the clerk, and there before it runs
-	alarm   func(Alarm)
-	broke   broke  // nil: a panic ends the process
+	alarm   func(doorAlarm)
+	broke   Broke  // nil: a panic ends the process
 	folder  string // the state folder; "" keeps nothing there
 	clerk   *clerk
 	life    context.Context // outlives every window
@@ -176,7 +170,7 @@ type keeper struct {
 	state   window.State
 	since   [2]time.Time
 	seen    [2]sighting
-	request request // of the window in course, or the last
+	request Opening // of the window in course, or the last
 	begun   time.Time
 	passage Passage
 	timer   timerState
@@ -187,7 +181,7 @@ type keeper struct {
 	intents [2]*intent              // openings that the ledger has not taken yet (S1)
 	stop    context.CancelCauseFunc // ends the work
 	ending  bool                    // no window is begun any more
-	cut     *cutShort               // a window of an earlier executor's that has no end yet
+	cut     *cut                    // a window of an earlier executor's that has no end yet
 }
 
 // sighted is a sighting on its way to the machine.
@@ -234,12 +228,12 @@ type order struct {
 	taken         chan<- struct{} // closed once the door is on its way
 }
 
-func newKeeper(life context.Context, vault string, rules window.Rules, doors [2]*door, alarm func(Alarm)) *keeper {
+func newKeeper(life context.Context, vault string, rules window.Rules, doors [2]*door, alarm func(doorAlarm)) *keeper {
 	k := &keeper{
 		vault: vault, doors: doors, alarm: alarm, clerk: newClerk(), life: life,
 		inbox: make(chan message, 64), changed: make(chan struct{}),
 		state:   window.State{Rules: rules},
-		request: request{actor: "start-up", reason: "doors are read back before anything else runs"},
+		request: Opening{Actor: "start-up", Reason: "doors are read back before anything else runs"},
 		ended:   map[string]error{},
 	}
 	for side, d := range doors {
@@ -248,7 +242,7 @@ func newKeeper(life context.Context, vault string, rules window.Rules, doors [2]
 			d.report = func(s sighting) { k.post(sighted{window.Side(side), s}) }
 			d.failed = func(err error, sent bool) { k.post(failed{window.Side(side), err, sent}) }
 			d.detoured = func(to string, why error) {
-				k.call(Alarm{At: time.Now(), Door: d.name, What: "is shut by another way, " + to, Why: why.Error()})
+				k.call(doorAlarm{At: time.Now(), Door: d.name, What: "is shut by another way, " + to, Why: why.Error()})
 			}
 			d.timed = func(t timing) { k.post(t) }
 			k.listens(window.Side(side), d)
@@ -289,7 +283,7 @@ func (k *keeper) run() {
 		return nil
 	}
 	for k.life.Err() == nil {
-		if err := k.broke.contain("the keeper of "+k.doors[window.Vault].name, turn); err != nil {
+		if err := k.broke.Contain("the keeper of "+k.doors[window.Vault].name, turn); err != nil {
 			k.fall(err)
 		}
 	}
@@ -301,7 +295,7 @@ func (k *keeper) fall(why error) {
 	if phase := k.state.Doors[window.Vault].Phase; phase != window.Shut {
 		k.doors[window.Vault].command(telling{})
 	}
-	_ = k.broke.contain("the end of a window", func() error { // told of like the first
+	_ = k.broke.Contain("the end of a window", func() error { // told of like the first
 		stepped{window.Cancel{At: time.Now(), Why: why.Error()}}.deliver(k)
 		return nil
 	})
@@ -311,7 +305,7 @@ func (k *keeper) fall(why error) {
 func (k *keeper) shutNow(o order) {
 	k.mu.Lock()
 	if k.state.Window == "" {
-		k.request = request{actor: o.actor, reason: o.reason}
+		k.request = Opening{Actor: o.actor, Reason: o.reason}
 	}
 	k.mu.Unlock()
 	k.withdraw(o.reason)
@@ -319,7 +313,7 @@ func (k *keeper) shutNow(o order) {
 	close(o.taken)
 }
 
-func (k *keeper) begin(r request) {
+func (k *keeper) begin(r Opening) {
 	var why string
 	switch {
 	case k.ending:
@@ -328,7 +322,7 @@ func (k *keeper) begin(r request) {
 		why = "another vault's window has the inner door"
 	}
 	if why != "" {
-		k.end(r.id, fmt.Errorf("%w: %s", ErrRefused, why))
+		k.end(r.Window, fmt.Errorf("%w: %s", ErrRefused, why))
 		k.broadcast()
 		return
 	}
@@ -338,7 +332,7 @@ func (k *keeper) begin(r request) {
 		k.request, k.begun, k.passage = r, now, Passage{}
 		k.mu.Unlock()
 	}
-	k.step(window.Begin{At: now, Window: r.id, MaxOpen: r.maxOpen})
+	k.step(window.Begin{At: now, Window: r.Window, MaxOpen: r.MaxOpen})
 }
 
 // learn takes what another keeper saw of the inner door; on its way through a window, a
@@ -434,7 +428,7 @@ func (k *keeper) act(a window.Action, at time.Time) {
 	case window.StopWork:
 		k.stop(errors.New(a.Why))
 	case window.Raise:
-		k.call(Alarm{At: at, Door: k.doors[a.Side].name, What: a.What, Why: k.why(a.Side)})
+		k.call(doorAlarm{At: at, Door: k.doors[a.Side].name, What: a.What, Why: k.why(a.Side)})
 	case window.Refuse:
 		k.end(a.Window, fmt.Errorf("%w: %s", ErrRefused, a.Why))
 	case window.Finish:
@@ -443,7 +437,7 @@ func (k *keeper) act(a window.Action, at time.Time) {
 }
 
 // call calls a person, without waiting until that is done.
-func (k *keeper) call(a Alarm) { k.clerk.hand(func() { k.alarm(a) }) }
+func (k *keeper) call(a doorAlarm) { k.clerk.hand(func() { k.alarm(a) }) }
 
 // moved notes a change of state without waiting (S2). An opening's entry is kept
 // until the command asks for it, for it has to be durable before (S1).
@@ -484,7 +478,7 @@ func (k *keeper) entry(a window.Moved, at time.Time) ledger.Entry {
 		k.passage.DownAt = time.Time{} // the exposure goes on counting
 	}
 	return ledger.Entry{
-		Time: at, Kind: ledger.KindDoor, Actor: k.request.actor, Reason: k.request.reason,
+		Time: at, Kind: ledger.KindDoor, Actor: k.request.Actor, Reason: k.request.Reason,
 		Door: k.doors[a.Side].name, Vault: k.vault, Window: k.state.Window,
 		From: a.From.String(), To: a.To.String(), Detail: k.evidence(a, again),
 	}
@@ -546,7 +540,7 @@ func (k *keeper) intended(a answered) {
 	}
 	a.asked = false
 	now := time.Now()
-	k.call(Alarm{At: now, Door: a.entry.Door, What: "is not opened, for the ledger did not take the intent", Why: a.err.Error()})
+	k.call(doorAlarm{At: now, Door: a.entry.Door, What: "is not opened, for the ledger did not take the intent", Why: a.err.Error()})
 	k.step(window.Unlogged{At: now, Side: a.side})
 }
 
@@ -560,7 +554,7 @@ func (k *keeper) evidence(a window.Moved, again bool) json.RawMessage {
 	if a.Side == window.Vault && a.To == window.Shut && !again {
 		d.Exposure = k.passage.Exposure().Seconds()
 	}
-	return detail(d)
+	return ledger.Detail(d)
 }
 
 // why explains an alarm by the last thing that was seen of the door.
@@ -575,14 +569,14 @@ func (k *keeper) start(id string) {
 	ctx, stop := context.WithCancelCause(k.life)
 	k.stop = stop
 	k.mu.Lock()
-	work, hard := k.request.work, k.state.Hard
+	work, hard := k.request.Work, k.state.Hard
 	k.mu.Unlock()
 	go func() {
 		defer stop(nil)
 		ctx, cancel := context.WithDeadline(ctx, hard)
 		defer cancel()
 		e := window.Worked{Window: id}
-		if err := k.broke.contain("window "+id, func() error { return work(ctx) }); err != nil {
+		if err := k.broke.Contain("window "+id, func() error { return work(ctx) }); err != nil {
 			e.Failed = err.Error()
 		}
 		e.At = time.Now()
@@ -606,7 +600,7 @@ func (k *keeper) end(id string, err error) {
 	defer k.mu.Unlock()
 	k.ended[id] = err
 	if k.state.Window == "" {
-		k.request = request{actor: "patrol", reason: "after window " + id}
+		k.request = Opening{Actor: "patrol", Reason: "after window " + id}
 	}
 }
 
@@ -627,7 +621,7 @@ func pace(s window.State, side window.Side) time.Duration {
 // hold has one window held, and returns once it is over: every door where it belongs,
 // or stuck, which is ErrNotShut. ErrRefused: nothing was opened. When ctx ends, the
 // window is ended and the doors are shut before hold returns.
-func (k *keeper) hold(ctx context.Context, r request) (Passage, error) {
+func (k *keeper) hold(ctx context.Context, r Opening) (Passage, error) {
 	for side, d := range k.doors {
 		if d == nil {
 			continue
@@ -654,9 +648,9 @@ func (k *keeper) hold(ctx context.Context, r request) (Passage, error) {
 	for {
 		k.mu.Lock()
 		changed := k.changed
-		err, over := k.ended[r.id]
+		err, over := k.ended[r.Window]
 		passage := k.passage
-		delete(k.ended, r.id)
+		delete(k.ended, r.Window)
 		k.mu.Unlock()
 		if over {
 			return passage, err

@@ -17,7 +17,6 @@ import (
 
 	"airlock/lease"
 	"airlock/ledger"
-	"airlock/orchestrator/doors/window"
 )
 
 // ErrNotReleased: whoever asked may not end the lockdown.
@@ -42,9 +41,7 @@ const lockWatch = time.Second
 func (s *Site) Lockdown(ctx context.Context, by Caller) error {
 	at := time.Now()
 	reason := strings.TrimSpace(byLockdown + " " + by.Reason)
-	for _, k := range s.keepers {
-		k.post(lock{at, by.Actor, reason})
-	}
+	s.doors.Lock(at, by.Actor, reason)
 	s.journal.Note(ledger.Entry{
 		Time: at, Kind: ledger.KindLock, Actor: by.Actor, Reason: by.Reason, To: lockedDown,
 		Detail: detail(lockDetail{UID: by.UID}),
@@ -53,10 +50,7 @@ func (s *Site) Lockdown(ctx context.Context, by Caller) error {
 	if err != nil {
 		s.alarm(Alarm{At: time.Now(), What: "the lockdown would not outlive this executor", Why: err.Error()})
 	}
-	for _, k := range s.keepers {
-		err = errors.Join(err, k.locked(ctx))
-	}
-	return err
+	return errors.Join(err, s.doors.Locked(ctx))
 }
 
 type lockDetail struct {
@@ -102,9 +96,7 @@ func (s *Site) unlock(ctx context.Context, e ledger.Entry) error {
 	if err := lease.Unlock(s.policy.State); err != nil {
 		return err
 	}
-	for _, k := range s.keepers {
-		k.post(stepped{window.Release{At: time.Now()}})
-	}
+	s.doors.Release()
 	return nil
 }
 
@@ -125,7 +117,7 @@ func (s *Site) standing(ctx context.Context) (l *lease.Lockdown, err error) {
 	if s.journal.openErr == nil {
 		r = &s.journal.Ledger.Reader
 	}
-	err = s.spare.spend(func() error {
+	err = s.doors.Spend(func() error {
 		l, err = standing(ctx, s.policy.State, r)
 		return err
 	})
@@ -166,12 +158,10 @@ func lockEntry(ctx context.Context, r *ledger.Reader) (began ledger.Entry, stand
 // knowsNoLockdown is why nothing is opened, where nobody knows whether there is a lockdown.
 func (s *Site) knowsNoLockdown(ctx context.Context) error {
 	if l, err := s.standing(ctx); l == nil && err != nil {
-		return lockUnknown(err)
+		return lease.LockdownUnknown(err)
 	}
 	return nil
 }
-
-func lockUnknown(why error) error { return fmt.Errorf("%w; no door is opened meanwhile", why) }
 
 // followLock holds to the lockdown in force, if there is one: its file and its entry are
 // made where they are missing, and keepers are told who do not know. One of which nobody
@@ -186,11 +176,7 @@ func (s *Site) followLock(ctx context.Context) {
 	if l == nil {
 		return
 	}
-	for _, k := range s.keepers {
-		if !k.isLocked() {
-			k.post(lock{time.Now(), l.By, strings.TrimSpace(byLockdown + " " + l.Reason)})
-		}
-	}
+	s.doors.KeepLocked(l.By, strings.TrimSpace(byLockdown+" "+l.Reason))
 	if s.journal.openErr != nil {
 		return
 	}
@@ -211,52 +197,11 @@ func (s *Site) followLock(ctx context.Context) {
 func (s *Site) doubtLock(doubted bool, why error) {
 	switch {
 	case doubted && !s.lockDoubted:
-		s.alarm(Alarm{At: time.Now(), What: "nobody knows whether there is a lockdown", Why: lockUnknown(why).Error()})
+		s.alarm(Alarm{At: time.Now(), What: "nobody knows whether there is a lockdown", Why: lease.LockdownUnknown(why).Error()})
 	case !doubted && s.lockDoubted:
 		s.options.Log.Info("it is known again whether there is a lockdown")
 	}
 	s.lockDoubted = doubted
-}
-
-// lock is a lockdown on its way to a keeper.
-type lock struct {
-	at            time.Time
-	actor, reason string
-}
-
-func (k *keeper) lock(l lock) {
-	k.mu.Lock()
-	if k.state.Window == "" {
-		k.request = request{actor: l.actor, reason: l.reason}
-	}
-	k.mu.Unlock()
-	k.withdraw(l.reason)
-	k.step(window.Lock{At: l.at, Why: l.reason})
-}
-
-func (k *keeper) isLocked() bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.state.Locked
-}
-
-// locked returns once both doors are proven shut in a lockdown, or stuck (ErrNotShut).
-func (k *keeper) locked(ctx context.Context) error {
-	r := make(reached)
-	k.post(r)
-	select {
-	case <-r:
-	case <-k.life.Done():
-		return context.Cause(k.life)
-	}
-	return k.await(ctx, func() bool {
-		return shutOrStuck(k.state, window.Vault) && (k.doors[window.Inner] == nil || shutOrStuck(k.state, window.Inner))
-	})
-}
-
-func shutOrStuck(s window.State, side window.Side) bool {
-	p := s.Doors[side].Phase
-	return p == window.Shut || p == window.Stuck
 }
 
 // releaseKey makes the key that ends a lockdown without another person, unless there is

@@ -25,7 +25,7 @@ func (d *door) resolved(ctx context.Context) (claim, bool) {
 
 // bar says of doors that were looked at without an executor why no window would open them:
 // one port is two doors' (S6), or another than the door's own (S7).
-func bar(state string, found map[string]claim, doors map[string]DoorStatus) {
+func bar(state string, found map[string]claim, doors map[string]doorState) {
 	cs := newClaims()
 	for name, c := range found {
 		cs.set(name, 0, c)

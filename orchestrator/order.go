@@ -64,10 +64,7 @@ type ShutDoor struct {
 
 // shutDoors are doors as they were read last; all if none is named.
 func (s *Site) shutDoors(names []string) []ShutDoor {
-	all := map[string]DoorStatus{}
-	for _, k := range s.keepers {
-		k.describe(all, s.policy.Timezone.Location)
-	}
+	all := s.doors.Describe(s.policy.Timezone.Location)
 	if len(names) == 0 {
 		names = slices.Sorted(maps.Keys(all))
 	}

@@ -16,7 +16,6 @@ import (
 
 	"airlock/blob"
 	"airlock/ledger"
-	"airlock/orchestrator/doors/window"
 	"airlock/policies"
 	"airlock/repository"
 	"airlock/vault"
@@ -200,7 +199,6 @@ func (s *Site) Window(ctx context.Context, name string, by Caller, watch Watch) 
 // passage is one window, from the plan to the record.
 type passage struct {
 	site   *Site
-	keeper *keeper
 	policy *policies.Vault
 	by     Caller
 	watch  Watch
@@ -228,10 +226,9 @@ func (s *Site) passage(name, purpose string, by Caller, watch Watch) (*passage, 
 		s.orders.Done()
 		return nil, fmt.Errorf("%w: another window of vault %s is in course", ErrRefused, name)
 	}
-	i := slices.IndexFunc(s.keepers, func(k *keeper) bool { return k.vault == name })
 	now := time.Now()
 	return &passage{
-		site: s, keeper: s.keepers[i], policy: s.policy.Vaults[name], by: by, watch: watch,
+		site: s, policy: s.policy.Vaults[name], by: by, watch: watch,
 		record: WindowRecord{
 			ID:    now.UTC().Format("20060102T150405.000Z") + "-" + name,
 			Vault: name, Purpose: purpose, Late: by.late(now), Actor: by.Actor, Reason: by.Reason,
@@ -491,21 +488,21 @@ func (p *passage) hold(ctx context.Context, plan any, work inside) (WindowRecord
 			return p.end(Passage{}, fmt.Errorf("%w: %w", ErrRefused, err))
 		}
 	}
-	ports := s.around(ctx, p.keeper)
+	compare := s.doors.Around(ctx, p.record.Vault)
 	p.tell(Progress{Stage: "opening the door"})
 	began, done := make(chan struct{}), make(chan WindowRecord, 1)
 	record := p.record
 	var worked error
-	passed, err := p.keeper.hold(ctx, request{
-		id: p.record.ID, actor: p.by.Actor, reason: p.by.Reason, maxOpen: time.Duration(p.policy.Window.MaxOpen),
-		work: func(ctx context.Context) error {
+	passed, err := s.doors.Hold(ctx, p.record.Vault, Opening{
+		Window: p.record.ID, Actor: p.by.Actor, Reason: p.by.Reason, MaxOpen: time.Duration(p.policy.Window.MaxOpen),
+		Work: func(ctx context.Context) error {
 			close(began)
 			defer func() { done <- record }()
 			worked = p.inside(ctx, work, &record)
 			return worked
 		},
 	})
-	ports.compare(s, p.record.ID, passed)
+	compare(p.record.ID, passed)
 	// The door is shut. The work, whose context has ended, still writes down how far
 	// it came, and is given some time for that.
 	select {
@@ -541,7 +538,7 @@ func (p *passage) turn(ctx context.Context) (leave func(), err error) {
 	}
 	return func() {
 		p.site.hands.Go(func() {
-			p.keeper.settle(p.site.life) // or it is stuck, of which others tell
+			_ = p.site.doors.Settle(p.site.life, p.record.Vault) // or it is stuck, of which others tell
 			<-turn
 		})
 	}, nil
@@ -563,7 +560,7 @@ func (p *passage) inside(ctx context.Context, work inside, r *WindowRecord) (err
 		return err
 	}
 	r.marks.answered = time.Now()
-	heard := p.keeper.doors[window.Vault].probe.listen(ctx)
+	heard := p.site.doors.Listen(ctx, r.Vault)
 	defer func() { heard(!r.marks.ready.IsZero()) }()
 	store, err := p.site.parts.Vault(ctx, *p.policy)
 	if err != nil {
@@ -626,7 +623,7 @@ func (p *passage) end(passed Passage, err error) (WindowRecord, error) {
 		if !passed.ProvenAt.IsZero() {
 			r.Proof = passed.ProvenAt.Sub(passed.DownAt).Seconds()
 		}
-		r.Speed = passed.before.Row.Speed
+		r.Speed = passed.Speed()
 		if told := p.site.policy.Doors[p.policy.Door].Speed; told > 0 {
 			r.Speed = uint64(told) * 8
 		}
@@ -684,26 +681,10 @@ func (s *Site) Shut(ctx context.Context, names []string, by Caller) error {
 	if len(names) == 0 {
 		names = slices.Sorted(maps.Keys(s.policy.Doors))
 	}
-	var places []place
 	for _, name := range names {
 		if s.policy.Doors[name] == nil {
 			return s.unknown("door", name, slices.Sorted(maps.Keys(s.policy.Doors)))
 		}
-		for _, k := range s.keepers {
-			for side, d := range k.doors {
-				if d != nil && d.name == name {
-					places = append(places, place{k, window.Side(side)})
-				}
-			}
-		}
 	}
-	results := make(chan error, len(places))
-	for _, at := range places {
-		go func() { results <- at.keeper.shut(ctx, at.side, by.Actor, strings.TrimSpace(byHand+" "+by.Reason)) }()
-	}
-	var errs []error
-	for range places {
-		errs = append(errs, <-results)
-	}
-	return errors.Join(errs...)
+	return s.doors.Shut(ctx, names, by.Actor, strings.TrimSpace(byHand+" "+by.Reason))
 }

@@ -123,10 +123,10 @@ type trapped struct {
 	switchctl.Trap
 }
 
-// patrol looks at the doors that must be shut, for as long as ctx lives: regularly, and
-// when a switch tells something.
-func (s *Site) patrol(ctx context.Context, k *keeper, side window.Side) {
-	p, d, w := s.policy.Patrol, k.doors[side], &k.watches[side]
+// patrol looks at a door that must be shut, for as long as ctx lives: regularly, and when
+// its switch tells something.
+func (k *keeper) patrol(ctx context.Context, side window.Side, p policies.Patrol) {
+	d, w := k.doors[side], &k.watches[side]
 	for last := time.Now(); ctx.Err() == nil; {
 		next := time.NewTimer(time.Until(last.Add(k.apart(side, p))))
 		select {
@@ -219,7 +219,7 @@ func (k *keeper) doubted(m patrolled) {
 	w := &k.watches[m.side]
 	k.follow(m.sighted)
 	if w.doubts++; w.doubts == m.limit {
-		k.call(Alarm{At: m.at, Door: k.doors[m.side].name, What: "reads as shut, and its probe can prove nothing", Why: m.doubt})
+		k.call(doorAlarm{At: m.at, Door: k.doors[m.side].name, What: "reads as shut, and its probe can prove nothing", Why: m.doubt})
 	}
 }
 
@@ -351,7 +351,7 @@ func (k *keeper) foundTraces(m sighted, d patrolDetail) string {
 	}
 	why := "was open meanwhile, by no window of ours: " + traces
 	k.report(m.side, m.at, wasOpened, why, d)
-	k.call(Alarm{At: m.at, Door: k.doors[m.side].name, What: "was opened by another hand, and is shut again", Why: traces + longest})
+	k.call(doorAlarm{At: m.at, Door: k.doors[m.side].name, What: "was opened by another hand, and is shut again", Why: traces + longest})
 	w.since, w.base = m.at, observation{}
 	w.last = observation{at: m.at, by: m.by, reading: m.reading}
 	return why
@@ -438,8 +438,8 @@ func (k *keeper) compareIndex(m sighted) {
 	}
 	if w.index != 0 && w.index != is {
 		e := ledger.Entry{
-			Time: m.at, Kind: ledger.KindPort, Actor: k.request.actor, Reason: "the port's ifIndex is another one than when it was used last", Door: d.name, Vault: k.vault,
-			From: fmt.Sprintf("index %d", w.index), To: fmt.Sprintf("index %d", is), Detail: detail(sightDetail(m.sighting)),
+			Time: m.at, Kind: ledger.KindPort, Actor: k.request.Actor, Reason: "the port's ifIndex is another one than when it was used last", Door: d.name, Vault: k.vault,
+			From: fmt.Sprintf("index %d", w.index), To: fmt.Sprintf("index %d", is), Detail: ledger.Detail(sightDetail(m.sighting)),
 		}
 		k.clerk.hand(func() { k.journal.Note(e) })
 	}
@@ -474,7 +474,7 @@ func (k *keeper) watchMove(a window.Moved, at time.Time) {
 func (k *keeper) report(side window.Side, at time.Time, to, reason string, d patrolDetail) {
 	e := ledger.Entry{
 		Time: at, Kind: ledger.KindPatrol, Actor: patrolActor, Reason: reason,
-		Door: k.doors[side].name, Vault: k.vault, To: to, Detail: detail(d),
+		Door: k.doors[side].name, Vault: k.vault, To: to, Detail: ledger.Detail(d),
 	}
 	k.clerk.hand(func() { k.journal.Note(e) })
 }
@@ -500,10 +500,10 @@ func (k *keeper) recall(r recalled) {
 	}
 }
 
-// recalled reads in the ledger how the door was when airlock saw it last.
-func (s *Site) recalled(ctx context.Context, side window.Side, door string) recalled {
+// recall reads in the ledger how the door was when airlock saw it last.
+func recall(ctx context.Context, past Past, side window.Side, door string) recalled {
 	r := recalled{side: side}
-	last, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindDoor, Door: door})
+	last, ok := past.Last(ctx, ledger.Filter{Kind: ledger.KindDoor, Door: door})
 	if !ok {
 		return r
 	}
@@ -517,7 +517,7 @@ func (s *Site) recalled(ctx context.Context, side window.Side, door string) reca
 	}
 	newer := ledger.Filter{Kind: ledger.KindPatrol, Door: door, To: atRest, AfterSeq: last.Seq}
 	var rest patrolDetail
-	if e, ok := s.journal.last(ctx, newer); ok && !r.touched && json.Unmarshal(e.Detail, &rest) == nil && rest.Now != nil {
+	if e, ok := past.Last(ctx, newer); ok && !r.touched && json.Unmarshal(e.Detail, &rest) == nil && rest.Now != nil {
 		r.base, r.index = observation{e.Time, rest.By, rest.Now.reading(), false}, rest.Now.Index
 	}
 	return r
@@ -552,42 +552,5 @@ func (k *keeper) heard(t trapped) {
 	select {
 	case w.wake <- struct{}{}:
 	default: // it is awake already
-	}
-}
-
-// receive takes traps for as long as ctx lives. That it cannot is an alarm, once; the
-// regular looks go on.
-func (s *Site) receive(ctx context.Context) {
-	told := false
-	for ctx.Err() == nil {
-		err := s.parts.Traps(ctx, s.policy, s.trapped, s.options.Log)
-		if ctx.Err() != nil {
-			return
-		}
-		if !told {
-			told = true
-			s.alarm(Alarm{At: time.Now(), What: "traps are not received; doors are looked at by the clock alone", Why: fmt.Sprint(err)})
-		}
-		pause(ctx, time.Minute)
-	}
-}
-
-// trapped hands a trap to the doors that lie on its switch, by whichever of its names.
-func (s *Site) trapped(t switchctl.Trap) {
-	if t.Kind == switchctl.OtherTrap {
-		return
-	}
-	for _, k := range s.keepers {
-		for side, d := range k.doors {
-			if d == nil {
-				continue
-			}
-			for _, by := range d.by {
-				if s.policy.SameHost(by.name, t.Switch) {
-					k.post(trapped{window.Side(side), t})
-					break
-				}
-			}
-		}
 	}
 }

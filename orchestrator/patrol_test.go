@@ -38,10 +38,10 @@ func (n *night) patrolled(d doors, known ...recalled) *keeper {
 }
 
 func (n *night) patrols(k *keeper) {
-	s := &Site{policy: policies.Policy{Patrol: policies.Patrol{Every: policies.Duration(time.Minute), Misses: 3}}}
+	p := policies.Patrol{Every: policies.Duration(time.Minute), Misses: 3}
 	for side, d := range k.doors {
 		if d != nil {
-			n.hands.Go(func() { s.patrol(n.life, k, window.Side(side)) })
+			n.hands.Go(func() { k.patrol(n.life, window.Side(side), p) })
 		}
 	}
 }

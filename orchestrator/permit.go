@@ -95,7 +95,7 @@ func (k *keeper) permit(i *intent) {
 		var l lease.Lease
 		switch {
 		case err != nil:
-			err = lockUnknown(err)
+			err = lease.LockdownUnknown(err)
 		case locked != nil:
 			err = fmt.Errorf("there is a lockdown, by %s: %s", locked.By, locked.Reason)
 		case i.side == window.Vault:
@@ -123,7 +123,7 @@ func (k *keeper) permitted(l leased) {
 	now, first := time.Now(), !l.told
 	l.told, l.refused = true, true // an inner door is tried again
 	if first {
-		k.call(Alarm{At: now, Door: l.entry.Door, What: "is not opened, for it got no lease", Why: l.err.Error()})
+		k.call(doorAlarm{At: now, Door: l.entry.Door, What: "is not opened, for it got no lease", Why: l.err.Error()})
 	}
 	k.step(window.Unsent{At: now, Side: l.side, Why: l.err.Error()})
 }
@@ -168,7 +168,7 @@ func (k *keeper) withdrawLease() {
 	if p := k.lease; p != nil {
 		p.writer.hand(func() {
 			if err := p.folder.Withdraw(p.door); err != nil {
-				k.call(Alarm{At: time.Now(), Door: p.door, What: "is shut, and its lease is still there", Why: err.Error()})
+				k.call(doorAlarm{At: time.Now(), Door: p.door, What: "is shut, and its lease is still there", Why: err.Error()})
 			}
 		})
 	}

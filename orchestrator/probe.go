@@ -265,12 +265,12 @@ func (k *keeper) listens(side window.Side, d *door) {
 	d.probe.learned = func(heard string) {
 		e := ledger.Entry{
 			Time: time.Now(), Kind: ledger.KindPatrol, Actor: patrolActor, Reason: "what its silence proves from now on",
-			Door: d.name, Vault: k.vault, To: heard, Detail: detail(probeDetail{d.probe.address}),
+			Door: d.name, Vault: k.vault, To: heard, Detail: ledger.Detail(probeDetail{d.probe.address}),
 		}
 		k.clerk.hand(func() {
 			k.journal.Note(e)
 			if heard == probeMute {
-				k.alarm(Alarm{At: e.Time, Door: d.name, What: "is proven shut by its switch alone", Why: d.probe.muteness()})
+				k.alarm(doorAlarm{At: e.Time, Door: d.name, What: "is proven shut by its switch alone", Why: d.probe.muteness()})
 			}
 		})
 	}
@@ -281,10 +281,10 @@ type probeDetail struct {
 }
 
 // recallProbe reads in the ledger what was learned of a door's probe.
-func (s *Site) recallProbe(ctx context.Context, d *door) {
+func recallProbe(ctx context.Context, past Past, d *door) {
 	var newest ledger.Entry
 	for _, heard := range []string{probeHeard, probeMute} {
-		e, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindPatrol, Door: d.name, To: heard})
+		e, ok := past.Last(ctx, ledger.Filter{Kind: ledger.KindPatrol, Door: d.name, To: heard})
 		var of probeDetail
 		if ok && e.Seq > newest.Seq && json.Unmarshal(e.Detail, &of) == nil && of.Probe == d.probe.address {
 			newest = e

@@ -133,8 +133,8 @@ func TestSilenceAtRest(t *testing.T) {
 	})
 }
 
-func describe(k *keeper) map[string]DoorStatus {
-	all := map[string]DoorStatus{}
+func describe(k *keeper) map[string]doorState {
+	all := map[string]doorState{}
 	k.describe(all, time.UTC)
 	return all
 }

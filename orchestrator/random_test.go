@@ -223,9 +223,9 @@ func (n *night) do(keepers []*keeper, deeds []deed) {
 			continue
 		}
 		stubborn := d.what == "stubborn window"
-		all = append(all, n.logged(ctx, k, request{
-			id: fmt.Sprintf("w%d", i), actor: "test", reason: "any night", maxOpen: time.Minute,
-			work: func(ctx context.Context) error {
+		all = append(all, n.logged(ctx, k, Opening{
+			Window: fmt.Sprintf("w%d", i), Actor: "test", Reason: "any night", MaxOpen: time.Minute,
+			Work: func(ctx context.Context) error {
 				if stubborn {
 					ctx = n.life
 				}
@@ -238,10 +238,18 @@ func (n *night) do(keepers []*keeper, deeds []deed) {
 	}
 }
 
+// windowRecord is what an audit asks of the record of a window.
+type windowRecord struct {
+	ID       string    `json:"id"`
+	OpenedAt time.Time `json:"opened_at,omitzero"`
+	ProvenAt time.Time `json:"proven_at,omitzero"`
+	Exposure float64   `json:"exposure_seconds"`
+}
+
 // logged begins a window, and writes its beginning and its end into the ledger as a passage
 // does, one at a time of each vault. A window that the ledger does not take is none.
-func (n *night) logged(ctx context.Context, k *keeper, r request) <-chan held {
-	entry := ledger.Entry{Time: time.Now(), Kind: ledger.KindWindow, Actor: r.actor, Reason: r.reason, Vault: k.vault, Window: r.id, To: copying}
+func (n *night) logged(ctx context.Context, k *keeper, r Opening) <-chan held {
+	entry := ledger.Entry{Time: time.Now(), Kind: ledger.KindWindow, Actor: r.Actor, Reason: r.Reason, Vault: k.vault, Window: r.Window, To: "copying"}
 	done := make(chan held, 1)
 	if _, twice := n.passing.LoadOrStore(k, true); twice {
 		done <- held{err: ErrRefused}
@@ -257,11 +265,11 @@ func (n *night) logged(ctx context.Context, k *keeper, r request) <-chan held {
 		if errors.Is(h.err, ErrRefused) { // a site lets no two windows of a vault come so far
 			h.passage = Passage{}
 		}
-		end, record := entry, WindowRecord{ID: r.id, OpenedAt: h.passage.OpenedAt, ProvenAt: h.passage.ProvenAt}
+		end, record := entry, windowRecord{ID: r.Window, OpenedAt: h.passage.OpenedAt, ProvenAt: h.passage.ProvenAt}
 		if !h.passage.OpenedAt.IsZero() {
 			record.Exposure = h.passage.Exposure().Seconds()
 		}
-		end.Time, end.From, end.To, end.Detail = time.Now(), copying, resultDone, detail(record)
+		end.Time, end.From, end.To, end.Detail = time.Now(), "copying", "done", ledger.Detail(record)
 		n.journal.Note(end)
 		done <- h
 	}()

@@ -4,86 +4,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"airlock/orchestrator/doors/window"
 )
 
-// openedByHand begins the reason of such an opening.
-const openedByHand = "opened by hand"
-
-// ErrNotOpened: a door that rests open was not opened.
-var ErrNotOpened = errors.New("the door was not opened")
-
-// Open opens a door that rests open and that a person shut, or that was found shut. Nothing
-// else is ever opened outside of a window. Each vault's door that it stands against is
-// proven shut anew before (S6), and the intent is durable (S1). It returns once the door is
-// read back as open; until that comes, or a person shuts it, airlock goes on trying.
-func (s *Site) Open(ctx context.Context, name string, by Caller) error {
-	k, leave, err := s.mayOpen(ctx, name, by)
-	if err == nil {
-		defer leave()
-		err = s.proveShut(ctx, name)
-	}
-	if err == nil {
-		err = k.reopen(ctx, by.Actor, strings.TrimSpace(openedByHand+" "+by.Reason))
-	}
-	if err != nil {
-		return fmt.Errorf("door %s: %w: %w", name, ErrNotOpened, err)
-	}
-	return nil
-}
-
-// mayOpen asks all that can be asked before the switch, and keeps windows away until leave.
-func (s *Site) mayOpen(ctx context.Context, name string, by Caller) (k *keeper, leave func(), err error) {
-	if s.policy.Doors[name] == nil {
-		return nil, nil, fmt.Errorf("it is %w; there are %s", ErrUnknown, strings.Join(slices.Sorted(maps.Keys(s.policy.Doors)), ", "))
-	}
-	i := slices.IndexFunc(s.keepers, func(k *keeper) bool { return k.doors[window.Inner] != nil && k.doors[window.Inner].name == name })
-	switch l, err := s.standing(ctx); {
-	case i < 0:
-		return nil, nil, errors.New("it rests shut, and opens in a window alone: airlock window VAULT")
-	case strings.TrimSpace(by.Reason) == "":
-		return nil, nil, errors.New("opening a door needs a reason")
-	case l != nil:
-		return nil, nil, errors.New("there is a lockdown; end it first: airlock release")
-	case err != nil:
-		return nil, nil, lockUnknown(err)
-	}
-	if err := s.trust(ctx); err != nil { // S1: what this ledger takes in would prove nothing
-		return nil, nil, err
-	}
-	turn := s.turns[name]
-	select {
-	case turn <- struct{}{}:
-		return s.keepers[i], func() { <-turn }, nil
-	default:
-		return nil, nil, errors.New("a window has the vault's door; try again when it is over: airlock status")
-	}
-}
-
 // proveShut has every vault's door that stands against an inner one looked at anew.
-func (s *Site) proveShut(ctx context.Context, inner string) error {
-	for _, k := range s.keepers {
-		if d := k.doors[window.Inner]; d == nil || d.name != inner {
+func (d *Doors) proveShut(ctx context.Context, inner string) error {
+	for _, k := range d.keepers {
+		if port := k.doors[window.Inner]; port == nil || port.name != inner {
 			continue
 		}
-		for side, d := range k.doors {
-			seen, err := d.examine(ctx)
+		for side, port := range k.doors {
+			seen, err := port.examine(ctx)
 			if err != nil {
-				return fmt.Errorf("door %s: %w", d.name, err)
+				return fmt.Errorf("door %s: %w", port.name, err)
 			}
 			k.post(sighted{window.Side(side), seen}) // whoever opened it, it is shut
 			if side == int(window.Vault) && !seen.sight.Shut() {
-				return fmt.Errorf("the vault's door %s was not read as shut: %s", d.name, seen)
+				return fmt.Errorf("the vault's door %s was not read as shut: %s", port.name, seen)
 			}
 		}
-		for _, d := range k.doors { // once both were resolved
-			if why := d.objection(); why != "" {
-				return fmt.Errorf("door %s: %s", d.name, why)
+		for _, port := range k.doors { // once both were resolved
+			if why := port.objection(); why != "" {
+				return fmt.Errorf("door %s: %s", port.name, why)
 			}
 		}
 	}
@@ -127,7 +71,7 @@ func (k *keeper) takeReopening(r reopening) {
 		return
 	}
 	k.mu.Lock()
-	k.request = request{actor: r.actor, reason: r.reason}
+	k.request = Opening{Actor: r.actor, Reason: r.reason}
 	k.mu.Unlock()
 	k.step(window.Owe{At: time.Now()})
 	r.taken <- nil

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"airlock/ledger"
-	"airlock/orchestrator/doors/window"
 	"airlock/policies"
 )
 
@@ -41,15 +40,7 @@ func (s *Site) Serve(ctx context.Context) error {
 			})
 		})
 	}
-	for _, k := range s.keepers {
-		for side, d := range k.doors {
-			if d != nil {
-				runs.Go(func() {
-					s.lasting(ctx, "patrol of "+d.name, func(ctx context.Context) { s.patrol(ctx, k, window.Side(side)) })
-				})
-			}
-		}
-	}
+	runs.Go(func() { s.doors.Patrol(ctx) })
 	if s.policy.Traps != nil && s.parts.Traps != nil {
 		runs.Go(func() { s.lasting(ctx, "traps", s.receive) })
 	}
@@ -62,7 +53,7 @@ func (s *Site) Serve(ctx context.Context) error {
 		})
 	}
 	runs.Go(func() {
-		s.lasting(ctx, "lockdown", func(ctx context.Context) { every(ctx, lockWatch, func() { s.followLock(ctx); s.spare.keep() }) })
+		s.lasting(ctx, "lockdown", func(ctx context.Context) { every(ctx, lockWatch, func() { s.followLock(ctx); s.doors.KeepSpare() }) })
 	})
 	runs.Go(func() {
 		s.lasting(ctx, "upkeep", func(ctx context.Context) { every(ctx, time.Hour, func() { s.upkeep(ctx) }) })
@@ -212,4 +203,21 @@ func (s *Site) maintain(ctx context.Context) error {
 		return err
 	}
 	return repo.Maintain(ctx)
+}
+
+// receive takes traps for as long as ctx lives. That it cannot is an alarm, once; the
+// regular looks go on.
+func (s *Site) receive(ctx context.Context) {
+	told := false
+	for ctx.Err() == nil {
+		err := s.parts.Traps(ctx, s.policy, s.doors.Trap, s.options.Log)
+		if ctx.Err() != nil {
+			return
+		}
+		if !told {
+			told = true
+			s.alarm(Alarm{At: time.Now(), What: "traps are not received; doors are looked at by the clock alone", Why: fmt.Sprint(err)})
+		}
+		pause(ctx, time.Minute)
+	}
 }

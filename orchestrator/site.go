@@ -16,12 +16,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"maps"
 	"math"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -87,10 +85,7 @@ type Site struct {
 	lock    *siteLock
 	journal *journal
 	clerk   *clerk // for what has to be noted before there is a journal
-	keepers []*keeper
-	ways    map[string]*way
-	claims  *claims
-	spare   spare                    // descriptors for what shuts a door
+	doors   *Doors
 	gate    collectors.Gate          // shut while a window keeps the departments' door shut
 	slots   chan struct{}            // systems that are gathered at once
 	early   chan struct{}            // those that go on without a turn, before they had to
@@ -104,7 +99,7 @@ type Site struct {
 	end       context.CancelFunc
 	ending    context.Context // ends when the executor begins to
 	endOrders context.CancelFunc
-	hands     sync.WaitGroup // doors and keepers
+	hands     sync.WaitGroup // what goes on beside the orders
 	orders    sync.WaitGroup // what is being done
 
 	unlocking   sync.Mutex // held while a lockdown ends, or is looked for
@@ -173,21 +168,12 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	s := &Site{
 		policy: p, parts: parts, options: o, lock: lock, life: life, end: end,
-		clerk: newClerk(), ways: map[string]*way{}, claims: newClaims(), gathering: map[string]Progress{}, windows: map[string]bool{}, errands: map[string]bool{}, turns: map[string]chan struct{}{}, distrusted: map[string]bool{},
+		clerk: newClerk(), gathering: map[string]Progress{}, windows: map[string]bool{}, errands: map[string]bool{}, turns: map[string]chan struct{}{}, distrusted: map[string]bool{},
 		begun: time.Now(), slots: make(chan struct{}, max(2, runtime.NumCPU())), early: make(chan struct{}, mostEarly), opening: make(chan struct{}, 1),
 		passphrases: newPassphrases(),
 	}
-	s.spare.keep()
 	s.ending, s.endOrders = context.WithCancel(life)
-	s.build()
-	for _, k := range s.keepers { // S2, S5: the doors do not wait for the ledger
-		s.hands.Go(k.run)
-		for _, d := range k.doors {
-			if d != nil {
-				s.hands.Go(func() { d.run(life) })
-			}
-		}
-	}
+	s.doors = s.newDoors() // S2, S5: they do not wait for the ledger
 	key, keyErr := siteSigner(p.State)
 	s.journal = openJournal(ctx, filepath.Join(p.State, ledgerFile), key)
 	s.noteStart(ctx)
@@ -210,10 +196,7 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	s.followLock(ctx)
 	s.recover(ctx)
 	s.hands.Go(func() { s.clerk.run(life) })
-	for _, k := range s.keepers {
-		k.journal, k.folder = s.journal, s.policy.State
-		s.hands.Go(func() { k.clerk.run(life) })
-	}
+	s.doors.Log(s.journal)
 	return s, nil
 }
 
@@ -252,114 +235,35 @@ func takeLock(state string) (*siteLock, error) {
 	return lock, nil
 }
 
-// build makes a keeper for each vault, and one for each door that no vault names, so
-// that every door of the policy file is watched over.
-func (s *Site) build() {
-	shared := map[string]*innerDoor{}
-	named := map[string]bool{}
-	for _, name := range slices.Sorted(maps.Keys(s.policy.Vaults)) {
-		v := s.policy.Vaults[name]
-		doors := [2]*door{s.door(v.Door), nil}
-		rules := s.rules(v.Door, v.InnerDoor)
-		if v.InnerDoor != "" {
-			doors[window.Inner] = s.door(v.InnerDoor)
-			s.claims.rests[v.InnerDoor] = true
-			if shared[v.InnerDoor] == nil {
-				shared[v.InnerDoor] = &innerDoor{}
-				s.turns[v.InnerDoor] = make(chan struct{}, 1)
-			}
-		}
-		k := newKeeper(s.life, name, rules, doors, s.alarm)
-		k.lease = newPermit(s.policy, v.Door)
-		k.broke = s.broke
-		if claim := shared[v.InnerDoor]; claim != nil {
-			claim.join(k)
-		}
-		s.keepers = append(s.keepers, k)
-		named[v.Door], named[v.InnerDoor] = true, true
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.policy.Doors)) {
-		if !named[name] {
-			s.keepers = append(s.keepers, newKeeper(s.life, "", s.rules(name, ""), [2]*door{s.door(name), nil}, s.alarm))
+// newDoors begins to read the doors. A vault's window has its turn with an inner door.
+func (s *Site) newDoors() *Doors {
+	for _, v := range s.policy.Vaults {
+		if v.InnerDoor != "" && s.turns[v.InnerDoor] == nil {
+			s.turns[v.InnerDoor] = make(chan struct{}, 1)
 		}
 	}
+	return openDoors(s.life, Config{
+		Policy: s.policy, Ledger: filepath.Join(s.policy.State, ledgerFile), Broke: s.broke, Log: s.options.Log,
+		Dial: func(ctx context.Context, name string) (switchctl.Switch, error) {
+			return s.parts.Switch(ctx, name, *s.policy.Switches[name], func(r Recording) { s.clerk.hand(func() { s.recorded(name, r) }) })
+		},
+		DialToRead: s.parts.dialToRead(s.policy),
+		Alarm:      func(a doorAlarm) { s.alarm(Alarm{At: a.At, Door: a.Door, What: a.What, Why: a.Why}) },
+	})
 }
 
-func (s *Site) door(name string) *door {
-	conf := s.policy.Doors[name]
-	d := newDoor(name, conf.Probe, approaches(s.policy, conf, s.way)...)
-	d.timer, d.broke = conf.Timer != policies.TimerNone, s.broke
-	d.probe.controls = conf.Control
-	d.claims = s.claims
-	s.recallPort(d)
-	return d
-}
-
-// way is the one session with a switch, whichever doors lie on it.
-func (s *Site) way(name string) *way {
-	if s.ways[name] == nil {
-		s.ways[name] = wayTo(s.parts, s.policy, name, func(r Recording) { s.clerk.hand(func() { s.recorded(name, r) }) })
-		s.ways[name].dial = s.spare.sparing(s.ways[name].dial)
+// dialToRead makes sessions by which nothing is changed, and so of which nothing is recorded.
+func (p Parts) dialToRead(policy policies.Policy) func(ctx context.Context, name string) (switchctl.Switch, error) {
+	return func(ctx context.Context, name string) (switchctl.Switch, error) {
+		return p.Switch(ctx, name, *policy.Switches[name], nil)
 	}
-	return s.ways[name]
-}
-
-func wayTo(parts Parts, p policies.Policy, name string, recorded func(Recording)) *way {
-	return &way{dial: func(ctx context.Context) (switchctl.Switch, error) {
-		return parts.Switch(ctx, name, *p.Switches[name], recorded)
-	}}
-}
-
-// approaches are the ways to a door's port, its own first.
-func approaches(p policies.Policy, conf *policies.Door, to func(name string) *way) []approach {
-	all := []approach{{conf.Switch, switchctl.Lookup(conf.Port), to(conf.Switch), p.Switches[conf.Switch].Address}}
-	if conf.Fallback != "" {
-		all = append(all, approach{conf.Fallback, switchctl.Lookup(conf.FallbackPort), to(conf.Fallback), p.Switches[conf.Fallback].Address})
-	}
-	return all
-}
-
-func (s *Site) rules(outer, inner string) window.Rules {
-	r := window.Rules{
-		HasInner: inner != "", ReadWithin: 10 * time.Second,
-		Repeat: 2 * time.Second, RepeatMax: time.Minute, Lag: 20 * time.Second,
-	}
-	for side, name := range []string{outer, inner} {
-		if d := s.policy.Doors[name]; d != nil {
-			r.Doors[side] = window.Limits{OpenWithin: time.Duration(d.OpenWithin), ProveWithin: time.Duration(d.ProveWithin)}
-		}
-	}
-	return r
 }
 
 // recover looks in the ledger for what an earlier run left: an inner door whose
 // opening is owed, and windows that never ended.
 func (s *Site) recover(ctx context.Context) {
 	s.leftRecordings()
-	for _, k := range s.keepers {
-		for side, d := range k.doors {
-			if d != nil {
-				s.recallProbe(ctx, d)
-				s.comparePort(ctx, d)
-				k.post(s.recalled(ctx, window.Side(side), d.name))
-			}
-		}
-		if inner := k.doors[window.Inner]; inner != nil {
-			if s.owed(ctx, inner.name) {
-				k.post(stepped{window.Owe{At: time.Now()}})
-			}
-		}
-		if k.vault == "" {
-			continue
-		}
-		if last, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindTimer, Door: k.doors[window.Vault].name}); ok && last.To == timerArmed {
-			k.post(timing{maybe: true})
-		}
-		begun, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindWindow, Vault: k.vault})
-		if ok && inCourse(begun.To) {
-			k.post(s.cutWindow(ctx, k.doors[window.Vault].name, begun))
-		}
-	}
+	s.doors.Recall(ctx, Past{Last: s.journal.last, Owed: s.owed, Cut: s.cut})
 }
 
 // owed reports whether the inner door was shut since it was open last, and no person
@@ -413,11 +317,7 @@ const byHand = "shut by hand"
 // Settle returns once every door was read back and is where it belongs (S5).
 // ErrNotShut names the doors that cannot be proven shut.
 func (s *Site) Settle(ctx context.Context) error {
-	var errs []error
-	for _, k := range s.keepers {
-		errs = append(errs, k.settle(ctx))
-	}
-	return errors.Join(errs...)
+	return s.doors.Settle(ctx)
 }
 
 // End ends what is being done and shuts the doors. It waits for them, however long
@@ -427,9 +327,7 @@ func (s *Site) End() error {
 	s.mu.Lock()
 	s.closing = true
 	s.mu.Unlock()
-	for _, k := range s.keepers {
-		k.post(ending{"the executor is ending"})
-	}
+	s.doors.End("the executor is ending")
 	s.endOrders()
 	err := s.Settle(s.life)
 	s.orders.Wait()
@@ -444,10 +342,7 @@ func (s *Site) Close() error {
 	}
 	s.end()
 	s.hands.Wait()
-	s.spare.give()
-	for _, w := range s.ways {
-		err = errors.Join(err, w.close())
-	}
+	err = errors.Join(err, s.doors.Close())
 	s.clerk.run(s.life) // what the ends of the sessions left
 	if s.repo != nil {  // no order is left that uses it
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

@@ -669,7 +669,7 @@ func TestCloseWhileAWindowIsPlanned(t *testing.T) {
 					for !s.isClosing() {
 						time.Sleep(time.Millisecond)
 					}
-					s.keepers[0].settle(t.Context()) // what End asked of it was taken
+					s.doors.Settle(t.Context(), "secondary") // what End asked of it was taken
 				})
 			}
 		})

@@ -1,13 +1,17 @@
 package orchestrator
 
 import (
+	"context"
 	"errors"
 	"os"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"airlock/lease"
+	"airlock/policies"
+	"airlock/switchctl"
 	"airlock/switchctl/switchtest/snmpswitch"
 )
 
@@ -16,12 +20,24 @@ import (
 func TestNoDescriptorsLeft(t *testing.T) {
 	h := newHospital(t)
 	h.hasten(2 * time.Second)
+	var mu sync.Mutex
+	var sessions []switchctl.Switch
+	dial := h.parts.Switch
+	h.parts.Switch = func(ctx context.Context, name string, s policies.Switch, recorded func(Recording)) (switchctl.Switch, error) {
+		sw, err := dial(ctx, name, s, recorded)
+		mu.Lock()
+		defer mu.Unlock()
+		sessions = append(sessions, sw)
+		return sw, err
+	}
 	h.within(func(s *Site) {
-		for _, w := range s.ways {
-			if err := w.close(); err != nil {
+		mu.Lock()
+		for _, sw := range sessions {
+			if err := sw.Close(); err != nil {
 				t.Fatal(err)
 			}
 		}
+		mu.Unlock()
 		if err := h.sw.Edit(3, func(p *snmpswitch.Port) { p.Up = true }); err != nil {
 			t.Fatal(err)
 		}
@@ -34,7 +50,7 @@ func TestNoDescriptorsLeft(t *testing.T) {
 		if err := s.Settle(t.Context()); err != nil {
 			t.Error(err)
 		}
-		s.spare.keep()
+		s.doors.KeepSpare()
 		if err := lease.Lock(s.policy.State, lease.Lockdown{By: "user test", Reason: "test"}); err != nil {
 			t.Fatal(err)
 		}

@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"airlock/lease"
 	"airlock/ledger"
-	"airlock/orchestrator/doors/window"
 	"airlock/policies"
 )
 
@@ -59,6 +57,14 @@ type DoorStatus struct {
 	// Of patrol, while serve runs: when it looked last, and how many looks in a row failed.
 	Looked time.Time `json:"looked,omitzero"`
 	Misses int       `json:"misses,omitempty"`
+}
+
+// doorStatus is how a door stands, as it is told in a zone.
+func doorStatus(d doorState, zone *time.Location) DoorStatus {
+	return DoorStatus{
+		State: d.State, Since: inZone(d.Since, zone), Proof: d.Proof, Rests: d.Rests, Vault: d.Vault, Doubt: d.Doubt, Barred: d.Barred,
+		Looked: inZone(d.Looked, zone), Misses: d.Misses,
+	}
 }
 
 // Amiss reports whether the door is not where it belongs while nothing is being done
@@ -125,8 +131,8 @@ func (s *Site) Status(ctx context.Context) (Status, error) {
 		s.totals.count(ctx, reader)
 		st.Totals = s.totals.copied()
 	}
-	for _, k := range s.keepers {
-		k.describe(st.Doors, st.Time.Location())
+	for name, d := range s.doors.Describe(st.Time.Location()) {
+		st.Doors[name] = doorStatus(d, st.Time.Location())
 	}
 	if s.journal.openErr != nil {
 		st.Ledger.Error = s.journal.openErr.Error()
@@ -155,41 +161,6 @@ func (s *Site) Status(ctx context.Context) (Status, error) {
 	return st, err
 }
 
-// describe adds a keeper's doors. Of a door that several keepers have, the one that
-// is furthest from rest counts.
-func (k *keeper) describe(doors map[string]DoorStatus, zone *time.Location) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for side, d := range k.doors {
-		if d == nil {
-			continue
-		}
-		phase := k.state.Doors[side].Phase
-		if known, ok := doors[d.name]; ok && known.State != "" && (phase == window.Open || phase == window.Shut) {
-			continue
-		}
-		doors[d.name] = DoorStatus{
-			State: phase.String(), Since: inZone(k.since[side], zone), Proof: k.seen[side].proof(zone),
-			Rests: rests(window.Side(side)), Vault: k.vault, Doubt: k.seen[side].doubting(d.probe), Barred: d.objection(),
-			Looked: inZone(k.watches[side].looked, zone), Misses: k.watches[side].misses,
-		}
-	}
-}
-
-func rests(side window.Side) string {
-	if side == window.Inner {
-		return window.Open.String()
-	}
-	return window.Shut.String()
-}
-
-func (s sighting) proof(zone *time.Location) string {
-	if s.at.IsZero() {
-		return s.String()
-	}
-	return s.String() + ", read " + s.at.In(zone).Format("2006-01-02T15:04:05.000Z07:00")
-}
-
 // inZone leaves the zero time what it is.
 func inZone(t time.Time, zone *time.Location) time.Time {
 	if t.IsZero() {
@@ -208,7 +179,7 @@ func observe(ctx context.Context, p policies.Policy, r *ledger.Reader) (Status, 
 	}
 	l, doubt := standing(ctx, p.State, r)
 	if st.Lockdown = l; l == nil && doubt != nil {
-		st.LockdownUnknown = lockUnknown(doubt).Error()
+		st.LockdownUnknown = lease.LockdownUnknown(doubt).Error()
 	}
 	for name, system := range p.Systems {
 		one := SystemStatus{Title: system.Title, NextRun: system.Schedule.Next(now), RPOMet: system.RPO == 0, RPO: time.Duration(system.RPO).Seconds()}
@@ -350,35 +321,10 @@ func Observe(ctx context.Context, p policies.Policy, parts Parts, r *ledger.Read
 	if err != nil {
 		return st, err
 	}
-	inner, vaults := map[string]bool{}, map[string]string{}
-	for name, v := range p.Vaults {
-		vaults[v.Door] = name
-		if v.InnerDoor != "" {
-			inner[v.InnerDoor] = true
-			vaults[v.InnerDoor] = name
-		}
-	}
 	st.Guard = guardStatus(p, poll{}, time.Time{})
-	var mu sync.Mutex
-	found := map[string]claim{}
-	var looks sync.WaitGroup
-	for name, conf := range p.Doors {
-		looks.Go(func() {
-			one, at := observeDoor(ctx, parts, p, name, conf)
-			one.Vault, one.Rests = vaults[name], rests(window.Vault)
-			if inner[name] {
-				one.Rests = rests(window.Inner)
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			st.Doors[name] = one
-			if at != nil {
-				found[name] = *at
-			}
-		})
+	for name, d := range observeDoors(ctx, p, parts.dialToRead(p)) {
+		st.Doors[name] = doorStatus(d, st.Time.Location())
 	}
-	looks.Wait()
-	bar(p.State, found, st.Doors)
 	for name, one := range st.Doors {
 		if r == nil {
 			break
@@ -395,39 +341,4 @@ func Observe(ctx context.Context, p policies.Policy, parts Parts, r *ledger.Read
 	alarms, err := recalledAlarms(ctx, r)
 	st.Alarms = current(st, alarms)
 	return st, err
-}
-
-// observeDoor reads one door through a session of its own, and says which port it is; nil
-// where its first way does not tell.
-func observeDoor(ctx context.Context, parts Parts, p policies.Policy, name string, conf *policies.Door) (DoorStatus, *claim) {
-	var ways []*way
-	d := newDoor(name, conf.Probe, approaches(p, conf, func(name string) *way {
-		ways = append(ways, wayTo(parts, p, name, nil))
-		return ways[len(ways)-1]
-	})...)
-	s := d.look(ctx, true)
-	one := DoorStatus{Proof: s.proof(p.Timezone.Location)}
-	switch {
-	case !s.sight.Read:
-		one.State = window.Unknown.String()
-	case s.sight.Shut():
-		one.State = window.Shut.String()
-	case s.sight.Up:
-		one.State = window.Open.String()
-	default: // down, and not proven to be
-		one.State = window.Shutting.String()
-	}
-	var at *claim
-	if c, ok := d.resolved(ctx); ok {
-		at = &c
-	}
-	if err := d.forget(); err != nil {
-		one.Proof += "; " + err.Error()
-	}
-	for _, w := range ways {
-		if err := w.close(); err != nil {
-			one.Proof += "; " + err.Error()
-		}
-	}
-	return one, at
 }

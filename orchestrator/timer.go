@@ -147,7 +147,7 @@ func (k *keeper) timing(t timing) {
 	switch {
 	case t.err != nil:
 		if was.vain == 0 {
-			k.call(Alarm{At: t.at, Door: d.name, What: "is shut, and the switch's own timer could not be taken back", Why: t.err.Error()})
+			k.call(doorAlarm{At: t.at, Door: d.name, What: "is shut, and the switch's own timer could not be taken back", Why: t.err.Error()})
 		}
 		time.AfterFunc(min(disarmAgain<<min(was.vain, 16), disarmMost), func() { k.post(timing{maybe: true}) })
 		return
@@ -158,9 +158,9 @@ func (k *keeper) timing(t timing) {
 		return
 	}
 	e := ledger.Entry{
-		Time: t.at, Kind: ledger.KindTimer, Actor: request.actor, Reason: request.reason,
+		Time: t.at, Kind: ledger.KindTimer, Actor: request.Actor, Reason: request.Reason,
 		Door: d.name, Vault: k.vault, Window: id, To: timerDisarmed,
-		Detail: detail(timerDetail{By: t.by, After: t.after.Seconds()}),
+		Detail: ledger.Detail(timerDetail{By: t.by, After: t.after.Seconds()}),
 	}
 	if now.armed {
 		e.To = timerArmed
