@@ -1,7 +1,6 @@
 package orchestrator
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -9,13 +8,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"airlock/ledger"
-	"airlock/orchestrator/doors/window"
 	"airlock/policies"
-	"airlock/switchctl"
 	"airlock/switchctl/switchtest/snmpswitch"
 )
 
@@ -144,7 +140,7 @@ func TestPortOfAnEditedPolicy(t *testing.T) {
 		t.Error(err)
 	}
 	var told []string
-	for _, e := range h.entries(ledger.Filter{Kind: ledger.KindPort, Door: "vault-door", To: portAccepted}) {
+	for _, e := range h.entries(ledger.Filter{Kind: ledger.KindPort, Door: "vault-door", To: "accepted"}) {
 		told = append(told, e.Actor+": "+e.From+" → "+e.To+" "+e.Reason)
 	}
 	if len(told) != 2 || !strings.HasPrefix(told[1], "user test: p3 (index 3)") || !strings.HasSuffix(told[1], "accepted a test") {
@@ -179,51 +175,5 @@ func TestPortFileIsNotTheOnlyWord(t *testing.T) {
 				t.Error("p2 was shut")
 			}
 		})
-	}
-}
-
-// S4, S7: what a window opened is shut, whatever becomes of the switch's identity meanwhile.
-func TestOpenedPortIsShutAllTheSame(t *testing.T) {
-	inNight(t, func(n *night) {
-		k := n.keeper("v", doors{vault: "p3"})
-		cs := newClaims()
-		k.doors[window.Vault].claims = cs
-		n.run(k)
-		n.rest(k)
-		if _, err := k.hold(n.life, tenMinutes("w1", func(context.Context) error {
-			n.sw.fault(func() { n.sw.identity.Name, n.sw.restarted = "elected", time.Now() })
-			cs.set("p1-door", 0, claim{switchctl.Identity{Name: "elected"}, switchctl.Row{Index: 3, Name: "p3"}, "core"})
-			n.sw.fault(func() {
-				for _, s := range n.sw.sessions {
-					s.closed = true
-				}
-				n.sw.open = 0
-			})
-			return nil
-		})); err != nil {
-			n.Errorf("the window: %v", err)
-		}
-		n.shut(k)
-		synctest.Wait()
-	})
-}
-
-// S6: one port in two spellings is known by its numbers.
-func TestAlike(t *testing.T) {
-	port := func(index int, name string) claim { return claim{row: switchctl.Row{Index: index, Name: name}} }
-	for _, c := range []struct {
-		a, b claim
-		want bool
-	}{
-		{port(5003, "port1.0.3"), port(0, "1/0/3"), true},
-		{port(5003, "port1.0.3"), port(0, "1/0/4"), false},
-		{port(3, "p3"), port(0, "p2"), false},
-		{port(3, "Gi1/0/3"), port(3, "GigabitEthernet1/0/3"), true},
-		{port(3, "Gi1/0/3"), port(4, "Gi1/0/3"), false},
-		{port(3, "3"), port(0, "ge-0/0/3"), true},
-	} {
-		if c.a.row.Alike(c.b.row) != c.want || c.b.row.Alike(c.a.row) != c.want {
-			t.Errorf("%s and %s: want %t", c.a, c.b, c.want)
-		}
 	}
 }

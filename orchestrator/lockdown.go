@@ -30,6 +30,9 @@ const (
 	byLockdown  = "lockdown:" // begins the reason of what a lockdown does
 )
 
+// releaseWithin bounds how long a release waits for the ledger.
+const releaseWithin = 10 * time.Second
+
 // lockWatch is how often the executor looks whether somebody locked the site without it,
 // as the command does when the executor does not answer.
 const lockWatch = time.Second
@@ -88,7 +91,7 @@ func (s *Site) Release(ctx context.Context, by Caller, key string) error {
 func (s *Site) unlock(ctx context.Context, e ledger.Entry) error {
 	s.unlocking.Lock()
 	defer s.unlocking.Unlock()
-	logging, cancel := context.WithTimeout(ctx, intentWithin)
+	logging, cancel := context.WithTimeout(ctx, releaseWithin)
 	defer cancel()
 	if _, err := s.journal.Append(logging, e); err != nil {
 		return fmt.Errorf("the ledger does not take its end: %w", err)
@@ -164,7 +167,7 @@ func (s *Site) knowsNoLockdown(ctx context.Context) error {
 }
 
 // followLock holds to the lockdown in force, if there is one: its file and its entry are
-// made where they are missing, and keepers are told who do not know. One of which nobody
+// made where they are missing, and doors are told that do not know. One of which nobody
 // knows is told to people, once each time (S15).
 func (s *Site) followLock(ctx context.Context) {
 	s.unlocking.Lock()

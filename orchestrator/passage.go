@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
-	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +14,7 @@ import (
 
 	"airlock/blob"
 	"airlock/ledger"
+	"airlock/orchestrator/doors"
 	"airlock/policies"
 	"airlock/repository"
 	"airlock/vault"
@@ -101,7 +100,7 @@ type Course struct {
 type marks struct{ answered, ready, sent, sealed, done time.Time }
 
 // course is the course of a window whose door was opened.
-func (m marks) course(p Passage) Course {
+func (m marks) course(p doors.Times) Course {
 	since := func(t time.Time) float64 {
 		if t.IsZero() {
 			return 0
@@ -177,11 +176,11 @@ func (s *Site) Window(ctx context.Context, name string, by Caller, watch Watch) 
 	defer p.release()
 	cargo, err := s.load(ctx, &p.record, by.Replaced, p.tell)
 	if err != nil {
-		return p.end(Passage{}, fmt.Errorf("%w: %w", ErrRefused, err))
+		return p.end(doors.Times{}, fmt.Errorf("%w: %w", ErrRefused, err))
 	}
 	if p.policy.ReceiptKey == "" {
 		if cargo.tending, err = s.tend(ctx, cargo, p); err != nil {
-			return p.end(Passage{}, errors.Join(fmt.Errorf("%w: %w", ErrRefused, err), cargo.memory.Close()))
+			return p.end(doors.Times{}, errors.Join(fmt.Errorf("%w: %w", ErrRefused, err), cargo.memory.Close()))
 		}
 	}
 	p.need = cargo.plan.Bytes
@@ -453,21 +452,21 @@ func (p *passage) hold(ctx context.Context, plan any, work inside) (WindowRecord
 	s := p.site
 	leave, err := p.turn(ctx)
 	if err != nil {
-		return p.end(Passage{}, fmt.Errorf("%w: %w", ErrRefused, err))
+		return p.end(doors.Times{}, fmt.Errorf("%w: %w", ErrRefused, err))
 	}
 	defer leave()
 	if err := s.trust(ctx); err != nil { // S1: what this ledger takes in would prove nothing
-		return p.end(Passage{}, fmt.Errorf("%w: %w", ErrRefused, err))
+		return p.end(doors.Times{}, fmt.Errorf("%w: %w", ErrRefused, err))
 	}
 	if err := s.knowsNoLockdown(ctx); err != nil { // S15: before the inner door is shut for nothing
-		return p.end(Passage{}, fmt.Errorf("%w: %w", ErrRefused, err))
+		return p.end(doors.Times{}, fmt.Errorf("%w: %w", ErrRefused, err))
 	}
 	if err := p.ready(ctx); err != nil {
-		return p.end(Passage{}, fmt.Errorf("%w: %w", ErrRefused, err))
+		return p.end(doors.Times{}, fmt.Errorf("%w: %w", ErrRefused, err))
 	}
 	ctx, dismiss, err := s.watched(ctx, p)
 	if err != nil {
-		return p.end(Passage{}, fmt.Errorf("%w: %w", ErrRefused, err))
+		return p.end(doors.Times{}, fmt.Errorf("%w: %w", ErrRefused, err))
 	}
 	defer dismiss()
 	begun := ledger.Entry{
@@ -476,7 +475,7 @@ func (p *passage) hold(ctx context.Context, plan any, work inside) (WindowRecord
 		Detail: detail(map[string]any{"id": p.record.ID, "vault": p.record.Vault, "purpose": p.record.Purpose, "late": p.record.Late, "plan": plan}),
 	}
 	if _, err := s.journal.Append(ctx, begun); err != nil {
-		return p.end(Passage{}, fmt.Errorf("%w: the ledger cannot take it: %w", ErrRefused, err))
+		return p.end(doors.Times{}, fmt.Errorf("%w: the ledger cannot take it: %w", ErrRefused, err))
 	}
 	if p.policy.InnerDoor != "" {
 		p.tell(Progress{Stage: "pausing gatherings"})
@@ -485,7 +484,7 @@ func (p *passage) hold(ctx context.Context, plan any, work inside) (WindowRecord
 		cancel()
 		defer s.gate.Resume()
 		if err != nil && ctx.Err() != nil {
-			return p.end(Passage{}, fmt.Errorf("%w: %w", ErrRefused, err))
+			return p.end(doors.Times{}, fmt.Errorf("%w: %w", ErrRefused, err))
 		}
 	}
 	compare := s.doors.Around(ctx, p.record.Vault)
@@ -493,7 +492,7 @@ func (p *passage) hold(ctx context.Context, plan any, work inside) (WindowRecord
 	began, done := make(chan struct{}), make(chan WindowRecord, 1)
 	record := p.record
 	var worked error
-	passed, err := s.doors.Hold(ctx, p.record.Vault, Opening{
+	passed, err := s.doors.Hold(ctx, p.record.Vault, doors.Opening{
 		Window: p.record.ID, Actor: p.by.Actor, Reason: p.by.Reason, MaxOpen: time.Duration(p.policy.Window.MaxOpen),
 		Work: func(ctx context.Context) error {
 			close(began)
@@ -556,7 +555,7 @@ func explain(end, worked error) error {
 func (p *passage) inside(ctx context.Context, work inside, r *WindowRecord) (err error) {
 	opened := time.Now()
 	p.tell(Progress{Stage: "waiting for the vault to answer"})
-	if err := await(ctx, p.policy.URL.Address(), time.Duration(p.policy.Window.AnswerWithin)); err != nil {
+	if err := doors.Await(ctx, p.policy.URL.Address(), time.Duration(p.policy.Window.AnswerWithin)); err != nil {
 		return err
 	}
 	r.marks.answered = time.Now()
@@ -581,38 +580,8 @@ func (p *passage) inside(ctx context.Context, work inside, r *WindowRecord) (err
 	return nil
 }
 
-// await returns once address accepts a connection: after a port came up, the first
-// packets are often lost, and a lost SYN would cost a second. So tries are short and
-// many, and each asks the network anew where the address is. After patience it gives up:
-// the door does not stand open for a vault that is not there.
-func await(ctx context.Context, address string, patience time.Duration) error {
-	if address == "" {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	neighbour, _ := netip.ParseAddrPort(address) // of a name, the kernel's own patience is needed
-	for began := time.Now(); ; {
-		if neighbour.IsValid() {
-			_ = forgetNeighbour(neighbour.Addr()) // without the right to, the link takes up to a second longer
-		}
-		d := net.Dialer{Timeout: max(firstTry, time.Since(began)/20)} // a host that is far or slow gets its time, too
-		conn, err := d.DialContext(ctx, "tcp", address)
-		if err == nil {
-			return conn.Close()
-		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("the vault at %s does not answer: %w", address, err)
-		}
-		pause(ctx, 5*time.Millisecond)
-	}
-}
-
-// firstTry is what the first connections have to come about.
-const firstTry = 25 * time.Millisecond
-
 // end writes the record, once the doors are what they are.
-func (p *passage) end(passed Passage, err error) (WindowRecord, error) {
+func (p *passage) end(passed doors.Times, err error) (WindowRecord, error) {
 	r := &p.record
 	r.OpenedAt, r.ProvenAt = passed.OpenedAt, passed.ProvenAt
 	if !passed.OpenedAt.IsZero() {

@@ -6,8 +6,8 @@
 // returns only after every door is where it belongs, or known to be stuck.
 //
 // The work is done by the rooms beside this one. What decides about a door is the
-// state machine in orchestrator/doors/window; a keeper executes it, and is the only one that
-// speaks to the door's switch.
+// state machine in orchestrator/doors/window; package orchestrator/doors executes it, and
+// is the only one that speaks to a door's switch.
 package orchestrator
 
 import (
@@ -28,6 +28,7 @@ import (
 	"airlock/collectors"
 	"airlock/ledger"
 	"airlock/ledger/syslog"
+	"airlock/orchestrator/doors"
 	"airlock/orchestrator/doors/window"
 	"airlock/policies"
 	"airlock/repository"
@@ -37,7 +38,7 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// Errors on which callers branch, besides ErrNotShut and ErrRefused.
+// Errors on which callers branch.
 var (
 	// ErrBusy: another executor holds the site.
 	ErrBusy = errors.New("the site has its executor already")
@@ -45,6 +46,9 @@ var (
 	ErrInPart = errors.New("done in part")
 	// ErrUnknown: no such system, vault, door or switch in the policy file.
 	ErrUnknown = errors.New("not in the policy file")
+
+	ErrNotShut = doors.ErrNotShut // a door is not proven shut
+	ErrRefused = doors.ErrRefused // the window was not held at all
 )
 
 // Parts are the drivers, chosen by whoever wires the program. Secrets are read when a
@@ -62,7 +66,7 @@ type Parts struct {
 	Repository func(policies.Policy) (repository.Config, error)
 	// Watcher starts a process that shuts the door if this one ends before it says that the
 	// door is proven shut. It returns once that process has read the door. It may be nil.
-	Watcher func(ctx context.Context, door, window string) (Watcher, error)
+	Watcher func(ctx context.Context, door, window string) (doors.Watcher, error)
 	// Traps receives what switches tell until ctx ends, or returns why it cannot. It may
 	// be nil.
 	Traps func(ctx context.Context, p policies.Policy, take func(switchctl.Trap), log *slog.Logger) error
@@ -84,8 +88,8 @@ type Site struct {
 	options Options
 	lock    *siteLock
 	journal *journal
-	clerk   *clerk // for what has to be noted before there is a journal
-	doors   *Doors
+	clerk   *doors.TaskQueue // for what has to be noted before there is a journal
+	doors   *doors.Doors
 	gate    collectors.Gate          // shut while a window keeps the departments' door shut
 	slots   chan struct{}            // systems that are gathered at once
 	early   chan struct{}            // those that go on without a turn, before they had to
@@ -168,7 +172,7 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	s := &Site{
 		policy: p, parts: parts, options: o, lock: lock, life: life, end: end,
-		clerk: newClerk(), gathering: map[string]Progress{}, windows: map[string]bool{}, errands: map[string]bool{}, turns: map[string]chan struct{}{}, distrusted: map[string]bool{},
+		clerk: doors.NewTaskQueue(), gathering: map[string]Progress{}, windows: map[string]bool{}, errands: map[string]bool{}, turns: map[string]chan struct{}{}, distrusted: map[string]bool{},
 		begun: time.Now(), slots: make(chan struct{}, max(2, runtime.NumCPU())), early: make(chan struct{}, mostEarly), opening: make(chan struct{}, 1),
 		passphrases: newPassphrases(),
 	}
@@ -195,7 +199,7 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	}
 	s.followLock(ctx)
 	s.recover(ctx)
-	s.hands.Go(func() { s.clerk.run(life) })
+	s.hands.Go(func() { s.clerk.Run(life) })
 	s.doors.Log(s.journal)
 	return s, nil
 }
@@ -235,35 +239,11 @@ func takeLock(state string) (*siteLock, error) {
 	return lock, nil
 }
 
-// newDoors begins to read the doors. A vault's window has its turn with an inner door.
-func (s *Site) newDoors() *Doors {
-	for _, v := range s.policy.Vaults {
-		if v.InnerDoor != "" && s.turns[v.InnerDoor] == nil {
-			s.turns[v.InnerDoor] = make(chan struct{}, 1)
-		}
-	}
-	return openDoors(s.life, Config{
-		Policy: s.policy, Ledger: filepath.Join(s.policy.State, ledgerFile), Broke: s.broke, Log: s.options.Log,
-		Dial: func(ctx context.Context, name string) (switchctl.Switch, error) {
-			return s.parts.Switch(ctx, name, *s.policy.Switches[name], func(r Recording) { s.clerk.hand(func() { s.recorded(name, r) }) })
-		},
-		DialToRead: s.parts.dialToRead(s.policy),
-		Alarm:      func(a doorAlarm) { s.alarm(Alarm{At: a.At, Door: a.Door, What: a.What, Why: a.Why}) },
-	})
-}
-
-// dialToRead makes sessions by which nothing is changed, and so of which nothing is recorded.
-func (p Parts) dialToRead(policy policies.Policy) func(ctx context.Context, name string) (switchctl.Switch, error) {
-	return func(ctx context.Context, name string) (switchctl.Switch, error) {
-		return p.Switch(ctx, name, *policy.Switches[name], nil)
-	}
-}
-
 // recover looks in the ledger for what an earlier run left: an inner door whose
 // opening is owed, and windows that never ended.
 func (s *Site) recover(ctx context.Context) {
 	s.leftRecordings()
-	s.doors.Recall(ctx, Past{Last: s.journal.last, Owed: s.owed, Cut: s.cut})
+	s.doors.Recall(ctx, doors.Past{Last: s.journal.last, Owed: s.owed, Cut: s.cut})
 }
 
 // owed reports whether the inner door was shut since it was open last, and no person
@@ -343,7 +323,7 @@ func (s *Site) Close() error {
 	s.end()
 	s.hands.Wait()
 	err = errors.Join(err, s.doors.Close())
-	s.clerk.run(s.life) // what the ends of the sessions left
+	s.clerk.Run(s.life) // what the ends of the sessions left
 	if s.repo != nil {  // no order is left that uses it
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		err = errors.Join(err, s.repo.Close(ctx))

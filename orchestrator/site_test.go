@@ -85,6 +85,13 @@ systems:
     schedule: "@hourly"
 `
 
+func word(up bool) string {
+	if up {
+		return "up"
+	}
+	return "down"
+}
+
 func newHospital(t *testing.T) *hospital {
 	t.Helper()
 	t.Setenv("TEST_PASSPHRASE", passSecret)
@@ -478,7 +485,7 @@ func TestWhileGathering(t *testing.T) {
 }
 
 // A repository that does not answer holds up neither the status nor an alarm, and with
-// them no keeper (S2), nor another order that is told to end.
+// them no door (S2), nor another order that is told to end.
 func TestRepositoryThatHangs(t *testing.T) {
 	h := newHospital(t)
 	reached, until := make(chan struct{}, 1), make(chan struct{})

@@ -10,6 +10,7 @@ import (
 
 	"airlock/lease"
 	"airlock/ledger"
+	"airlock/orchestrator/doors"
 	"airlock/policies"
 )
 
@@ -60,7 +61,7 @@ type DoorStatus struct {
 }
 
 // doorStatus is how a door stands, as it is told in a zone.
-func doorStatus(d doorState, zone *time.Location) DoorStatus {
+func doorStatus(d doors.Status, zone *time.Location) DoorStatus {
 	return DoorStatus{
 		State: d.State, Since: inZone(d.Since, zone), Proof: d.Proof, Rests: d.Rests, Vault: d.Vault, Doubt: d.Doubt, Barred: d.Barred,
 		Looked: inZone(d.Looked, zone), Misses: d.Misses,
@@ -322,7 +323,7 @@ func Observe(ctx context.Context, p policies.Policy, parts Parts, r *ledger.Read
 		return st, err
 	}
 	st.Guard = guardStatus(p, poll{}, time.Time{})
-	for name, d := range observeDoors(ctx, p, parts.dialToRead(p)) {
+	for name, d := range doors.Observe(ctx, p, parts.dialToRead(p)) {
 		st.Doors[name] = doorStatus(d, st.Time.Location())
 	}
 	for name, one := range st.Doors {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"airlock/orchestrator/doors"
 )
 
 // mortal is a watcher that a test can end.
@@ -25,7 +27,7 @@ func TestWatcherThatEnds(t *testing.T) {
 		if _, err := s.Gather(t.Context(), []string{"accounting"}, byTest, silent); err != nil {
 			t.Fatal(err)
 		}
-		s.parts.Watcher = func(context.Context, string, string) (Watcher, error) {
+		s.parts.Watcher = func(context.Context, string, string) (doors.Watcher, error) {
 			return nil, errors.New("no process can be started")
 		}
 		if _, err := s.Window(t.Context(), "secondary", byTest, silent); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "run airlock guard") {
@@ -35,7 +37,7 @@ func TestWatcherThatEnds(t *testing.T) {
 			t.Errorf("for that, %v", moved)
 		}
 		w := mortal{make(chan struct{}), make(chan struct{})}
-		s.parts.Watcher = func(context.Context, string, string) (Watcher, error) { return w, nil }
+		s.parts.Watcher = func(context.Context, string, string) (doors.Watcher, error) { return w, nil }
 		over := make(chan error, 1)
 		go func() {
 			_, err := s.Window(t.Context(), "secondary", byTest, silent)

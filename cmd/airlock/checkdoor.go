@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"airlock/orchestrator"
+	"airlock/orchestrator/doors"
 	"airlock/policies"
 	"airlock/switchctl"
 )
@@ -157,7 +158,7 @@ func carriesUs(ctx context.Context, what, by string, sw switchctl.Switch, port s
 // comparePorts says which doors an executor would not open for their ports' sake (S6, S7).
 func comparePorts(ctx context.Context, p policies.Policy) []finding {
 	var all []finding
-	for _, clash := range orchestrator.Clashes(ctx, p, readSwitch) {
+	for _, clash := range doors.Clashes(ctx, p, readSwitch) {
 		all = append(all, finding{What: "door " + clash.Door, Text: clash.Text})
 	}
 	return all

@@ -14,6 +14,7 @@ import (
 
 	"airlock/console"
 	"airlock/orchestrator"
+	"airlock/orchestrator/doors"
 	"airlock/policies"
 
 	"github.com/spf13/cobra"
@@ -81,7 +82,7 @@ func (a *app) execute(ctx context.Context, p policies.Policy, command string, lo
 	}
 	drivers := parts(p)
 	if command != "demo" { // whose switch ends with it
-		drivers.Watcher = func(ctx context.Context, door, window string) (orchestrator.Watcher, error) {
+		drivers.Watcher = func(ctx context.Context, door, window string) (doors.Watcher, error) {
 			return a.watcher(ctx, p, door, window)
 		}
 	}

@@ -19,7 +19,7 @@ import (
 
 	"airlock/guard"
 	"airlock/ledger"
-	"airlock/orchestrator"
+	"airlock/orchestrator/doors"
 	"airlock/policies"
 
 	"github.com/spf13/cobra"
@@ -46,7 +46,7 @@ const (
 // watcher starts a process that watches over one opening of a door (S14): this program
 // once more, in a session of its own, so that neither the end of this process nor that of
 // its terminal reaches it. Secrets in the environment reach it as they reached this one.
-func (a *app) watcher(ctx context.Context, p policies.Policy, door, window string) (orchestrator.Watcher, error) {
+func (a *app) watcher(ctx context.Context, p policies.Policy, door, window string) (doors.Watcher, error) {
 	c := exec.Command(ownProgram(), "watcher")
 	c.Args[0] = "airlock"
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

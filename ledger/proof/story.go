@@ -14,7 +14,7 @@ const (
 	clockReach  = 4096                   // entries between a leap of the clock and the entry that tells of it
 	mostOpen    = 10_000                 // windows in course, and doors, that an audit follows
 	clockJitter = time.Second            // a leap that needs no entry
-	exposureOff = 100 * time.Millisecond // between the times of entries and what a keeper measured
+	exposureOff = 100 * time.Millisecond // between the times of entries and what an executor measured
 	recordOff   = time.Millisecond       // between two records of one measurement
 )
 
@@ -85,7 +85,7 @@ type story struct {
 
 type doorName struct{ vault, door string }
 
-// doorStory is what is known of one door, as the keeper of one vault has it.
+// doorStory is what is known of one door, as the controller of one vault has it.
 type doorStory struct {
 	state   string
 	inner   bool
