@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"airlock/lease"
+	"airlock/notice"
 	"airlock/orchestrator"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
@@ -150,23 +151,23 @@ func TestHealthz(t *testing.T) {
 		}, 503, "CRITICAL: vault secondary: last window failed: disk full"},
 		"executor gone": {func(s *told) { s.status.Serving = false }, 503, "CRITICAL: no executor runs, so nothing is gathered or copied by schedule"},
 		"opened by hand": {func(s *told) {
-			s.alarm(0, orchestrator.Alarm{Door: "vault-door", What: "was opened by another hand", Grave: true})
+			s.alarm(0, orchestrator.Alarm{Door: "vault-door", Notice: notice.OpenedByAnother.Of(), Grave: true})
 		}, 503, "CRITICAL: alarm of 2026-11-21 02:30: door vault-door was opened by another hand"},
 		"two days ago": {func(s *told) {
-			s.alarm(48*time.Hour, orchestrator.Alarm{Door: "vault-door", What: "was opened by another hand", Grave: true})
+			s.alarm(48*time.Hour, orchestrator.Alarm{Door: "vault-door", Notice: notice.OpenedByAnother.Of(), Grave: true})
 		}, 200, "ok"},
 		"damaged": {func(s *told) {
-			s.alarm(48*time.Hour, orchestrator.Alarm{What: "verification found damage", Lasts: true, Grave: true})
+			s.alarm(48*time.Hour, orchestrator.Alarm{Notice: notice.DamageFound.Of(), Lasts: true, Grave: true})
 		}, 503, "CRITICAL: alarm of 2026-11-19 02:30: verification found damage"},
 		"the vault's host": {func(s *told) {
-			s.alarm(0, orchestrator.Alarm{Vault: "secondary", What: "the vault's host raises an alarm", Why: "damaged: 2", Lasts: true, Grave: true})
+			s.alarm(0, orchestrator.Alarm{Vault: "secondary", Notice: notice.HostAlarms.Of(), Why: "damaged: 2", Lasts: true, Grave: true})
 		}, 503, "CRITICAL: alarm of 2026-11-21 02:30: vault secondary the vault's host raises an alarm: damaged: 2"},
 		"no retention": {func(s *told) {
-			s.alarm(0, orchestrator.Alarm{Vault: "secondary", What: "nothing is dropped from the vault", Lasts: true})
+			s.alarm(0, orchestrator.Alarm{Vault: "secondary", Notice: notice.VaultNotTended.Of(), Lasts: true})
 		}, 200, "ok\nWARNING: alarm of 2026-11-21 02:30: vault secondary nothing is dropped"},
 		"said before": {func(s *told) {
 			s.status.Systems["accounting"] = orchestrator.SystemStatus{RPOMet: true, LastResult: "failed", LastError: "gone"}
-			s.alarm(0, orchestrator.Alarm{System: "accounting", What: "was not gathered", Lasts: true})
+			s.alarm(0, orchestrator.Alarm{System: "accounting", Notice: notice.NotGathered.Of(), Lasts: true})
 		}, 200, "ok\nWARNING: system accounting: last gathering failed: gone\n"},
 		"no status": {func(s *told) { s.err = errors.New("ledger entry 7: damaged") }, 503, "entry 7: damaged"},
 	} {

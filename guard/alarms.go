@@ -8,6 +8,7 @@ import (
 
 	"airlock/lease"
 	"airlock/ledger"
+	"airlock/notice"
 )
 
 // What the guard called a person for is told with its sign of life, so that it reaches the
@@ -31,10 +32,10 @@ func Alarms(ctx context.Context, r *ledger.Reader) ([]lease.Alarm, error) {
 		if err != nil {
 			return nil, err
 		}
-		a := lease.Alarm{At: e.Time, Door: e.Door, What: e.Reason}
+		a := lease.Alarm{At: e.Time, Door: e.Door, Notice: notice.Notice{What: e.Reason}}
 		var d evidence
 		if json.Unmarshal(e.Detail, &d) == nil {
-			a.Why = d.Lease + d.Error
+			a.Code, a.Why = d.Code, d.Lease+d.Error
 		}
 		all = append(all, a)
 	}

@@ -309,6 +309,7 @@ func (g *guard) say(level slog.Level, text string, args ...any) {
 
 // evidence is what stands beside an entry.
 type evidence struct {
+	Code  string `json:"code,omitempty"`  // of an alarm
 	Lease string `json:"lease,omitempty"` // why none is valid
 	Error string `json:"error,omitempty"` // why the door could not be read
 	Way   string `json:"way,omitempty"`   // the policy's name for how it was read

@@ -9,6 +9,7 @@ import (
 
 	"airlock/lease"
 	"airlock/ledger"
+	"airlock/notice"
 	"airlock/policies"
 	"airlock/switchctl"
 )
@@ -94,16 +95,16 @@ func (s sight) state() string {
 }
 
 // overdue says what is wrong with a door that nobody has leave to leave open.
-func (s sight) overdue() string {
+func (s sight) overdue() *notice.Kind {
 	switch locked := errors.Is(s.why, errLockdown); {
 	case s.err != nil && locked:
-		return "cannot be read in a lockdown"
+		return notice.UnreadInLockdown
 	case s.err != nil:
-		return "cannot be read, and has no lease"
+		return notice.LeaselessUnread
 	case locked:
-		return "stands open in a lockdown"
+		return notice.OpenInLockdown
 	}
-	return "stands open without a lease"
+	return notice.LeaselessOpen
 }
 
 // run guards until ctx ends.
@@ -378,12 +379,11 @@ func (w *watch) tell(s sight, set error) {
 	case w.state == "":
 		w.overdue = time.Now()
 		what := s.overdue()
-		w.move(s.state(), "shutting", what, s)
+		w.move(s.state(), "shutting", what.Of().What, s)
 		w.alarm(what, errors.Join(s.why, s.err), s)
 	case w.state == "shutting" && time.Since(w.overdue) >= w.proveWithin:
-		const what = "cannot be shut"
-		w.move(w.state, "stuck", what, s)
-		w.alarm(what, errors.Join(s.err, set), s)
+		w.move(w.state, "stuck", notice.GuardCannotShut.Of().What, s)
+		w.alarm(notice.GuardCannotShut, errors.Join(s.err, set), s)
 	}
 }
 
@@ -402,10 +402,12 @@ func (w *watch) move(from, to, reason string, s sight) {
 }
 
 // alarm calls a person.
-func (w *watch) alarm(what string, why error, s sight) {
-	w.note(ledger.Entry{Kind: ledger.KindAlarm, Door: w.name, Vault: w.vault, Reason: what, Detail: w.evidence(s).json()})
-	w.say(slog.LevelError, "ALARM door "+w.name+" "+what, "why", why)
-	a := lease.Alarm{At: time.Now(), Door: w.name, What: what}
+func (w *watch) alarm(kind *notice.Kind, why error, s sight) {
+	a := lease.Alarm{At: time.Now(), Door: w.name, Notice: kind.Of()}
+	shown := w.evidence(s)
+	shown.Code = kind.Code
+	w.note(ledger.Entry{Kind: ledger.KindAlarm, Door: w.name, Vault: w.vault, Reason: a.What, Detail: shown.json()})
+	w.say(slog.LevelError, "ALARM door "+w.name+" "+a.What, "why", why)
 	if why != nil {
 		a.Why = why.Error()
 	}

@@ -45,17 +45,17 @@ var rooms = map[string][]string{
 	"silence":                   {},
 	"sshconn":                   {"silence"},
 	"smbconn":                   {"silence"},
-	"lease":                     {},
+	"lease":                     {"notice"},
 	"switchctl":                 {"spelling"},
 	"collectors":                {"mount"},
 	"vault":                     {"blob", "lease", "silence"},
 	"repository":                {"blob", "collectors", "sshconn", "smbconn"},
-	"orchestrator/doors/window": {},
-	"orchestrator/doors":        {"orchestrator/doors/window", "switchctl", "ledger", "policies", "lease"}, // not orchestrator, which asks it
-	"orchestrator":              {"orchestrator/doors", "orchestrator/doors/window", "blob", "mount", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "ledger/stamp/ask", "policies", "lease", "spelling"},
+	"orchestrator/doors/window": {"notice"},
+	"orchestrator/doors":        {"orchestrator/doors/window", "notice", "switchctl", "ledger", "policies", "lease"}, // not orchestrator, which asks it
+	"orchestrator":              {"notice", "orchestrator/doors", "orchestrator/doors/window", "blob", "mount", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "ledger/stamp/ask", "policies", "lease", "spelling"},
 	"console":                   {"orchestrator", "ledger", "ledger/proof", "policies", "lease"},
-	"audit/report":              {"orchestrator", "ledger", "ledger/proof"},
-	"guard":                     {"switchctl", "ledger", "policies", "lease"}, // not orchestrator, whose mistakes it is there to catch
+	"audit/report":              {"notice", "orchestrator", "ledger", "ledger/proof"},
+	"guard":                     {"notice", "switchctl", "ledger", "policies", "lease"}, // not orchestrator, whose mistakes it is there to catch
 	"house":                     {},
 
 	// A driver knows its parent and no other driver. Only cmd and lab, whose names

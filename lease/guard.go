@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"airlock/notice"
 )
 
 // Guard is what a guard says of itself: that it lives, and what it saw last. It lies in
@@ -29,8 +31,8 @@ type Guard struct {
 type Alarm struct {
 	At   time.Time `json:"at"`
 	Door string    `json:"door"`
-	What string    `json:"what"`
-	Why  string    `json:"why,omitempty"`
+	notice.Notice
+	Why string `json:"why,omitempty"`
 }
 
 // PolicyFile tells policy files apart.

@@ -188,6 +188,11 @@ var (
 		What: Text{"cannot be read in a lockdown", "封鎖中に状態を読み取れません"},
 		Next: Text{"look at the port itself, and why the guard does not reach the switch", "ポートそのものを見て、見張りがスイッチに届かない原因を調べてください"},
 	})
+	TwoGuards = declare(Kind{
+		Code: "two-guards", Severity: Warning,
+		What: Text{"two guards may run with one ledger", "ひとつの台帳で見張りがふたつ動いているかもしれません"},
+		Next: Text{"end one of them: systemctl status airlock-guard, and look who else started one", "片方を終わらせてください。systemctl status airlock-guard を見て、ほかに誰が起動したかを調べます"},
+	})
 	GuardCannotShut = declare(Kind{
 		Code: "guard-cannot-shut", Severity: Critical,
 		What: Text{"cannot be shut", "閉じられません"},

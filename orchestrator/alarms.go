@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"airlock/ledger"
+	"airlock/notice"
 )
 
 // An alarm begins with an entry of kind alarm, and ends with another one, To alarmOver, once
@@ -18,19 +19,18 @@ import (
 // as a door that another hand opened, has no cause that could end: it is shown for a week.
 
 const (
-	alarmOver     = "over"             // what an entry of kind alarm is about that ends one
-	alarmEvents   = 7 * 24 * time.Hour // for so long is shown what merely happened
-	alarmsEnd     = time.Minute        // how often it is looked whether any is over
-	byTheGuard    = "guard"
-	alarmsOfGuard = "the guard says: "
-	hostAlarms    = "the vault's host raises an alarm"
-	foundDamage   = "verification found damage"
+	alarmOver       = "over"             // what an entry of kind alarm is about that ends one
+	alarmEvents     = 7 * 24 * time.Hour // for so long is shown what merely happened
+	alarmsEnd       = time.Minute        // how often it is looked whether any is over
+	byTheGuard      = "guard"
+	alarmsOfGuard   = "the guard says: "
+	alarmsOfGuardJA = "見張りによると、"
 )
 
-// cause says of alarms whose text begins with what when that is over.
+// cause says of alarms of some kinds when they are over.
 type cause struct {
-	what string
-	over func(st Status, a Alarm) bool // nil where only the one who raised it knows
+	kinds []*notice.Kind
+	over  func(st Status, a Alarm) bool // nil where only the one who raised it knows
 }
 
 // causes are those of alarms that something ends.
@@ -54,41 +54,43 @@ func causes() []cause {
 	brought := windows(func(w *WindowRecord) bool { return w.Result == resultDone })
 	trusted := func(st Status, _ Alarm) bool { return st.Ledger.Doubt == "" && st.Ledger.Error == "" }
 	verified := func(st Status, a Alarm) bool { return st.Ledger.VerifiedAt != nil && st.Ledger.VerifiedAt.After(a.At) }
+	of := func(kinds ...*notice.Kind) []*notice.Kind { return kinds }
 	return []cause{
-		{"cannot be proven shut", atRest},
-		{"is proven shut after all", atRest},
-		{"could not be read", atRest},
-		{"cannot be read any more", atRest},
-		{"does not open again", atRest},
-		{"reads as shut, and its probe can prove nothing", func(st Status, a Alarm) bool { return st.Doors[a.Door].Doubt == "" }},
-		{"was not gathered", gathered(resultDone, resultInPart, resultHeld)},
-		{"its gathering goes on and on", gathered(resultDone, resultInPart, resultHeld)},
-		{"its gathering is held", func(st Status, a Alarm) bool { return st.Systems[a.System].Held == nil }},
-		{"none of its snapshots is dropped", gathered(resultDone)},
-		{"window ", func(st Status, a Alarm) bool { return brought(st, a) || st.Vaults[a.Vault].mended() }},
-		{hostAlarms, windows(func(w *WindowRecord) bool { return w.Receipt != nil && len(w.Receipt.Alarms) == 0 })},
-		{"nothing is dropped from the vault", windows(func(w *WindowRecord) bool { return w.Retention != nil && w.Retention.Held == "" })},
-		{foundDamage, nil},
-		{"nobody guards the doors", func(st Status, _ Alarm) bool { return st.Guard == nil || st.Guard.Missing == "" }},
-		{"nobody knows whether there is a lockdown", func(st Status, _ Alarm) bool { return st.LockdownUnknown == "" }},
-		{"the lockdown ", func(st Status, _ Alarm) bool { return st.Lockdown == nil && st.LockdownUnknown == "" }},
-		{"the SIEM takes no entries", func(st Status, _ Alarm) bool { return st.Serving && st.Ledger.Syslog == nil }},
-		{"the ledger cannot be trusted", trusted},
-		{"the ledger cannot be opened", trusted},
-		{"the ledger could not be verified", verified},
-		{"that the ledger was verified could not be kept", verified},
-		{"the policy file has changed", func(st Status, a Alarm) bool { return st.Policy == nil || len(st.Policy.Differences) == 0 }},
+		{of(notice.NotProvenShut, notice.ProvenAfterAll, notice.NotReadAtStart, notice.NotReadAnyMore, notice.InnerNotOpened), atRest},
+		{of(notice.ProbeProvesNothing), func(st Status, a Alarm) bool { return st.Doors[a.Door].Doubt == "" }},
+		{of(notice.NotGathered, notice.GatheringGoesOn), gathered(resultDone, resultInPart, resultHeld)},
+		{of(notice.GatheringHeld), func(st Status, a Alarm) bool { return st.Systems[a.System].Held == nil }},
+		{of(notice.SnapshotsBraked), gathered(resultDone)},
+		{of(notice.WindowFailed, notice.WindowRefused, notice.WindowInPart, notice.WindowCut), func(st Status, a Alarm) bool { return brought(st, a) || st.Vaults[a.Vault].mended() }},
+		{of(notice.HostAlarms), windows(func(w *WindowRecord) bool { return w.Receipt != nil && len(w.Receipt.Alarms) == 0 })},
+		{of(notice.VaultNotTended), windows(func(w *WindowRecord) bool { return w.Retention != nil && w.Retention.Held == "" })},
+		{of(notice.DamageFound), nil},
+		{of(notice.NoGuard), func(st Status, _ Alarm) bool { return st.Guard == nil || st.Guard.Missing == "" }},
+		{of(notice.LockdownUnknown), func(st Status, _ Alarm) bool { return st.LockdownUnknown == "" }},
+		{of(notice.LockdownStands, notice.LockdownNotKept), func(st Status, _ Alarm) bool { return st.Lockdown == nil && st.LockdownUnknown == "" }},
+		{of(notice.SIEMTakesNone), func(st Status, _ Alarm) bool { return st.Serving && st.Ledger.Syslog == nil }},
+		{of(notice.LedgerNotTrusted, notice.LedgerNotOpened), trusted},
+		{of(notice.LedgerNotVerified, notice.VerificationNotKept), verified},
+		{of(notice.PolicyChanged, notice.PolicyBroken), func(st Status, a Alarm) bool { return st.Policy == nil || len(st.Policy.Differences) == 0 }},
 	}
 }
 
 // lasts reports whether something ends the alarm, and whether that has come.
 func (a Alarm) lasts(st Status) (until, over bool) {
 	for _, e := range causes() {
-		if strings.HasPrefix(a.What, e.what) {
+		if a.Is(e.kinds...) {
 			return true, e.over != nil && !a.At.After(st.Time) && e.over(st, a) // else the status is older than the alarm
 		}
 	}
 	return false, false
+}
+
+// grave reports whether a person has to look at once.
+func (a Alarm) grave() bool {
+	if k := notice.Find(a.Code); k != nil {
+		return k.Severity == notice.Critical
+	}
+	return a.Door != "" // by an older airlock
 }
 
 // identify gives an alarm the ID by which its end is known.
@@ -113,7 +115,7 @@ func current(st Status, all []Alarm) []Alarm {
 			continue
 		}
 		a.At = inZone(a.At, st.Time.Location())
-		a.Since, a.Lasts, a.Grave = a.At, until, a.Door != "" || a.What == foundDamage || a.What == hostAlarms
+		a.Since, a.Lasts, a.Grave = a.At, until, a.grave()
 		if i := slices.IndexFunc(shown, func(b Alarm) bool { return b.subject() == a.subject() }); i >= 0 {
 			a.Since = shown[i].Since
 			shown = slices.Delete(shown, i, i+1)
@@ -130,7 +132,7 @@ func guardAlarms(st Status) (all []Alarm) {
 		return nil
 	}
 	for _, a := range st.Guard.Alarms {
-		all = append(all, Alarm{At: inZone(a.At, st.Time.Location()), Door: a.Door, What: alarmsOfGuard + a.What, Why: a.Why, By: byTheGuard}.identify())
+		all = append(all, Alarm{At: inZone(a.At, st.Time.Location()), Door: a.Door, Notice: a.Notice, Why: a.Why, By: byTheGuard}.identify())
 	}
 	return all
 }

@@ -10,6 +10,7 @@ import (
 
 	"airlock/lease"
 	"airlock/ledger"
+	"airlock/notice"
 )
 
 // says are the alarms of a status, each as a line.
@@ -47,7 +48,7 @@ func TestAlarmsOutliveTheirExecutor(t *testing.T) {
 				t.Fatal("a source that is not there was gathered")
 			}
 		}
-		s.alarm(Alarm{At: time.Now(), Door: "vault-door", What: "was opened by another hand, and is shut again"})
+		s.alarm(Alarm{At: time.Now(), Door: "vault-door", Notice: notice.OpenedMeanwhile.Of()})
 		st := s.mustStatus(t)
 		if len(st.Alarms) != 2 || st.Alarms[0].System != "accounting" || !st.Alarms[0].Since.Before(st.Alarms[0].At) || st.Alarms[0].ID == "" {
 			t.Errorf("the status has %+v", st.Alarms)
@@ -95,7 +96,7 @@ func TestAlarmsOutliveTheirExecutor(t *testing.T) {
 func TestEndOfAnAlarmIsWrittenDown(t *testing.T) {
 	h := newHospital(t)
 	h.within(func(s *Site) {
-		s.alarm(Alarm{At: time.Now(), What: "nobody knows whether there is a lockdown"})
+		s.alarm(Alarm{At: time.Now(), Notice: notice.LockdownUnknown.Of()})
 		s.endAlarmsNow(t.Context())
 		s.endAlarmsNow(t.Context())
 	})
@@ -121,19 +122,19 @@ func TestAlarmsThatAreOver(t *testing.T) {
 			"done":   {LastWindow: &WindowRecord{Result: "done", ProvenAt: after}},
 			"failed": {LastWindow: &WindowRecord{Result: "failed", ProvenAt: after}},
 		},
-		Guard: &GuardStatus{Missing: "no guard was heard of", Alarms: []lease.Alarm{{At: before, Door: "shut", What: "stands open without a lease"}}},
+		Guard: &GuardStatus{Missing: "no guard was heard of", Alarms: []lease.Alarm{{At: before, Door: "shut", Notice: notice.LeaselessOpen.Of()}}},
 	}
 	all := []Alarm{
-		{Door: "shut", What: "cannot be proven shut"}, {Door: "stuck", What: "cannot be proven shut"},
-		{System: "done", What: "was not gathered"}, {System: "failed", What: "was not gathered"},
-		{Vault: "done", What: "window failed"}, {Vault: "failed", What: "window failed"},
-		{What: "nobody guards the doors: is airlock guard running?"}, {What: "the ledger cannot be trusted, so no vault's door is opened"},
+		{Door: "shut", Notice: notice.NotProvenShut.Of()}, {Door: "stuck", Notice: notice.NotProvenShut.Of()},
+		{System: "done", Notice: notice.NotGathered.Of()}, {System: "failed", Notice: notice.NotGathered.Of()},
+		{Vault: "done", Notice: notice.WindowFailed.Of()}, {Vault: "failed", Notice: notice.WindowFailed.Of()},
+		{Notice: notice.NoGuard.Of()}, {Notice: notice.LedgerNotTrusted.Of()},
 	}
 	for i := range all {
 		all[i].At = before
 	}
-	all = append(all, Alarm{At: now.Add(-8 * 24 * time.Hour), Door: "shut", What: "was found open"}, // of another week
-		Alarm{At: now.Add(time.Second), Door: "shut", What: "cannot be proven shut"}) // the status is older
+	all = append(all, Alarm{At: now.Add(-8 * 24 * time.Hour), Door: "shut", Notice: notice.FoundOpen.Of()}, // of another week
+		Alarm{At: now.Add(time.Second), Door: "shut", Notice: notice.NotProvenShut.Of()}) // the status is older
 	st.Alarms = current(st, all)
 	want := []string{
 		"door shut the guard says: stands open without a lease", "door stuck cannot be proven shut", "system failed was not gathered",

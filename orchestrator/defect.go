@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"airlock/notice"
 	"airlock/orchestrator/doors"
 )
 
@@ -13,7 +14,7 @@ import (
 func (s *Site) broke(what string, cause any, stack []byte) {
 	s.options.Log.Error("a defect in airlock", "in", what, "panic", cause, "stack", string(stack))
 	s.clerk.Enqueue(func() {
-		s.alarm(Alarm{At: time.Now(), What: "a defect in airlock: please report what the log of the service says", Why: fmt.Sprintf("%s: %v", what, cause)})
+		s.alarm(Alarm{At: time.Now(), Notice: notice.Defect.Of(), Why: fmt.Sprintf("%s: %v", what, cause)})
 	})
 }
 

@@ -28,7 +28,7 @@ func (s *Site) newDoors() *doors.Doors {
 			return s.parts.Switch(ctx, name, *s.policy.Switches[name], func(r Recording) { s.clerk.Enqueue(func() { s.recorded(name, r) }) })
 		},
 		DialToRead: s.parts.dialToRead(s.policy),
-		Alarm:      func(a doors.Alarm) { s.alarm(Alarm{At: a.At, Door: a.Door, What: a.What, Why: a.Why}) },
+		Alarm:      func(a doors.Alarm) { s.alarm(Alarm{At: a.At, Door: a.Door, Notice: a.Notice, Why: a.Why}) },
 	})
 }
 

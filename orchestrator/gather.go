@@ -13,6 +13,7 @@ import (
 
 	"airlock/collectors"
 	"airlock/ledger"
+	"airlock/notice"
 	"airlock/policies"
 	"airlock/repository"
 )
@@ -200,10 +201,10 @@ func (s *Site) gather(ctx context.Context, name string, by Caller, watch Watch) 
 	switch {
 	case err != nil:
 		g.Result, g.Error = resultFailed, strings.Join(append([]string{err.Error()}, s.kept(ctx)...), "; ")
-		s.alarm(Alarm{At: g.End, System: name, What: "was not gathered", Why: g.Error})
+		s.alarm(Alarm{At: g.End, System: name, Notice: notice.NotGathered.Of(), Why: g.Error})
 	case g.Held != "":
 		g.Result = resultHeld
-		s.alarm(Alarm{At: g.End, System: name, What: "its gathering is held", Why: toAccept(name, g.Held)})
+		s.alarm(Alarm{At: g.End, System: name, Notice: notice.GatheringHeld.Of(), Why: toAccept(name, g.Held)})
 	case g.NotRead > 0:
 		g.Result = resultInPart
 	default:
@@ -328,7 +329,7 @@ func (s *Site) oversee(ctx context.Context, name string, t *turn) *oversight {
 			return fmt.Sprintf("%d files, %s", p.Files, Size(p.Bytes))
 		},
 		alarm: func(why string) {
-			s.alarm(Alarm{At: time.Now(), System: name, What: "its gathering goes on and on", Why: why})
+			s.alarm(Alarm{At: time.Now(), System: name, Notice: notice.GatheringGoesOn.Of(), Why: why})
 		},
 	}
 }

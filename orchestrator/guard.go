@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"airlock/lease"
+	"airlock/notice"
 	"airlock/policies"
 
 	"golang.org/x/mod/sumdb/note"
@@ -236,7 +237,7 @@ func (s *Site) listen(ctx context.Context) {
 		switch {
 		case st == nil:
 		case st.Missing != "" && !missing:
-			s.alarm(Alarm{At: time.Now(), What: "nobody guards the doors: is airlock guard running?", Why: st.Missing})
+			s.alarm(Alarm{At: time.Now(), Notice: notice.NoGuard.Of(), Why: st.Missing})
 		case st.Missing == "" && missing:
 			s.options.Log.Info("the guard is heard of again")
 		}
@@ -245,7 +246,7 @@ func (s *Site) listen(ctx context.Context) {
 			return
 		}
 		if st.Ledger != "" && gone == "" {
-			s.alarm(Alarm{At: time.Now(), What: "the guard's ledger is not what it was", Why: st.Ledger})
+			s.alarm(Alarm{At: time.Now(), Notice: notice.GuardLedgerChanged.Of(), Why: st.Ledger})
 		}
 		gone = st.Ledger
 	})

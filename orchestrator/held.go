@@ -13,6 +13,7 @@ import (
 
 	"airlock/ledger"
 	"airlock/ledger/proof"
+	"airlock/notice"
 	"airlock/policies"
 	"airlock/vault"
 )
@@ -216,7 +217,7 @@ func (s *Site) distrust(d doubted) {
 			why += "; the proof is " + file
 		}
 	}
-	s.alarm(Alarm{At: time.Now(), Vault: d.vault, What: "the ledger cannot be trusted, so no vault's door is opened", Why: why + "; " + renewHint})
+	s.alarm(Alarm{At: time.Now(), Vault: d.vault, Notice: notice.LedgerNotTrusted.Of(), Why: why + "; " + renewHint})
 }
 
 // keepProof leaves a proof of a conflict that stands by itself, and names its file. One

@@ -17,6 +17,7 @@ import (
 
 	"airlock/lease"
 	"airlock/ledger"
+	"airlock/notice"
 )
 
 // ErrNotReleased: whoever asked may not end the lockdown.
@@ -51,7 +52,7 @@ func (s *Site) Lockdown(ctx context.Context, by Caller) error {
 	})
 	err := lease.Lock(s.policy.State, lease.Lockdown{At: at, By: by.Actor, UID: by.UID, Reason: by.Reason})
 	if err != nil {
-		s.alarm(Alarm{At: time.Now(), What: "the lockdown would not outlive this executor", Why: err.Error()})
+		s.alarm(Alarm{At: time.Now(), Notice: notice.LockdownNotKept.Of(), Why: err.Error()})
 	}
 	return errors.Join(err, s.doors.Locked(ctx))
 }
@@ -78,7 +79,7 @@ func (s *Site) Release(ctx context.Context, by Caller, key string) error {
 	if err := s.mayRelease(*standing, by, key); err != nil {
 		e.To = notReleased
 		s.journal.Note(e)
-		s.alarm(Alarm{At: e.Time, What: "somebody tried to end the lockdown", Why: by.Actor + ": " + err.Error()})
+		s.alarm(Alarm{At: e.Time, Notice: notice.ReleaseRefused.Of(), Why: by.Actor + ": " + err.Error()})
 		return err
 	}
 	if err := s.unlock(ctx, e); err != nil {
@@ -191,7 +192,7 @@ func (s *Site) followLock(ctx context.Context) {
 		if err := lease.Lock(s.policy.State, *l); err != nil {
 			why += ", and cannot be made anew: " + err.Error()
 		}
-		s.alarm(Alarm{At: time.Now(), What: "the lockdown stands", Why: why})
+		s.alarm(Alarm{At: time.Now(), Notice: notice.LockdownStands.Of(), Why: why})
 	}
 }
 
@@ -200,7 +201,7 @@ func (s *Site) followLock(ctx context.Context) {
 func (s *Site) doubtLock(doubted bool, why error) {
 	switch {
 	case doubted && !s.lockDoubted:
-		s.alarm(Alarm{At: time.Now(), What: "nobody knows whether there is a lockdown", Why: lease.LockdownUnknown(why).Error()})
+		s.alarm(Alarm{At: time.Now(), Notice: notice.LockdownUnknown.Of(), Why: lease.LockdownUnknown(why).Error()})
 	case !doubted && s.lockDoubted:
 		s.options.Log.Info("it is known again whether there is a lockdown")
 	}

@@ -12,6 +12,7 @@ import (
 
 	"airlock/blob"
 	"airlock/ledger"
+	"airlock/notice"
 	"airlock/vault"
 
 	"golang.org/x/mod/sumdb/note"
@@ -70,5 +71,5 @@ func (s *Site) warnOfStrangers(r *WindowRecord) {
 	if n := len(all) - namedInLedger; n > 0 {
 		all, more = all[:namedInLedger], fmt.Sprintf("; and %d more", n)
 	}
-	s.alarm(Alarm{At: time.Now(), Vault: r.Vault, What: "somebody else uses the site's key", Why: strings.Join(all, "; ") + more + "; shut the vault's door out of reach (airlock lockdown), find out who, and give the site a new key"})
+	s.alarm(Alarm{At: time.Now(), Vault: r.Vault, Notice: notice.SiteKeyUsed.Of(), Why: strings.Join(all, "; ") + more + "; shut the vault's door out of reach (airlock lockdown), find out who, and give the site a new key"})
 }

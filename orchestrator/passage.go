@@ -14,6 +14,7 @@ import (
 
 	"airlock/blob"
 	"airlock/ledger"
+	"airlock/notice"
 	"airlock/orchestrator/doors"
 	"airlock/policies"
 	"airlock/repository"
@@ -613,10 +614,10 @@ func (p *passage) end(passed doors.Times, err error) (WindowRecord, error) {
 	}
 	if err != nil {
 		r.Error = err.Error()
-		p.site.alarm(Alarm{At: time.Now(), Vault: r.Vault, What: "window " + r.Result, Why: r.Error})
+		p.site.alarm(Alarm{At: time.Now(), Vault: r.Vault, Notice: windowNotice(r.Result), Why: r.Error})
 	}
 	if r.Receipt != nil && len(r.Receipt.Alarms) > 0 {
-		p.site.alarm(Alarm{At: time.Now(), Vault: r.Vault, What: hostAlarms, Why: strings.Join(r.Receipt.Alarms, "; ")})
+		p.site.alarm(Alarm{At: time.Now(), Vault: r.Vault, Notice: notice.HostAlarms.Of(), Why: strings.Join(r.Receipt.Alarms, "; ")})
 	}
 	p.site.warnOfStrangers(r)
 	p.site.journal.Note(ledger.Entry{
@@ -656,4 +657,17 @@ func (s *Site) Shut(ctx context.Context, names []string, by Caller) error {
 		}
 	}
 	return s.doors.Shut(ctx, names, by.Actor, strings.TrimSpace(byHand+" "+by.Reason))
+}
+
+// windowNotice is what a window that was not done is called for.
+func windowNotice(result string) notice.Notice {
+	switch result {
+	case resultInPart:
+		return notice.WindowInPart.Of()
+	case resultCut:
+		return notice.WindowCut.Of()
+	case resultRefused:
+		return notice.WindowRefused.Of()
+	}
+	return notice.WindowFailed.Of()
 }

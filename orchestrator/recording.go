@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"airlock/ledger"
+	"airlock/notice"
 )
 
 // Recording is the file of one login to a switch in which something was changed. The
@@ -65,7 +66,7 @@ func (s *Site) leftRecordings() {
 	}
 	left, err := s.parts.Recordings()
 	if err != nil {
-		s.alarm(Alarm{At: time.Now(), What: "recordings of an earlier run cannot be finished", Why: err.Error()})
+		s.alarm(Alarm{At: time.Now(), Notice: notice.RecordingsUnfinished.Of(), Why: err.Error()})
 	}
 	for _, r := range left {
 		s.recorded("of an earlier run", r)

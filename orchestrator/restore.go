@@ -13,6 +13,7 @@ import (
 
 	"airlock/blob"
 	"airlock/ledger"
+	"airlock/notice"
 	"airlock/repository"
 	"airlock/vault"
 )
@@ -360,11 +361,11 @@ func (s *Site) Verify(ctx context.Context, vaultName string, sample float64, by 
 	case len(v.Damaged) > 0:
 		v.Result = "damaged"
 		err = fmt.Errorf("%d damaged: %s", len(v.Damaged), v.Damaged[0].What)
-		s.alarm(Alarm{At: time.Now(), Vault: vaultName, What: foundDamage, Why: err.Error()})
+		s.alarm(Alarm{At: time.Now(), Vault: vaultName, Notice: notice.DamageFound.Of(), Why: err.Error()})
 	default:
 		v.Result = "sound"
 		if sample >= 1 { // less may have passed the damage by
-			s.noteOver(s.over(func(a Alarm) bool { return a.What == foundDamage && a.Vault == vaultName }))
+			s.noteOver(s.over(func(a Alarm) bool { return a.Is(notice.DamageFound) && a.Vault == vaultName }))
 		}
 	}
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"airlock/ledger"
+	"airlock/notice"
 	"airlock/policies"
 	"airlock/repository"
 )
@@ -20,7 +21,7 @@ func (s *Site) retain(ctx context.Context, repo *repository.Repository, g *Gathe
 	})
 	if errors.Is(err, repository.ErrBraked) {
 		g.Braked = fmt.Sprintf("%v; see `airlock snapshots %s`; if it is right so: airlock gather %s --brake N", err, g.System, g.System)
-		s.alarm(Alarm{At: time.Now(), System: g.System, What: "none of its snapshots is dropped", Why: g.Braked})
+		s.alarm(Alarm{At: time.Now(), System: g.System, Notice: notice.SnapshotsBraked.Of(), Why: g.Braked})
 		return nil
 	}
 	if err != nil {

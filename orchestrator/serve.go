@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"airlock/ledger"
+	"airlock/notice"
 	"airlock/policies"
 )
 
@@ -144,7 +145,7 @@ func (s *Site) upkeep(ctx context.Context) {
 	result := resultDone
 	if err != nil {
 		result = resultFailed
-		s.alarm(Alarm{At: time.Now(), What: "the repository could not be maintained", Why: err.Error()})
+		s.alarm(Alarm{At: time.Now(), Notice: notice.NotMaintained.Of(), Why: err.Error()})
 	}
 	s.journal.Note(ledger.Entry{Time: time.Now(), Kind: ledger.KindUpkeep, Actor: "airlock", Reason: "daily maintenance", To: result})
 }
@@ -216,7 +217,7 @@ func (s *Site) receive(ctx context.Context) {
 		}
 		if !told {
 			told = true
-			s.alarm(Alarm{At: time.Now(), What: "traps are not received; doors are looked at by the clock alone", Why: fmt.Sprint(err)})
+			s.alarm(Alarm{At: time.Now(), Notice: notice.NoTraps.Of(), Why: fmt.Sprint(err)})
 		}
 		pause(ctx, time.Minute)
 	}

@@ -28,6 +28,7 @@ import (
 	"airlock/collectors"
 	"airlock/ledger"
 	"airlock/ledger/syslog"
+	"airlock/notice"
 	"airlock/orchestrator/doors"
 	"airlock/orchestrator/doors/window"
 	"airlock/policies"
@@ -136,21 +137,35 @@ type Alarm struct {
 	Door   string    `json:"door,omitempty"`
 	System string    `json:"system,omitempty"`
 	Vault  string    `json:"vault,omitempty"`
-	What   string    `json:"what"`
-	Why    string    `json:"why,omitempty"`
-	Lasts  bool      `json:"lasts,omitempty"` // in the status: something ends it, and that has not come
-	Grave  bool      `json:"grave,omitempty"` // in the status: a person has to look at once
+	notice.Notice
+	Why   string `json:"why,omitempty"`
+	Lasts bool   `json:"lasts,omitempty"` // in the status: something ends it, and that has not come
+	Grave bool   `json:"grave,omitempty"` // in the status: a person has to look at once
 }
 
 // String is the alarm as one line.
-func (a Alarm) String() string {
+func (a Alarm) String() string { return a.In("en") }
+
+// alarmOf is what an alarm can be of, in English and Japanese.
+var alarmOf = map[string][3]string{"en": {"door %s ", "system %s ", "vault %s "}, "ja": {"扉 %s: ", "部門システム %s: ", "二次保管先 %s: "}}
+
+// In is the alarm as one line in a language, "ja" or any other for English. Why it was raised
+// is as it was written.
+func (a Alarm) In(language string) string {
+	of, guards := alarmOf["en"], alarmsOfGuard
+	if language == "ja" {
+		of, guards = alarmOf["ja"], alarmsOfGuardJA
+	}
 	var b strings.Builder
-	for _, part := range []struct{ what, name string }{{"door", a.Door}, {"system", a.System}, {"vault", a.Vault}} {
-		if part.name != "" {
-			fmt.Fprintf(&b, "%s %s ", part.what, part.name)
+	for i, name := range []string{a.Door, a.System, a.Vault} {
+		if name != "" {
+			fmt.Fprintf(&b, of[i], name)
 		}
 	}
-	b.WriteString(a.What)
+	if a.By == byTheGuard {
+		b.WriteString(guards)
+	}
+	b.WriteString(a.Notice.In(language))
 	if a.Why != "" {
 		b.WriteString(": " + a.Why)
 	}
@@ -186,13 +201,13 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 		s.totals.count(ctx, &s.journal.Ledger.Reader)
 	}
 	if err := s.journal.openErr; err != nil {
-		s.alarm(Alarm{At: time.Now(), What: "the ledger cannot be opened, so no door will be", Why: err.Error()})
+		s.alarm(Alarm{At: time.Now(), Notice: notice.LedgerNotOpened.Of(), Why: err.Error()})
 	}
 	if aside := s.journal.aside; aside != "" {
-		s.alarm(Alarm{At: time.Now(), What: "the ledger was damaged, and a new one was begun; an inner door that it had to open again stays shut", Why: aside})
+		s.alarm(Alarm{At: time.Now(), Notice: notice.LedgerBegunAnew.Of(), Why: aside})
 	}
 	if keyErr != nil && !errors.Is(keyErr, fs.ErrNotExist) {
-		s.alarm(Alarm{At: time.Now(), What: "nothing vouches for the ledger any more, for its heads are not signed", Why: keyErr.Error()})
+		s.alarm(Alarm{At: time.Now(), Notice: notice.LedgerNotSigned.Of(), Why: keyErr.Error()})
 	}
 	if err := s.trust(ctx); err != nil {
 		o.Log.Error("the ledger is not trusted", "error", err)

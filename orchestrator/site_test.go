@@ -22,6 +22,7 @@ import (
 	"airlock/collectors"
 	collectlocal "airlock/collectors/local"
 	"airlock/ledger"
+	"airlock/notice"
 	"airlock/policies"
 	"airlock/repository"
 	"airlock/switchctl"
@@ -505,7 +506,7 @@ func TestRepositoryThatHangs(t *testing.T) {
 		done := make(chan error)
 		go func() {
 			_, err := s.Status(t.Context())
-			s.alarm(Alarm{At: time.Now(), What: "a test"})
+			s.alarm(Alarm{At: time.Now(), Notice: notice.Defect.Of()})
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			_, second := s.Gather(ctx, []string{"imaging"}, byTest, silent)

@@ -9,6 +9,7 @@ import (
 	"airlock/ledger/proof"
 	"airlock/ledger/stamp"
 	"airlock/ledger/stamp/ask"
+	"airlock/notice"
 	"airlock/policies"
 )
 
@@ -51,7 +52,7 @@ func (s *Site) stampHeads(ctx context.Context, p policies.Timestamps) {
 		s.options.Log.Warn("the ledger's head was not time-stamped; trying again in an hour", "error", err)
 		if !told && time.Since(last) > 2*time.Duration(p.Every) {
 			told = true
-			s.alarm(Alarm{At: time.Now(), What: "no head of the ledger was time-stamped since " + last.In(s.policy.Timezone.Location).Format("2006-01-02 15:04"), Why: err.Error()})
+			s.alarm(Alarm{At: time.Now(), Notice: notice.NotStamped.Of(last.In(s.policy.Timezone.Location).Format("2006-01-02 15:04")), Why: err.Error()})
 		}
 		due = time.Now().Add(min(stampRetry, time.Duration(p.Every)))
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"airlock/ledger/syslog"
+	"airlock/notice"
 	"airlock/policies"
 )
 
@@ -19,7 +20,7 @@ const restWithin = 3 * time.Second
 func (s *Site) tell(ctx context.Context) {
 	teller, err := syslog.New(s.syslogConfig(*s.policy.Ledger.Syslog), &s.journal.Ledger.Reader)
 	if err != nil {
-		s.alarm(Alarm{At: time.Now(), What: "the SIEM is not told of the ledger's entries", Why: err.Error()})
+		s.alarm(Alarm{At: time.Now(), Notice: notice.SIEMNotTold.Of(), Why: err.Error()})
 		return
 	}
 	s.mu.Lock()
@@ -34,10 +35,10 @@ func (s *Site) syslogConfig(p policies.Syslog) syslog.Config {
 		Network: network, Address: address, CA: p.CA, Facility: p.Facility, Site: s.policy.Site,
 		Cursor: filepath.Join(s.policy.State, "syslog.json"), OutageAfter: time.Duration(p.AlarmAfter),
 		Outage: func(since time.Time, err error) {
-			s.alarm(Alarm{At: time.Now(), What: "the SIEM takes no entries of the ledger", Why: fmt.Sprintf("since %s: %v", since.Format(time.RFC3339), err)})
+			s.alarm(Alarm{At: time.Now(), Notice: notice.SIEMTakesNone.Of(), Why: fmt.Sprintf("since %s: %v", since.Format(time.RFC3339), err)})
 		},
 		Anew: func() {
-			s.alarm(Alarm{At: time.Now(), What: "the ledger is not the one that the SIEM was told, and is told from its beginning"})
+			s.alarm(Alarm{At: time.Now(), Notice: notice.SIEMToldAnother.Of()})
 		},
 	}
 }

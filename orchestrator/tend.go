@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"airlock/notice"
 	"airlock/policies"
 	"airlock/vault"
 )
@@ -136,7 +137,7 @@ func (t *tending) mend(ctx context.Context, store vault.Store, c *cargo, r *Wind
 // settle keeps, with the door shut, what came of it.
 func (t *tending) settle(s *Site, r WindowRecord) error {
 	if r.Retention != nil && r.Retention.Held != "" {
-		s.alarm(Alarm{At: time.Now(), Vault: r.Vault, What: "nothing is dropped from the vault", Why: r.Retention.Held})
+		s.alarm(Alarm{At: time.Now(), Vault: r.Vault, Notice: notice.VaultNotTended.Of(), Why: r.Retention.Held})
 	}
 	if !t.mu.TryLock() {
 		return nil // the work goes on, against all order; the next window learns what this one left

@@ -10,6 +10,7 @@ import (
 
 	"airlock/ledger"
 	"airlock/ledger/proof"
+	"airlock/notice"
 
 	"golang.org/x/mod/sumdb/note"
 )
@@ -87,7 +88,7 @@ func (s *Site) doubtAll(err error) error {
 	s.distrusted[s.doubt] = true
 	s.mu.Unlock()
 	if !known {
-		s.alarm(Alarm{At: time.Now(), What: "the ledger cannot be trusted, so no vault's door is opened", Why: err.Error()})
+		s.alarm(Alarm{At: time.Now(), Notice: notice.LedgerNotTrusted.Of(), Why: err.Error()})
 	}
 	return err
 }

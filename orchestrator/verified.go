@@ -13,6 +13,7 @@ import (
 
 	"airlock/ledger"
 	"airlock/ledger/proof"
+	"airlock/notice"
 )
 
 // LedgerVerified says when the whole ledger was found sound, and what it was then.
@@ -117,7 +118,7 @@ func (s *Site) verifyLedger(ctx context.Context) error {
 	case errors.Is(err, ledger.ErrDamaged):
 		now.Unsound, now.UnsoundAt = err.Error(), time.Now()
 	case err != nil:
-		s.alarm(Alarm{At: time.Now(), What: "the ledger could not be verified", Why: err.Error()})
+		s.alarm(Alarm{At: time.Now(), Notice: notice.LedgerNotVerified.Of(), Why: err.Error()})
 		return err
 	default:
 		if now.Unsound = altered(report); now.Unsound != "" {
@@ -128,7 +129,7 @@ func (s *Site) verifyLedger(ctx context.Context) error {
 		s.told(report, before.Entries)
 	}
 	if err := KeepVerified(s.policy.State, now); err != nil {
-		s.alarm(Alarm{At: time.Now(), What: "that the ledger was verified could not be kept", Why: err.Error()})
+		s.alarm(Alarm{At: time.Now(), Notice: notice.VerificationNotKept.Of(), Why: err.Error()})
 	}
 	result := foundSound
 	if now.Unsound != "" {
@@ -219,7 +220,7 @@ func (s *Site) told(r proof.Report, before int64) {
 	}
 	for _, f := range r.Findings {
 		if f.Grave && f.Seq > before {
-			s.alarm(Alarm{At: time.Now(), What: "the ledger tells of something that must not happen; airlock audit verify lists all", Why: f.String()})
+			s.alarm(Alarm{At: time.Now(), Notice: notice.LedgerTells.Of(), Why: f.String()})
 			return
 		}
 	}

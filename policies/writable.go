@@ -86,7 +86,7 @@ func Writable(path string) error {
 		}
 	}
 	foreign(path, info)
-	if mode := info.Mode().Perm(); mode&0o022 != 0 {
+	if mode := info.Mode().Perm(); mode&0o022 != 0 && info.Mode()&os.ModeSticky == 0 {
 		all = append(all, fmt.Errorf("%s may be written by others than its owner (mode %04o), who would decide what airlock does; run: chmod go-w %s", path, mode, path))
 	}
 	folders := []string{filepath.Dir(path)}

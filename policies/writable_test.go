@@ -58,6 +58,15 @@ func TestWritable(t *testing.T) {
 			}
 		}
 	}
+	sticky := t.TempDir()
+	for mode, refused := range map[os.FileMode]bool{0o777: true, 0o777 | os.ModeSticky: false, 0o755: false} {
+		if err := os.Chmod(sticky, mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := Writable(sticky); (err != nil) != refused {
+			t.Errorf("a folder with %v: %v", mode, err)
+		}
+	}
 	if err := Writable(filepath.Join(t.TempDir(), "none")); err != nil {
 		t.Errorf("of a file that is not there: %v", err)
 	}

@@ -49,17 +49,26 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	return parsed.Execute(w, r)
 }
 
+func (r *Report) language() string {
+	if r.Japanese {
+		return "ja"
+	}
+	return "en"
+}
+
 func (r *Report) functions(t func(string) string) template.FuncMap {
 	local := func(layout string) func(time.Time) string {
 		return func(at time.Time) string { return at.In(r.Zone).Format(layout) }
 	}
 	return template.FuncMap{
 		"t": t, "at": local("2006-01-02 15:04:05"), "clock": local("15:04:05"), "month": local("2006-01"),
-		"lang": func() string {
-			if r.Japanese {
-				return "ja"
+		"lang": r.language,
+		"alarm": func(l Line) string {
+			said := l.Alarm.In(r.language())
+			if l.Reason != "" {
+				said += ": " + l.Reason
 			}
-			return "en"
+			return said
 		},
 		"span": func(from, to time.Time) string {
 			return from.In(r.Zone).Format(time.DateOnly) + " – " + to.Add(-time.Nanosecond).In(r.Zone).Format(time.DateOnly)

@@ -17,6 +17,7 @@ import (
 
 	"airlock/ledger"
 	"airlock/ledger/proof"
+	"airlock/notice"
 	"airlock/orchestrator"
 )
 
@@ -77,7 +78,8 @@ type Line struct {
 	Result string
 	Actor  string
 	Reason string
-	Guard  bool // it stands in the guard's ledger
+	Guard  bool          // it stands in the guard's ledger
+	Alarm  notice.Notice // of an alarm
 }
 
 // Window is one window: what it was for, and what became of it. Opening is nil where it
@@ -280,9 +282,7 @@ func (r *Report) takeAlarm(e ledger.Entry) error {
 		return err
 	}
 	l := line(e)
-	if a.Why != "" {
-		l.Reason += ": " + a.Why
-	}
+	l.Alarm, l.Reason = a.Notice, a.Why
 	r.Alarms = append(r.Alarms, l)
 	return nil
 }
@@ -304,6 +304,13 @@ func (r *Report) takeStart(e ledger.Entry) error {
 	return nil
 }
 
+// guardsNotice is what a guard called for.
+func guardsNotice(e ledger.Entry) notice.Notice {
+	n := notice.Notice{What: e.Reason}
+	_ = json.Unmarshal(e.Detail, &n) // an older guard's entries have no code
+	return n
+}
+
 // takeGuards keeps what the guard did, and whom it called.
 func (r *Report) takeGuards(e ledger.Entry) {
 	switch e.Kind {
@@ -311,7 +318,7 @@ func (r *Report) takeGuards(e ledger.Entry) {
 		r.guards = append(r.guards, e)
 	case ledger.KindAlarm:
 		l := line(e)
-		l.Guard = true
+		l.Guard, l.Alarm, l.Reason = true, guardsNotice(e), ""
 		r.Alarms = append(r.Alarms, l)
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"airlock/ledger"
 	"airlock/ledger/proof"
+	"airlock/notice"
 	"airlock/orchestrator"
 	"airlock/vault"
 )
@@ -82,7 +83,7 @@ func november(zone *time.Location) (b book, guard book) {
 			b.write(ledger.Entry{Time: day(d, 13, 42), Kind: ledger.KindPatrol, Actor: "patrol", Reason: "found open, by no window of ours", Door: "vault-door", Vault: "secondary", To: "opened"},
 				map[string]any{"shut_seen": day(d, 13, 41), "open_at_most_seconds": 60.0, "now": map[string]int{"admin": 1, "oper": 1}})
 			b.write(ledger.Entry{Time: day(d, 13, 42), Kind: ledger.KindAlarm, Actor: "airlock", Reason: "was opened by somebody else", Door: "vault-door"},
-				orchestrator.Alarm{What: "was opened by somebody else", Why: "<script>alert(1)</script>"})
+				orchestrator.Alarm{Notice: notice.Notice{What: "was opened by somebody else"}, Why: "<script>alert(1)</script>"})
 			up, down := map[string]any{"reading": map[string]int{"admin": 1, "oper": 1}}, map[string]any{"reading": map[string]int{"admin": 2, "oper": 2}}
 			b.write(ledger.Entry{Time: day(d, 13, 42), Kind: ledger.KindDoor, Actor: "patrol", Reason: "after window w17", Door: "vault-door", Vault: "secondary", From: "shut", To: "shutting"}, up)
 			b.write(ledger.Entry{Time: day(d, 13, 43), Kind: ledger.KindDoor, Actor: "patrol", Reason: "after window w17", Door: "vault-door", Vault: "secondary", From: "shutting", To: "shut"}, down)

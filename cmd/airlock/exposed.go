@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"airlock/policies"
@@ -19,9 +21,28 @@ func (a *app) exposed(p any) (all []error) {
 	return all
 }
 
+// tighten takes from others the right to write to a state folder that is this user's own, as
+// one that somebody else made may give it; what cannot be taken is refused. One in which
+// nobody may replace what is another's (sticky) may be the machine's, as /tmp is.
+func tighten(state string) {
+	for _, dir := range []string{state, filepath.Join(state, "keys")} {
+		if info, err := os.Lstat(dir); err == nil && info.IsDir() && info.Mode().Perm()&0o022 != 0 && info.Mode()&os.ModeSticky == 0 {
+			_ = os.Chmod(dir, info.Mode().Perm()&^0o022) // only its owner may
+		}
+	}
+}
+
 // refuseExposed refuses to begin by files that anybody may have written (S7): whoever could,
 // chooses which port is opened, and whom airlock believes. Shutting waits for nothing (S2).
-func (a *app) refuseExposed(p any) error { return errors.Join(a.exposed(p)...) }
+func (a *app) refuseExposed(p any) error {
+	switch p := p.(type) {
+	case policies.Policy:
+		tighten(p.State)
+	case *policies.VaultHost:
+		tighten(p.State)
+	}
+	return errors.Join(a.exposed(p)...)
+}
 
 // exposedHere are the same as what a check finds.
 func (a *app) exposedHere(p policies.Policy) (all []finding) {

@@ -13,6 +13,7 @@ import (
 	"airlock/guard"
 	"airlock/lease"
 	"airlock/ledger"
+	"airlock/notice"
 	"airlock/orchestrator"
 	"airlock/policies"
 	"airlock/switchctl"
@@ -57,7 +58,7 @@ func (a *app) guardCommand() *cobra.Command {
 			}
 			conf.Journal, conf.Key, conf.Present = own, key, own.Present
 			if doubt != nil {
-				own.Note(ledger.Entry{Time: time.Now(), Kind: ledger.KindAlarm, Actor: "guard", Reason: "two guards may run with one ledger: " + doubt.Error()})
+				own.Note(ledger.Entry{Time: time.Now(), Kind: ledger.KindAlarm, Actor: "guard", Reason: notice.TwoGuards.Of().What + ": " + doubt.Error()})
 			}
 			conf.Own = func(ctx context.Context, door string) (lease.Port, bool) {
 				return guard.OwnPort(ctx, &own.Reader, door)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"airlock/notice"
 	"airlock/orchestrator"
 	"airlock/policies"
 )
@@ -50,34 +51,34 @@ func (a *app) stays(ctx context.Context, log *slog.Logger, sound func(file strin
 	a.signals.hear(ctx, func(sig os.Signal) {
 		what, err := read.compared(sound)
 		switch {
-		case what == "":
+		case what.Code == "":
 			log.Info("goes on; the policy file is as it was read", "signal", sig.String(), "file", read.Name, "of", read.Of.Format(timeLayout))
 		case raise == nil:
-			log.Warn(what, "signal", sig.String(), "file", read.Name, "error", err)
+			log.Warn(what.What, "signal", sig.String(), "file", read.Name, "error", err)
 		default:
 			why := sig.String()
 			if err != nil {
 				why = err.Error()
 			}
-			raise(orchestrator.Alarm{At: time.Now(), What: what, Why: why})
+			raise(orchestrator.Alarm{At: time.Now(), Notice: what, Why: why})
 		}
 	})
 }
 
-// compared says what has become of the file since it was read; "" for nothing.
-func (r reading) compared(sound func(file string, text []byte) error) (string, error) {
+// compared says what has become of the file since it was read; the zero Notice for nothing.
+func (r reading) compared(sound func(file string, text []byte) error) (notice.Notice, error) {
 	of := r.Of.Format(timeLayout)
 	now, err := readFile(r.Name)
 	if err == nil && bytes.Equal(now.text, r.text) {
-		return "", nil
+		return notice.Notice{}, nil
 	}
 	if err == nil {
 		err = sound(r.Name, now.text)
 	}
 	if err != nil {
-		return fmt.Sprintf("the policy file has changed and cannot be used; airlock runs with that of %s; mend it before a restart", of), err
+		return notice.PolicyBroken.Of(of), err
 	}
-	return fmt.Sprintf("the policy file has changed; airlock runs with that of %s; restart it", of), nil
+	return notice.PolicyChanged.Of(of), nil
 }
 
 // sayRuns tells whoever gave an order that the executor which has it runs by another policy

@@ -10,6 +10,7 @@ import (
 
 	"airlock/console"
 	"airlock/ledger/proof"
+	"airlock/notice"
 	"airlock/orchestrator"
 	"airlock/policies"
 
@@ -201,7 +202,10 @@ func (a *app) printStatus(st orchestrator.Status) error {
 		a.print("running: %s", strings.TrimSuffix(a.words.tell(p.Task)+": "+a.words.amount(p, 0), ": "))
 	}
 	for _, alarm := range st.Alarms {
-		a.print("alarm %s: %s", at(alarm.At), plain(alarm.String()))
+		a.print("alarm %s: %s", at(alarm.At), plain(alarm.In(a.words.language())))
+		if k := notice.Find(alarm.Code); k != nil {
+			a.print("  → %s", k.Next.In(a.words.language()))
+		}
 	}
 	a.print("ledger: %s", a.count(int(st.Ledger.Entries), "%d entry", "%d entries"))
 	if v := st.Ledger.VerifiedAt; v != nil {

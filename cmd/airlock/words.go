@@ -70,6 +70,14 @@ func newWords(said, heard []phrase) *words {
 	return w
 }
 
+// language is that of the words, as packages below know it.
+func (w *words) language() string {
+	if w == nil {
+		return "en"
+	}
+	return "ja"
+}
+
 // text renders a format of this program.
 func (w *words) text(format string, args ...any) string {
 	if w != nil {

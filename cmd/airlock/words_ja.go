@@ -72,7 +72,7 @@ func japanese() []phrase {
 		{"executor %s runs", "実行役 {1} が稼働中"},
 		{"never", "なし"},
 		{"running: %s", "実行中: {1}"},
-		{"alarm %s: %s", "警報 {1}: {2}"},
+		{"alarm %s: %s", "警報 {1}: {2}"}, {"  → %s", "  → {1}"},
 		{"guard: MISSING: %s", "見張り: 不在: {1}"},
 		{"guard: not heard of yet", "見張り: まだ応答がありません"},
 		{"guard: at %s, heard of %s ago", "見張り: {1} で稼働中（{2} 前に確認）"},

@@ -10,6 +10,7 @@ import (
 
 	"airlock/lease"
 	"airlock/ledger"
+	"airlock/notice"
 )
 
 // portAccepted is what an entry of kind port is about that makes a port its door's own, by
@@ -28,7 +29,7 @@ type acceptedDetail struct {
 // claims has what becomes of a door's port noted, and a person called.
 func (k *keeper) claims(d *door) {
 	d.objected = func(what objection, why string) {
-		k.call(Alarm{At: time.Now(), Door: d.name, What: what.String(), Why: why})
+		k.call(Alarm{At: time.Now(), Door: d.name, Notice: what.notice(), Why: why})
 	}
 	d.adopted = func(c claim) {
 		p := c.port(d.name)
@@ -49,7 +50,7 @@ func (k *keeper) keepPort(p lease.Port) {
 		return
 	}
 	if err := p.Write(k.folder); err != nil {
-		k.alarm(Alarm{At: time.Now(), Door: p.Door, What: "its port is kept in the ledger alone", Why: err.Error()})
+		k.alarm(Alarm{At: time.Now(), Door: p.Door, Notice: notice.PortInLedgerAlone.Of(), Why: err.Error()})
 	}
 }
 
@@ -64,7 +65,7 @@ func (d *Doors) recallPort(k *keeper, of *door) {
 	case err == nil:
 		of.own(claimOf(p))
 	case !errors.Is(err, fs.ErrNotExist):
-		k.call(Alarm{At: time.Now(), Door: of.name, What: "it is not known which port it was", Why: err.Error()})
+		k.call(Alarm{At: time.Now(), Door: of.name, Notice: notice.PortNotKnown.Of(), Why: err.Error()})
 	}
 }
 
@@ -113,10 +114,10 @@ func (d *Doors) comparePort(ctx context.Context, past Past, of *door) {
 	}
 	of.own(claimOf(p))
 	if own != nil {
-		d.config.Alarm(Alarm{At: time.Now(), Door: of.name, What: "its port is not the one that the state folder says", Why: fmt.Sprintf("the ledger has %s, and the file had %s", p, own)})
+		d.config.Alarm(Alarm{At: time.Now(), Door: of.name, Notice: notice.PortDiffers.Of(), Why: fmt.Sprintf("the ledger has %s, and the file had %s", p, own)})
 	}
 	if err := p.Write(d.config.Policy.State); err != nil {
-		d.config.Alarm(Alarm{At: time.Now(), Door: of.name, What: "its port is kept in the ledger alone", Why: err.Error()})
+		d.config.Alarm(Alarm{At: time.Now(), Door: of.name, Notice: notice.PortInLedgerAlone.Of(), Why: err.Error()})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"airlock/notice"
 	"airlock/orchestrator/doors/window"
 	"airlock/switchctl"
 )
@@ -59,7 +60,7 @@ func (d *Doors) compareAround(port *door, before []switchctl.Row, id string, p T
 	}
 	for _, r := range cameUp(before, after, p) {
 		if at := (claim{device, r, port.by[0].name}); !d.claims.has(at) {
-			d.config.Alarm(Alarm{At: time.Now(), Door: port.name, What: "was opened, and another port came up with it",
+			d.config.Alarm(Alarm{At: time.Now(), Door: port.name, Notice: notice.OtherPortToo.Of(),
 				Why: fmt.Sprintf("port %s came up while it was being opened (window %s); no window of airlock opened that port", at, id)})
 		}
 	}

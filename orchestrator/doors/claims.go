@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"airlock/lease"
+	"airlock/notice"
 	"airlock/switchctl"
 )
 
@@ -205,12 +206,8 @@ const (
 	objections
 )
 
-func (o objection) String() string {
-	return [...]string{
-		"is not the port that it was, so nothing is sent to it",
-		"has no port of its own, so no window opens it",
-		"is another port by its second way, so no window opens it",
-	}[o]
+func (o objection) notice() notice.Notice {
+	return [...]*notice.Kind{notice.NotItsPort, notice.NoPortOfItsOwn, notice.OtherPortBySecondWay}[o].Of()
 }
 
 // object keeps what speaks against the door's port, or that nothing does any more, and

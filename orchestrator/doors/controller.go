@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"airlock/ledger"
+	"airlock/notice"
 	"airlock/orchestrator/doors/window"
 	"airlock/switchctl"
 )
@@ -242,7 +243,7 @@ func newKeeper(life context.Context, vault string, rules window.Rules, doors [2]
 			d.report = func(s sighting) { k.post(sighted{window.Side(side), s}) }
 			d.failed = func(err error, sent bool) { k.post(failed{window.Side(side), err, sent}) }
 			d.detoured = func(to string, why error) {
-				k.call(Alarm{At: time.Now(), Door: d.name, What: "is shut by another way, " + to, Why: why.Error()})
+				k.call(Alarm{At: time.Now(), Door: d.name, Notice: notice.ByAnotherWay.Of(to), Why: why.Error()})
 			}
 			d.timed = func(t timing) { k.post(t) }
 			k.listens(window.Side(side), d)
@@ -428,7 +429,7 @@ func (k *keeper) act(a window.Action, at time.Time) {
 	case window.StopWork:
 		k.stop(errors.New(a.Why))
 	case window.Raise:
-		k.call(Alarm{At: at, Door: k.doors[a.Side].name, What: a.What, Why: k.why(a.Side)})
+		k.call(Alarm{At: at, Door: k.doors[a.Side].name, Notice: a.Notice, Why: k.why(a.Side)})
 	case window.Refuse:
 		k.end(a.Window, fmt.Errorf("%w: %s", ErrRefused, a.Why))
 	case window.Finish:
@@ -540,7 +541,7 @@ func (k *keeper) intended(a answered) {
 	}
 	a.asked = false
 	now := time.Now()
-	k.call(Alarm{At: now, Door: a.entry.Door, What: "is not opened, for the ledger did not take the intent", Why: a.err.Error()})
+	k.call(Alarm{At: now, Door: a.entry.Door, Notice: notice.NoIntent.Of(), Why: a.err.Error()})
 	k.step(window.Unlogged{At: now, Side: a.side})
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"airlock/ledger"
+	"airlock/notice"
 	"airlock/orchestrator/doors/window"
 	"airlock/policies"
 	"airlock/switchctl"
@@ -41,8 +42,8 @@ type Config struct {
 type Alarm struct {
 	At   time.Time
 	Door string
-	What string
-	Why  string
+	notice.Notice
+	Why string
 }
 
 // Doors are the doors of one site. Its methods may be called by any goroutine.

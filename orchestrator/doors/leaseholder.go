@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"airlock/lease"
+	"airlock/notice"
 	"airlock/orchestrator/doors/window"
 	"airlock/policies"
 )
@@ -123,7 +124,7 @@ func (k *keeper) permitted(l leased) {
 	now, first := time.Now(), !l.told
 	l.told, l.refused = true, true // an inner door is tried again
 	if first {
-		k.call(Alarm{At: now, Door: l.entry.Door, What: "is not opened, for it got no lease", Why: l.err.Error()})
+		k.call(Alarm{At: now, Door: l.entry.Door, Notice: notice.NoLease.Of(), Why: l.err.Error()})
 	}
 	k.step(window.Unsent{At: now, Side: l.side, Why: l.err.Error()})
 }
@@ -168,7 +169,7 @@ func (k *keeper) withdrawLease() {
 	if p := k.lease; p != nil {
 		p.writer.Enqueue(func() {
 			if err := p.folder.Withdraw(p.door); err != nil {
-				k.call(Alarm{At: time.Now(), Door: p.door, What: "is shut, and its lease is still there", Why: err.Error()})
+				k.call(Alarm{At: time.Now(), Door: p.door, Notice: notice.LeaseStays.Of(), Why: err.Error()})
 			}
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"airlock/ledger"
+	"airlock/notice"
 	"airlock/orchestrator/doors/window"
 	"airlock/policies"
 	"airlock/switchctl"
@@ -219,7 +220,7 @@ func (k *keeper) doubted(m patrolled) {
 	w := &k.watches[m.side]
 	k.follow(m.sighted)
 	if w.doubts++; w.doubts == m.limit {
-		k.call(Alarm{At: m.at, Door: k.doors[m.side].name, What: "reads as shut, and its probe can prove nothing", Why: m.doubt})
+		k.call(Alarm{At: m.at, Door: k.doors[m.side].name, Notice: notice.ProbeProvesNothing.Of(), Why: m.doubt})
 	}
 }
 
@@ -351,7 +352,7 @@ func (k *keeper) foundTraces(m sighted, d patrolDetail) string {
 	}
 	why := "was open meanwhile, by no window of ours: " + traces
 	k.report(m.side, m.at, wasOpened, why, d)
-	k.call(Alarm{At: m.at, Door: k.doors[m.side].name, What: "was opened by another hand, and is shut again", Why: traces + longest})
+	k.call(Alarm{At: m.at, Door: k.doors[m.side].name, Notice: notice.OpenedMeanwhile.Of(), Why: traces + longest})
 	w.since, w.base = m.at, observation{}
 	w.last = observation{at: m.at, by: m.by, reading: m.reading}
 	return why

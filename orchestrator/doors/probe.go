@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"airlock/ledger"
+	"airlock/notice"
 	"airlock/orchestrator/doors/window"
 )
 
@@ -270,7 +271,7 @@ func (k *keeper) listens(side window.Side, d *door) {
 		k.clerk.Enqueue(func() {
 			k.journal.Note(e)
 			if heard == probeMute {
-				k.alarm(Alarm{At: e.Time, Door: d.name, What: "is proven shut by its switch alone", Why: d.probe.muteness()})
+				k.alarm(Alarm{At: e.Time, Door: d.name, Notice: notice.ProvenBySwitchAlone.Of(), Why: d.probe.muteness()})
 			}
 		})
 	}

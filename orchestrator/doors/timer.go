@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"airlock/ledger"
+	"airlock/notice"
 	"airlock/orchestrator/doors/window"
 	"airlock/switchctl"
 )
@@ -147,7 +148,7 @@ func (k *keeper) timing(t timing) {
 	switch {
 	case t.err != nil:
 		if was.vain == 0 {
-			k.call(Alarm{At: t.at, Door: d.name, What: "is shut, and the switch's own timer could not be taken back", Why: t.err.Error()})
+			k.call(Alarm{At: t.at, Door: d.name, Notice: notice.TimerStays.Of(), Why: t.err.Error()})
 		}
 		time.AfterFunc(min(disarmAgain<<min(was.vain, 16), disarmMost), func() { k.post(timing{maybe: true}) })
 		return

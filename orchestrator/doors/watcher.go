@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"airlock/notice"
 	"airlock/orchestrator/doors/window"
 )
 
@@ -54,6 +55,6 @@ func (d *Doors) dismiss(k *keeper, w Watcher) {
 		}
 	}
 	if err := w.Dismiss(); err != nil {
-		d.config.Alarm(Alarm{At: time.Now(), Door: k.doors[window.Vault].name, What: "is shut, and its watcher does not hear it", Why: err.Error()})
+		d.config.Alarm(Alarm{At: time.Now(), Door: k.doors[window.Vault].name, Notice: notice.WatcherDeaf.Of(), Why: err.Error()})
 	}
 }

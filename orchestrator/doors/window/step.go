@@ -1,6 +1,10 @@
 package window
 
-import "time"
+import (
+	"time"
+
+	"airlock/notice"
+)
 
 // Step is what e does to s. It is pure: the same arguments give the same results.
 func (s State) Step(e Event) (State, []Action) {
@@ -143,7 +147,7 @@ func (m *machine) lost(side Side) {
 	if p := m.phase(side); p != Shut && (side == Vault || p != Open) {
 		return // on its way, it has a deadline; a vault's door that is open has one too
 	}
-	m.do(Raise{side, "cannot be read any more"})
+	m.do(Raise{side, notice.NotReadAnyMore.Of()})
 	m.end(side.door() + " cannot be read any more")
 	m.move(side, Unknown)
 	m.door(side).Tries = 1 // it was said
@@ -185,7 +189,7 @@ func (m *machine) seen(side Side, sight Sight) {
 		switch {
 		case sight.Shut():
 			if d.Phase == Stuck {
-				m.do(Raise{side, "is proven shut after all"})
+				m.do(Raise{side, notice.ProvenAfterAll.Of()})
 			}
 			m.settle(side, Shut)
 		case d.Phase == Shutting && (!sight.Read || sight.Up) && !m.at.Before(d.Again):
@@ -209,7 +213,7 @@ func (m *machine) first(side Side, sight Sight) {
 		}
 	default:
 		if sight.Up {
-			m.do(Raise{side, "was found open"})
+			m.do(Raise{side, notice.FoundOpen.Of()})
 		}
 		m.shut(side)
 	}
@@ -224,7 +228,7 @@ func (m *machine) opened(side Side, sight Sight) {
 		}
 		return
 	}
-	m.do(Raise{side, "was opened by another hand"})
+	m.do(Raise{side, notice.OpenedByAnother.Of()})
 	m.end(side.door() + " was opened by another hand")
 	m.shut(side)
 	if m.phase(Vault) != Shut {
@@ -388,7 +392,7 @@ func (m *machine) deadlines(side Side) {
 	case Opening, Open:
 		m.overdue(side)
 	case Shutting:
-		m.do(Raise{side, "cannot be proven shut"})
+		m.do(Raise{side, notice.NotProvenShut.Of()})
 		if side == Inner {
 			m.end("the inner door could not be proven shut")
 		}
@@ -403,7 +407,7 @@ func (m *machine) deadlines(side Side) {
 func (m *machine) unread(side Side) {
 	d := m.door(side)
 	if d.Tries == 0 {
-		m.do(Raise{side, "could not be read"})
+		m.do(Raise{side, notice.NotReadAtStart.Of()})
 	}
 	switch vault := m.phase(Vault); {
 	case side == Vault:
@@ -431,7 +435,7 @@ func (m *machine) overdue(side Side) {
 		return
 	}
 	if m.door(Inner).Tries == 0 {
-		m.do(Raise{Inner, "does not open again"})
+		m.do(Raise{Inner, notice.InnerNotOpened.Of()})
 	}
 	m.backOff(Inner)
 }

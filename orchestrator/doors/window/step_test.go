@@ -95,7 +95,7 @@ func describe(v any) string {
 	case Finish:
 		return strings.TrimSpace("Finish " + v.Cause)
 	case Raise:
-		return fmt.Sprintf("Raise: %s %s", v.Side.door(), v.What)
+		return fmt.Sprintf("Raise: %s %s", v.Side.door(), v.Notice.What)
 	}
 	return name
 }

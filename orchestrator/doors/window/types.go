@@ -1,6 +1,10 @@
 package window
 
-import "time"
+import (
+	"time"
+
+	"airlock/notice"
+)
 
 // Phase is the state of one door.
 type Phase uint8
@@ -222,8 +226,8 @@ type Finish struct{ Window, Cause string }
 
 // Raise calls a person.
 type Raise struct {
-	Side Side
-	What string
+	Side   Side
+	Notice notice.Notice
 }
 
 func (Moved) action()    {}
