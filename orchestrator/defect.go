@@ -13,7 +13,7 @@ import (
 // there is a journal.
 func (s *Site) broke(what string, cause any, stack []byte) {
 	s.options.Log.Error("a defect in airlock", "in", what, "panic", cause, "stack", string(stack))
-	s.clerk.Enqueue(func() {
+	s.queue.Enqueue(func() {
 		s.alarm(Alarm{At: time.Now(), Notice: notice.Defect.Of(), Why: fmt.Sprintf("%s: %v", what, cause)})
 	})
 }

@@ -25,7 +25,7 @@ func (s *Site) newDoors() *doors.Doors {
 	return doors.Open(s.life, doors.Config{
 		Policy: s.policy, Ledger: filepath.Join(s.policy.State, ledgerFile), Broke: s.broke, Log: s.options.Log,
 		Dial: func(ctx context.Context, name string) (switchctl.Switch, error) {
-			return s.parts.Switch(ctx, name, *s.policy.Switches[name], func(r Recording) { s.clerk.Enqueue(func() { s.recorded(name, r) }) })
+			return s.parts.Switch(ctx, name, *s.policy.Switches[name], func(r Recording) { s.queue.Enqueue(func() { s.recorded(name, r) }) })
 		},
 		DialToRead: s.parts.dialToRead(s.policy),
 		Alarm:      func(a doors.Alarm) { s.alarm(Alarm{At: a.At, Door: a.Door, Notice: a.Notice, Why: a.Why}) },

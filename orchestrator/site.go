@@ -89,7 +89,7 @@ type Site struct {
 	options Options
 	lock    *siteLock
 	journal *journal
-	clerk   *doors.TaskQueue // for what has to be noted before there is a journal
+	queue   *doors.TaskQueue // for what has to be noted before there is a journal
 	doors   *doors.Doors
 	gate    collectors.Gate          // shut while a window keeps the departments' door shut
 	slots   chan struct{}            // systems that are gathered at once
@@ -187,7 +187,7 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	s := &Site{
 		policy: p, parts: parts, options: o, lock: lock, life: life, end: end,
-		clerk: doors.NewTaskQueue(), gathering: map[string]Progress{}, windows: map[string]bool{}, errands: map[string]bool{}, turns: map[string]chan struct{}{}, distrusted: map[string]bool{},
+		queue: doors.NewTaskQueue(), gathering: map[string]Progress{}, windows: map[string]bool{}, errands: map[string]bool{}, turns: map[string]chan struct{}{}, distrusted: map[string]bool{},
 		begun: time.Now(), slots: make(chan struct{}, max(2, runtime.NumCPU())), early: make(chan struct{}, mostEarly), opening: make(chan struct{}, 1),
 		passphrases: newPassphrases(),
 	}
@@ -214,7 +214,7 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	}
 	s.followLock(ctx)
 	s.recover(ctx)
-	s.hands.Go(func() { s.clerk.Run(life) })
+	s.hands.Go(func() { s.queue.Run(life) })
 	s.doors.Log(s.journal)
 	return s, nil
 }
@@ -338,7 +338,7 @@ func (s *Site) Close() error {
 	s.end()
 	s.hands.Wait()
 	err = errors.Join(err, s.doors.Close())
-	s.clerk.Run(s.life) // what the ends of the sessions left
+	s.queue.Run(s.life) // what the ends of the sessions left
 	if s.repo != nil {  // no order is left that uses it
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		err = errors.Join(err, s.repo.Close(ctx))

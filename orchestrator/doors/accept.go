@@ -27,36 +27,36 @@ type acceptedDetail struct {
 }
 
 // claims has what becomes of a door's port noted, and a person called.
-func (k *keeper) claims(d *door) {
+func (ctl *controller) claims(d *door) {
 	d.objected = func(what objection, why string) {
-		k.call(Alarm{At: time.Now(), Door: d.name, Notice: what.notice(), Why: why})
+		ctl.call(Alarm{At: time.Now(), Door: d.name, Notice: what.notice(), Why: why})
 	}
 	d.adopted = func(c claim) {
 		p := c.port(d.name)
 		e := ledger.Entry{
 			Time: p.At, Kind: ledger.KindPort, Actor: "airlock", Reason: "the first use of the door makes it the door's own",
-			Door: d.name, Vault: k.vault, To: portAccepted, Detail: ledger.Detail(acceptedDetail{Port: p}),
+			Door: d.name, Vault: ctl.vault, To: portAccepted, Detail: ledger.Detail(acceptedDetail{Port: p}),
 		}
-		k.clerk.Enqueue(func() {
-			k.journal.Note(e)
-			k.keepPort(p)
+		ctl.queue.Enqueue(func() {
+			ctl.journal.Note(e)
+			ctl.keepPort(p)
 		})
 	}
 }
 
 // keepPort leaves a door's port where a start finds it without the ledger.
-func (k *keeper) keepPort(p lease.Port) {
-	if k.folder == "" {
+func (ctl *controller) keepPort(p lease.Port) {
+	if ctl.folder == "" {
 		return
 	}
-	if err := p.Write(k.folder); err != nil {
-		k.alarm(Alarm{At: time.Now(), Door: p.Door, Notice: notice.PortInLedgerAlone.Of(), Why: err.Error()})
+	if err := p.Write(ctl.folder); err != nil {
+		ctl.alarm(Alarm{At: time.Now(), Door: p.Door, Notice: notice.PortInLedgerAlone.Of(), Why: err.Error()})
 	}
 }
 
 // recallPort takes from the state folder which port is a door's own; before anything is
 // sent, and so without waiting for long.
-func (d *Doors) recallPort(k *keeper, of *door) {
+func (d *Doors) recallPort(ctl *controller, of *door) {
 	p, err := lease.ReadPort(d.config.Policy.State, of.name)
 	if errors.Is(err, fs.ErrNotExist) {
 		p, err = d.portBefore(of.name)
@@ -65,7 +65,7 @@ func (d *Doors) recallPort(k *keeper, of *door) {
 	case err == nil:
 		of.own(claimOf(p))
 	case !errors.Is(err, fs.ErrNotExist):
-		k.call(Alarm{At: time.Now(), Door: of.name, Notice: notice.PortNotKnown.Of(), Why: err.Error()})
+		ctl.call(Alarm{At: time.Now(), Door: of.name, Notice: notice.PortNotKnown.Of(), Why: err.Error()})
 	}
 }
 
@@ -163,7 +163,7 @@ func (d *Doors) Accept(ctx context.Context, name, actor, reason string) (*lease.
 	for _, at := range d.named(name) {
 		at.door.own(*now)
 		if seen, err := at.door.examine(ctx); err == nil {
-			at.keeper.post(sighted{at.side, seen})
+			at.controller.post(sighted{at.side, seen})
 		}
 	}
 	return &p, nil

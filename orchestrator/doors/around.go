@@ -40,7 +40,7 @@ func (d *Doors) Around(ctx context.Context, vault string) (compare func(window s
 func (d *Doors) portsOf(ctx context.Context, port *door) (rows []switchctl.Row, err error) {
 	ctx, cancel := context.WithTimeout(ctx, aroundWithin)
 	defer cancel()
-	sw, err := d.config.DialToRead(ctx, port.by[0].name)
+	sw, err := d.config.DialToRead(ctx, port.ways[0].name)
 	if err != nil {
 		return nil, err
 	}
@@ -59,14 +59,14 @@ func (d *Doors) compareAround(port *door, before []switchctl.Row, id string, p T
 		device = own.device
 	}
 	for _, r := range cameUp(before, after, p) {
-		if at := (claim{device, r, port.by[0].name}); !d.claims.has(at) {
+		if at := (claim{device, r, port.ways[0].name}); !d.claims.has(at) {
 			d.config.Alarm(Alarm{At: time.Now(), Door: port.name, Notice: notice.OtherPortToo.Of(),
 				Why: fmt.Sprintf("port %s came up while it was being opened (window %s); no window of airlock opened that port", at, id)})
 		}
 	}
 }
 
-// has reports whether a port is that of any door, which has its own keeper.
+// has reports whether a port is that of any door, which has its own controller.
 func (cs *claims) has(at claim) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()

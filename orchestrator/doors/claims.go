@@ -83,7 +83,7 @@ type claims struct {
 
 	mu   sync.Mutex
 	all  map[string]map[int]claim // by door and way
-	kept map[string]bool          // doors whose first use was noted; several keepers may have one door
+	kept map[string]bool          // doors whose first use was noted; several controllers may have one door
 }
 
 func newClaims() *claims {
@@ -159,7 +159,7 @@ func (d *door) admit(ctx context.Context, sw switchctl.Switch, port switchctl.Po
 	}
 	ctx, cancel := context.WithTimeout(ctx, identifyWithin)
 	defer cancel()
-	c := claim{switchctl.IdentityOf(ctx, sw, d.by[way].address), located.Found(), d.by[way].name}
+	c := claim{switchctl.IdentityOf(ctx, sw, d.ways[way].address), located.Found(), d.ways[way].name}
 	own := d.ownPort()
 	if way > 0 && own != nil && !own.row.Alike(c.row) {
 		return d.object(astray, fmt.Errorf("by switch %s it is %s, and by the first way %s; put fallback_port right", c.by, c, own))
@@ -292,20 +292,20 @@ func (d *door) own(c claim) {
 // survey looks the door up by its further ways, so that a slip in fallback_port shows before
 // that way is needed. One that does not answer now tells nothing.
 func (d *door) survey(ctx context.Context) {
-	if d.claims == nil || len(d.by) == 1 || !d.surveyed.IsZero() && time.Since(d.surveyed) < surveyEvery {
+	if d.claims == nil || len(d.ways) == 1 || !d.surveyed.IsZero() && time.Since(d.surveyed) < surveyEvery {
 		return
 	}
 	d.surveyed = time.Now()
 	ctx, done := d.interruptible(ctx, false)
 	defer done()
-	ctx, cancel := context.WithTimeout(ctx, turnAfter)
+	ctx, cancel := context.WithTimeout(ctx, nextWayAfter)
 	defer cancel()
-	for way := 1; way < len(d.by); way++ {
-		sw, err := d.by[way].way.session(ctx)
+	for way := 1; way < len(d.ways); way++ {
+		sw, err := d.ways[way].session.open(ctx)
 		if err != nil {
 			continue
 		}
-		port, err := sw.Find(ctx, d.by[way].lookup)
+		port, err := sw.Find(ctx, d.ways[way].lookup)
 		if err != nil {
 			continue
 		}

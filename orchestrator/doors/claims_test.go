@@ -13,12 +13,12 @@ import (
 // S4, S7: what a window opened is shut, whatever becomes of the switch's identity meanwhile.
 func TestOpenedPortIsShutAllTheSame(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.keeper("v", doors{vault: "p3"})
+		ctl := n.controller("v", doors{vault: "p3"})
 		cs := newClaims()
-		k.doors[window.Vault].claims = cs
-		n.run(k)
-		n.rest(k)
-		if _, err := k.hold(n.life, tenMinutes("w1", func(context.Context) error {
+		ctl.doors[window.Vault].claims = cs
+		n.run(ctl)
+		n.rest(ctl)
+		if _, err := ctl.hold(n.life, tenMinutes("w1", func(context.Context) error {
 			n.sw.fault(func() { n.sw.identity.Name, n.sw.restarted = "elected", time.Now() })
 			cs.set("p1-door", 0, claim{switchctl.Identity{Name: "elected"}, switchctl.Row{Index: 3, Name: "p3"}, "core"})
 			n.sw.fault(func() {
@@ -31,7 +31,7 @@ func TestOpenedPortIsShutAllTheSame(t *testing.T) {
 		})); err != nil {
 			n.Errorf("the window: %v", err)
 		}
-		n.shut(k)
+		n.shut(ctl)
 		synctest.Wait()
 	})
 }

@@ -24,10 +24,10 @@ const promptly = 50 * time.Millisecond
 // S1: a door is opened only after its intent is durable in the ledger.
 func TestIntentComesFirst(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.keeper("v", doors{"p3", "p1", ""})
-		n.run(k)
-		n.rest(k)
-		if _, err := k.hold(n.life, tenMinutes("w1", nothing)); err != nil {
+		ctl := n.controller("v", doors{"p3", "p1", ""})
+		n.run(ctl)
+		n.rest(ctl)
+		if _, err := ctl.hold(n.life, tenMinutes("w1", nothing)); err != nil {
 			n.Fatal(err)
 		}
 		for _, port := range []string{"p3", "p1"} {
@@ -36,12 +36,12 @@ func TestIntentComesFirst(t *testing.T) {
 				n.Errorf("%s: the intent is event %d, the command event %d", port, intent, sent)
 			}
 		}
-		n.shut(k)
+		n.shut(ctl)
 	})
 }
 
 // S1: if the ledger cannot take the entry, the door stays shut. That holds however the
-// ledger fails, and the keeper goes on living.
+// ledger fails, and the controller goes on living.
 func TestLedgerThatDoesNotTakeTheIntent(t *testing.T) {
 	for name, c := range map[string]func(context.Context, ledger.Entry) error{
 		"refuses": func(context.Context, ledger.Entry) error { return errors.New("disk full") },
@@ -53,18 +53,18 @@ func TestLedgerThatDoesNotTakeTheIntent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inNight(t, func(n *night) {
-				k := n.started()
+				ctl := n.started()
 				n.journal.fault(c, nil)
-				p, err := k.hold(n.life, tenMinutes("w1", nothing))
+				p, err := ctl.hold(n.life, tenMinutes("w1", nothing))
 				if err == nil || !p.OpenedAt.IsZero() {
 					n.Errorf("hold = opened at %s, %v; want an error, and nothing opened", p.OpenedAt, err)
 				}
 				n.never("SET p3 up")
 				n.first("ALARM")
-				n.rest(k)
-				n.shut(k)
+				n.rest(ctl)
+				n.shut(ctl)
 				n.journal.fault(nil, nil)
-				if _, err := k.hold(n.life, tenMinutes("w2", nothing)); err != nil {
+				if _, err := ctl.hold(n.life, tenMinutes("w2", nothing)); err != nil {
 					n.Errorf("with the ledger mended: %v", err)
 				}
 			})
@@ -76,18 +76,18 @@ func TestLedgerThatDoesNotTakeTheIntent(t *testing.T) {
 // and what comes too late opens nothing.
 func TestShutWhileTheIntentIsBeingWritten(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.started()
+		ctl := n.started()
 		n.journal.fault(slowly, nil)
-		over := n.begin(n.life, k, tenMinutes("w1", nothing))
+		over := n.begin(n.life, ctl, tenMinutes("w1", nothing))
 		time.Sleep(time.Second)
 		began := time.Now()
-		if err := k.shut(n.life, window.Vault, "user root", byHand); err != nil {
+		if err := ctl.shut(n.life, window.Vault, "user root", byHand); err != nil {
 			n.Fatal(err)
 		}
 		if late := time.Since(began); late > promptly {
 			n.Errorf("the door was proven shut %s after the order", late)
 		}
-		if h := <-over; h.err == nil || !h.passage.OpenedAt.IsZero() {
+		if h := <-over; h.err == nil || !h.times.OpenedAt.IsZero() {
 			n.Errorf("the window: %+v", h)
 		}
 		time.Sleep(time.Minute)
@@ -103,43 +103,43 @@ func slowly(context.Context, ledger.Entry) error {
 
 // S2: shutting waits for nothing: not for the ledger, and not for an alert.
 func TestNothingHoldsUpTheShutting(t *testing.T) {
-	for name, blocks := range map[string]func(n *night, k *keeper, until <-chan struct{}){
-		"ledger": func(n *night, k *keeper, until <-chan struct{}) {
+	for name, blocks := range map[string]func(n *night, ctl *controller, until <-chan struct{}){
+		"ledger": func(n *night, ctl *controller, until <-chan struct{}) {
 			n.journal.fault(nil, func(ledger.Entry) { <-until })
 		},
-		"alarm": func(n *night, k *keeper, until <-chan struct{}) {
+		"alarm": func(n *night, ctl *controller, until <-chan struct{}) {
 			n.sw.fault(func() { n.ring = func() { <-until } })
 		},
 	} {
 		t.Run(name+", at the start", func(t *testing.T) { // S5
 			inNight(t, func(n *night) {
 				n.sw.move(3, true)
-				k := n.keeper("v", doors{vault: "p3"})
+				ctl := n.controller("v", doors{vault: "p3"})
 				until := make(chan struct{})
-				blocks(n, k, until)
-				n.run(k)
+				blocks(n, ctl, until)
+				n.run(ctl)
 				time.Sleep(time.Second)
 				if n.sw.up(3) {
 					n.Error("the port that was found open still is")
 				}
 				close(until)
-				n.rest(k)
+				n.rest(ctl)
 			})
 		})
 		t.Run(name+", at the deadline", func(t *testing.T) { // S4
 			inNight(t, func(n *night) {
-				k := n.started()
+				ctl := n.started()
 				until := make(chan struct{})
-				over := n.begin(n.life, k, tenMinutes("w1", func(ctx context.Context) error { <-until; return nil }))
+				over := n.begin(n.life, ctl, tenMinutes("w1", func(ctx context.Context) error { <-until; return nil }))
 				time.Sleep(time.Second)
-				blocks(n, k, until)
+				blocks(n, ctl, until)
 				time.Sleep(10 * time.Minute)
 				if n.sw.up(3) {
 					n.Error("the port is still up a second after its time")
 				}
 				close(until)
 				<-over
-				n.shut(k)
+				n.shut(ctl)
 			})
 		})
 	}
@@ -165,7 +165,7 @@ func TestShutInTheMiddleOfACall(t *testing.T) {
 			}
 		}, 5 * time.Second},
 		"setting up": {func(f *fakeSwitch) {
-			f.set = func(ctx context.Context, c command) (carriedOut, error) {
+			f.set = func(ctx context.Context, c setCommand) (carriedOut, error) {
 				if c.up {
 					return carriedOut{}, hang(ctx)
 				}
@@ -175,12 +175,12 @@ func TestShutInTheMiddleOfACall(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inNight(t, func(n *night) {
-				k := n.started()
+				ctl := n.started()
 				if name != "reading" {
 					n.sw.fault(func() { c.fault(n.sw) })
 				}
 				ctx, cancel := context.WithCancel(n.life)
-				over := n.begin(ctx, k, tenMinutes("w1", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }))
+				over := n.begin(ctx, ctl, tenMinutes("w1", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }))
 				time.Sleep(time.Second)
 				if name == "reading" {
 					n.sw.fault(func() { c.fault(n.sw) })
@@ -197,7 +197,7 @@ func TestShutInTheMiddleOfACall(t *testing.T) {
 					n.Errorf("a command to open left %s after the order to shut", opened[len(opened)-1].at-asked)
 				}
 				<-over
-				n.shut(k)
+				n.shut(ctl)
 			})
 		})
 	}
@@ -207,9 +207,9 @@ func TestShutInTheMiddleOfACall(t *testing.T) {
 // shutting for longer than it has to.
 func TestShutWhileTheOtherDoorDials(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.started()
-		other := n.keeper("w", doors{vault: "p4"})
-		over := n.begin(n.life, k, tenMinutes("w1", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }))
+		ctl := n.started()
+		other := n.controller("w", doors{vault: "p4"})
+		over := n.begin(n.life, ctl, tenMinutes("w1", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }))
 		time.Sleep(time.Second)
 		n.sw.fault(func() {
 			n.sw.dial = func(ctx context.Context) error { return hang(ctx) }
@@ -229,7 +229,7 @@ func TestShutWhileTheOtherDoorDials(t *testing.T) {
 		})
 		time.Sleep(time.Second)
 		began := time.Now()
-		if err := k.shut(n.life, window.Vault, "user root", byHand); err != nil {
+		if err := ctl.shut(n.life, window.Vault, "user root", byHand); err != nil {
 			n.Fatal(err)
 		}
 		if late := time.Since(began); late > promptly {
@@ -242,16 +242,16 @@ func TestShutWhileTheOtherDoorDials(t *testing.T) {
 // S2: a session that another door has given up costs a shutting no more than a new one.
 func TestShutOnASessionThatEnded(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.started()
-		over := n.begin(n.life, k, tenMinutes("w1", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }))
+		ctl := n.started()
+		over := n.begin(n.life, ctl, tenMinutes("w1", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }))
 		time.Sleep(time.Second)
 		for _, s := range n.sw.sessions {
-			if err := n.way.drop(s); err != nil {
+			if err := n.session.drop(s); err != nil {
 				n.Fatal(err)
 			}
 		}
 		began := time.Now()
-		if err := k.shut(n.life, window.Vault, "user root", byHand); err != nil {
+		if err := ctl.shut(n.life, window.Vault, "user root", byHand); err != nil {
 			n.Fatal(err)
 		}
 		if late := time.Since(began); late > promptly {
@@ -288,10 +288,10 @@ func TestWhatIsNoProof(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inNight(t, func(n *night) {
-				k := n.keeper("v", doors{vault: "p3", probe: c.probe})
-				n.run(k)
-				n.rest(k)
-				over := n.begin(n.life, k, tenMinutes("w1", func(ctx context.Context) error {
+				ctl := n.controller("v", doors{vault: "p3", probe: c.probe})
+				n.run(ctl)
+				n.rest(ctl)
+				over := n.begin(n.life, ctl, tenMinutes("w1", func(ctx context.Context) error {
 					return wait(ctx, time.Minute)
 				}))
 				time.Sleep(30 * time.Second)
@@ -307,11 +307,11 @@ func TestWhatIsNoProof(t *testing.T) {
 				if !errors.Is(h.err, ErrNotShut) {
 					n.Errorf("the window ended with %v, want ErrNotShut", h.err)
 				}
-				if got := phase(k, window.Vault); got != window.Stuck {
+				if got := phase(ctl, window.Vault); got != window.Stuck {
 					n.Errorf("the door is believed %s, want stuck", got)
 				}
 				n.first("ALARM door p3-door cannot be proven shut")
-				if _, err := k.hold(n.life, tenMinutes("w2", nothing)); !errors.Is(err, ErrRefused) {
+				if _, err := ctl.hold(n.life, tenMinutes("w2", nothing)); !errors.Is(err, ErrRefused) {
 					n.Errorf("the next window: %v, want ErrRefused", err)
 				}
 			})
@@ -343,9 +343,9 @@ func TestDeadline(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inNight(t, func(n *night) {
-				k := n.started()
+				ctl := n.started()
 				until := make(chan struct{})
-				over := n.begin(n.life, k, tenMinutes("w1", func(context.Context) error { <-until; return nil }))
+				over := n.begin(n.life, ctl, tenMinutes("w1", func(context.Context) error { <-until; return nil }))
 				time.Sleep(time.Minute)
 				n.sw.fault(func() { fault(n.sw) })
 				time.Sleep(9*time.Minute - time.Second)
@@ -361,7 +361,7 @@ func TestDeadline(t *testing.T) {
 				if h := <-over; h.err == nil || !strings.Contains(h.err.Error(), "time is up") {
 					n.Errorf("the window ended with %v", h.err)
 				}
-				n.shut(k)
+				n.shut(ctl)
 				close(until)
 			})
 		})
@@ -372,20 +372,20 @@ func TestDeadline(t *testing.T) {
 // back as open.
 func TestOpeningThatIsNeverSeen(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.started()
+		ctl := n.started()
 		n.sw.fault(func() {
-			n.sw.set = func(ctx context.Context, c command) (carriedOut, error) {
+			n.sw.set = func(ctx context.Context, c setCommand) (carriedOut, error) {
 				if c.up {
 					return carriedOut{lost: true}, switchctl.ErrTimeout
 				}
 				return carriedOut{}, nil
 			}
 		})
-		_, err := k.hold(n.life, tenMinutes("w1", nothing))
+		_, err := ctl.hold(n.life, tenMinutes("w1", nothing))
 		if err == nil || !strings.Contains(err.Error(), "not read back as open in time") {
 			n.Errorf("the window ended with %v", err)
 		}
-		n.shut(k)
+		n.shut(ctl)
 		// A command that timed out may still be carried out: shut is believed only later.
 		proven, last := n.first("entry p3-door: shutting → shut"), n.all("SET p3 up")
 		if lag := proven.at - last[len(last)-1].at; lag < 20*time.Second {
@@ -399,9 +399,9 @@ func TestOpeningThatIsNeverSeen(t *testing.T) {
 func TestFoundOpen(t *testing.T) {
 	inNight(t, func(n *night) {
 		n.sw.move(3, true)
-		k := n.keeper("v", doors{vault: "p3"})
-		n.run(k)
-		switch _, err := k.hold(n.life, tenMinutes("w1", nothing)); {
+		ctl := n.controller("v", doors{vault: "p3"})
+		n.run(ctl)
+		switch _, err := ctl.hold(n.life, tenMinutes("w1", nothing)); {
 		case err == nil: // its own look came after the door was shut
 			if opened, proven := n.first("SET p3 up"), n.first("entry p3-door: shutting → shut"); opened.at < proven.at {
 				n.Errorf("opened after %s, proven shut after %s", opened.at, proven.at)
@@ -411,11 +411,11 @@ func TestFoundOpen(t *testing.T) {
 		default:
 			n.Errorf("a window at the start: %v, want ErrRefused", err)
 		}
-		n.rest(k)
+		n.rest(ctl)
 		if sent := n.first("SET p3 down"); sent.at > promptly {
 			n.Errorf("the command to shut left %s after the start", sent.at)
 		}
-		n.shut(k)
+		n.shut(ctl)
 		n.first("ALARM door p3-door was found open")
 		e := n.journal.all()[0]
 		var d doorDetail
@@ -433,9 +433,9 @@ func TestUnreadableAtTheStart(t *testing.T) {
 	inNight(t, func(n *night) {
 		n.sw.move(3, true)
 		n.sw.fault(func() { n.sw.read = func(context.Context, *switchctl.Reading) error { return switchctl.ErrTimeout } })
-		k := n.keeper("v", doors{vault: "p3"})
-		n.run(k)
-		if err := k.settle(n.life); !errors.Is(err, ErrNotShut) {
+		ctl := n.controller("v", doors{vault: "p3"})
+		n.run(ctl)
+		if err := ctl.settle(n.life); !errors.Is(err, ErrNotShut) {
 			n.Errorf("settle = %v, want ErrNotShut", err)
 		}
 		if sent := n.first("SET p3 down"); sent.at > 13*time.Second {
@@ -444,7 +444,7 @@ func TestUnreadableAtTheStart(t *testing.T) {
 		n.first("ALARM door p3-door could not be read")
 		n.sw.fault(func() { n.sw.read = nil })
 		time.Sleep(2 * time.Minute)
-		n.shut(k)
+		n.shut(ctl)
 	})
 }
 
@@ -467,27 +467,27 @@ func TestInnerDoor(t *testing.T) {
 	for name, fault := range map[string]func(*fakeSwitch){
 		"no fault": func(*fakeSwitch) {},
 		"slow switch": func(f *fakeSwitch) {
-			f.set = func(context.Context, command) (carriedOut, error) { return carriedOut{after: 5 * time.Second}, nil }
+			f.set = func(context.Context, setCommand) (carriedOut, error) { return carriedOut{after: 5 * time.Second}, nil }
 		},
 		"forgetful one": func(f *fakeSwitch) { f.set = forgetful(2) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inNight(t, func(n *night) {
 				fault(n.sw)
-				k := n.keeper("v", doors{"p3", "p1", ""})
-				n.run(k)
-				n.rest(k)
+				ctl := n.controller("v", doors{"p3", "p1", ""})
+				n.run(ctl)
+				n.rest(ctl)
 				worked := false
-				_, err := k.hold(n.life, tenMinutes("w1", func(context.Context) error {
+				_, err := ctl.hold(n.life, tenMinutes("w1", func(context.Context) error {
 					worked = n.sw.up(3) && !n.sw.up(1)
 					return nil
 				}))
 				if err != nil || !worked {
 					n.Fatalf("the window: %v; inside, the vault's door alone was open: %t", err, worked)
 				}
-				n.rest(k)
+				n.rest(ctl)
 				n.neverBoth()
-				n.shut(k)
+				n.shut(ctl)
 				if !n.sw.up(1) {
 					n.Error("the inner door was not opened again")
 				}
@@ -500,9 +500,9 @@ func TestInnerDoor(t *testing.T) {
 }
 
 // forgetful loses all but each nth SET.
-func forgetful(nth int) func(context.Context, command) (carriedOut, error) {
+func forgetful(nth int) func(context.Context, setCommand) (carriedOut, error) {
 	sets := 0
-	return func(context.Context, command) (carriedOut, error) {
+	return func(context.Context, setCommand) (carriedOut, error) {
 		sets++
 		return carriedOut{lost: sets%nth != 0}, nil
 	}
@@ -511,13 +511,13 @@ func forgetful(nth int) func(context.Context, command) (carriedOut, error) {
 // S6: an inner door that cannot be proven shut keeps the vault's door shut.
 func TestInnerDoorThatStaysUp(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.keeper("v", doors{"p3", "p1", ""})
-		n.run(k)
-		n.rest(k)
+		ctl := n.controller("v", doors{"p3", "p1", ""})
+		n.run(ctl)
+		n.rest(ctl)
 		n.sw.fault(func() {
-			n.sw.set = func(_ context.Context, c command) (carriedOut, error) { return carriedOut{lost: c.index == 1}, nil }
+			n.sw.set = func(_ context.Context, c setCommand) (carriedOut, error) { return carriedOut{lost: c.index == 1}, nil }
 		})
-		if _, err := k.hold(n.life, tenMinutes("w1", nothing)); !errors.Is(err, ErrNotShut) {
+		if _, err := ctl.hold(n.life, tenMinutes("w1", nothing)); !errors.Is(err, ErrNotShut) {
 			n.Errorf("the window: %v, want ErrNotShut", err)
 		}
 		n.never("SET p3 up")
@@ -533,7 +533,7 @@ func TestInnerDoorThatStaysUp(t *testing.T) {
 // and only the first opens the inner door again.
 func TestSharedInnerDoor(t *testing.T) {
 	inNight(t, func(n *night) {
-		a, b := n.keeper("a", doors{"p3", "p1", ""}), n.keeper("b", doors{"p4", "p1", ""})
+		a, b := n.controller("a", doors{"p3", "p1", ""}), n.controller("b", doors{"p4", "p1", ""})
 		n.run(a, b)
 		n.rest(a, b)
 		until := make(chan struct{})
@@ -562,24 +562,24 @@ func TestSharedInnerDoor(t *testing.T) {
 	})
 }
 
-// S6: while one vault's door is stuck, no keeper opens the inner door, neither after a
+// S6: while one vault's door is stuck, no controller opens the inner door, neither after a
 // window of its own nor because it is owed from an earlier run.
 func TestSharedInnerDoorWhileOneVaultIsStuck(t *testing.T) {
 	stuck := func(n *night) {
 		n.sw.fault(func() {
-			n.sw.set = func(_ context.Context, c command) (carriedOut, error) {
+			n.sw.set = func(_ context.Context, c setCommand) (carriedOut, error) {
 				return carriedOut{lost: c.index == 3 && !c.up}, nil
 			}
 		})
 	}
-	mend := func(n *night, keepers ...*keeper) {
+	mend := func(n *night, controllers ...*controller) {
 		time.Sleep(3 * time.Minute)
 		n.neverBoth()
 		n.sw.fault(func() { n.sw.set = nil })
 		time.Sleep(3 * time.Minute)
-		n.rest(keepers...)
+		n.rest(controllers...)
 		n.neverBoth()
-		n.shut(keepers[0])
+		n.shut(controllers[0])
 		if !n.sw.up(1) {
 			n.Error("the inner door was not opened again")
 		}
@@ -589,7 +589,7 @@ func TestSharedInnerDoorWhileOneVaultIsStuck(t *testing.T) {
 			n.sw.move(1, false)
 			n.sw.move(3, true)
 			stuck(n)
-			a, b := n.keeper("a", doors{"p3", "p1", ""}), n.keeper("b", doors{"p4", "p1", ""})
+			a, b := n.controller("a", doors{"p3", "p1", ""}), n.controller("b", doors{"p4", "p1", ""})
 			a.inbox <- stepped{window.Owe{At: time.Now()}}
 			b.inbox <- stepped{window.Owe{At: time.Now()}}
 			n.run(a, b)
@@ -598,7 +598,7 @@ func TestSharedInnerDoorWhileOneVaultIsStuck(t *testing.T) {
 	})
 	t.Run("after a window of the other", func(t *testing.T) {
 		inNight(t, func(n *night) {
-			a, b := n.keeper("a", doors{"p3", "p1", ""}), n.keeper("b", doors{"p4", "p1", ""})
+			a, b := n.controller("a", doors{"p3", "p1", ""}), n.controller("b", doors{"p4", "p1", ""})
 			n.run(a, b)
 			n.rest(a, b)
 			stuck(n)
@@ -618,11 +618,11 @@ func TestSharedInnerDoorWhileOneVaultIsStuck(t *testing.T) {
 // vault's window.
 func TestInnerDoorThatDoesNotOpenAgain(t *testing.T) {
 	inNight(t, func(n *night) {
-		a, b := n.keeper("a", doors{"p3", "p1", ""}), n.keeper("b", doors{"p4", "p1", ""})
+		a, b := n.controller("a", doors{"p3", "p1", ""}), n.controller("b", doors{"p4", "p1", ""})
 		n.run(a, b)
 		n.rest(a, b)
 		n.sw.fault(func() {
-			n.sw.set = func(_ context.Context, c command) (carriedOut, error) {
+			n.sw.set = func(_ context.Context, c setCommand) (carriedOut, error) {
 				return carriedOut{lost: c.index == 1 && c.up}, nil
 			}
 		})
@@ -656,9 +656,9 @@ func TestLookupThatFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inNight(t, func(n *night) {
-				k := n.started()
+				ctl := n.started()
 				n.sw.fault(func() { change(n.sw) })
-				if _, err := k.hold(n.life, tenMinutes("w1", nothing)); !errors.Is(err, ErrRefused) {
+				if _, err := ctl.hold(n.life, tenMinutes("w1", nothing)); !errors.Is(err, ErrRefused) {
 					n.Errorf("the window: %v, want ErrRefused", err)
 				}
 				n.never("SET")
@@ -671,9 +671,9 @@ func TestLookupThatFails(t *testing.T) {
 // is wrong, at once: nothing can come of a command that never left.
 func TestOpeningThatNeverLeft(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.keeper("v", doors{vault: "p3"})
-		n.run(k)
-		n.rest(k)
+		ctl := n.controller("v", doors{vault: "p3"})
+		n.run(ctl)
+		n.rest(ctl)
 		finds := 0
 		n.sw.fault(func() {
 			n.sw.find = func(ctx context.Context) error {
@@ -683,7 +683,7 @@ func TestOpeningThatNeverLeft(t *testing.T) {
 				return hang(ctx)
 			}
 		})
-		over := n.begin(n.life, k, tenMinutes("w1", func(context.Context) error {
+		over := n.begin(n.life, ctl, tenMinutes("w1", func(context.Context) error {
 			n.Error("the work began")
 			return nil
 		}))
@@ -697,7 +697,7 @@ func TestOpeningThatNeverLeft(t *testing.T) {
 			n.Errorf("it was known after %s", at)
 		}
 		n.never("p3 is up")
-		n.shut(k)
+		n.shut(ctl)
 	})
 }
 
@@ -713,8 +713,8 @@ func TestRenamedInMidWindow(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inNight(t, func(n *night) {
-				k := n.started()
-				over := n.begin(n.life, k, tenMinutes("w1", func(ctx context.Context) error { return wait(ctx, time.Hour) }))
+				ctl := n.started()
+				over := n.begin(n.life, ctl, tenMinutes("w1", func(ctx context.Context) error { return wait(ctx, time.Hour) }))
 				time.Sleep(time.Minute)
 				n.sw.fault(func() { change(n.sw) })
 				h := <-over
@@ -722,7 +722,7 @@ func TestRenamedInMidWindow(t *testing.T) {
 				if name == "two of the name" {
 					// The port that was found keeps its identity, so it is shut; only an
 					// opening would ask for the name again.
-					n.shut(k)
+					n.shut(ctl)
 					return
 				}
 				if !errors.Is(h.err, ErrNotShut) {
@@ -732,7 +732,7 @@ func TestRenamedInMidWindow(t *testing.T) {
 				n.first("ALARM door p3-door cannot be proven shut")
 				n.sw.fault(func() { n.sw.row(3).Name, n.sw.row(4).Name = "p3", "p4" })
 				time.Sleep(2 * time.Minute)
-				n.shut(k)
+				n.shut(ctl)
 			})
 		})
 	}
@@ -742,8 +742,8 @@ func TestRenamedInMidWindow(t *testing.T) {
 // finds it again.
 func TestRenumberedInMidWindow(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.started()
-		over := n.begin(n.life, k, tenMinutes("w1", func(ctx context.Context) error { return wait(ctx, 2*time.Minute) }))
+		ctl := n.started()
+		over := n.begin(n.life, ctl, tenMinutes("w1", func(ctx context.Context) error { return wait(ctx, 2*time.Minute) }))
 		time.Sleep(time.Minute)
 		n.sw.fault(func() {
 			n.sw.restarted = time.Now()
@@ -766,23 +766,23 @@ func TestRenumberedInMidWindow(t *testing.T) {
 func TestCancelAtAnyInstant(t *testing.T) {
 	slow := func(f *fakeSwitch) {
 		f.find = func(ctx context.Context) error { return wait(ctx, 40*time.Millisecond) }
-		f.set = func(ctx context.Context, _ command) (carriedOut, error) {
+		f.set = func(ctx context.Context, _ setCommand) (carriedOut, error) {
 			return carriedOut{after: 30 * time.Millisecond}, wait(ctx, 20*time.Millisecond)
 		}
 	}
 	for at := time.Duration(0); at < 700*time.Millisecond; at += 3 * time.Millisecond {
 		inNight(t, func(n *night) {
-			k := n.keeper("v", doors{"p3", "p1", ""})
+			ctl := n.controller("v", doors{"p3", "p1", ""})
 			slow(n.sw)
-			n.run(k)
-			n.rest(k)
+			n.run(ctl)
+			n.rest(ctl)
 			ctx, cancel := context.WithCancel(n.life)
-			over := n.begin(ctx, k, tenMinutes("w1", func(ctx context.Context) error { return wait(ctx, 100*time.Millisecond) }))
+			over := n.begin(ctx, ctl, tenMinutes("w1", func(ctx context.Context) error { return wait(ctx, 100*time.Millisecond) }))
 			time.Sleep(at)
 			cancel()
 			h := <-over
-			n.shut(k)
-			n.rest(k)
+			n.shut(ctl)
+			n.rest(ctl)
 			n.neverBoth()
 			if !n.sw.up(1) {
 				n.Errorf("cancelled after %s: the inner door was not opened again", at)
@@ -791,7 +791,7 @@ func TestCancelAtAnyInstant(t *testing.T) {
 				n.Errorf("cancelled after %s: %v", at, h.err)
 			}
 			time.Sleep(time.Minute)
-			n.shut(k)
+			n.shut(ctl)
 		})
 		if t.Failed() {
 			t.Fatalf("cancelled after %s", at)
@@ -803,11 +803,11 @@ func TestCancelAtAnyInstant(t *testing.T) {
 // refused, and once it is proven shut they are held again.
 func TestStuck(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.started()
+		ctl := n.started()
 		n.sw.fault(func() {
-			n.sw.set = func(_ context.Context, c command) (carriedOut, error) { return carriedOut{lost: !c.up}, nil }
+			n.sw.set = func(_ context.Context, c setCommand) (carriedOut, error) { return carriedOut{lost: !c.up}, nil }
 		})
-		if _, err := k.hold(n.life, tenMinutes("w1", nothing)); !errors.Is(err, ErrNotShut) {
+		if _, err := ctl.hold(n.life, tenMinutes("w1", nothing)); !errors.Is(err, ErrNotShut) {
 			n.Errorf("the window: %v, want ErrNotShut", err)
 		}
 		stuckAt := n.first("ALARM door p3-door cannot be proven shut").at
@@ -830,14 +830,14 @@ func TestStuck(t *testing.T) {
 		if got := len(n.all("ALARM")); got != 1 {
 			n.Errorf("%d alarms, want one at the beginning", got)
 		}
-		if _, err := k.hold(n.life, tenMinutes("w2", nothing)); !errors.Is(err, ErrRefused) {
+		if _, err := ctl.hold(n.life, tenMinutes("w2", nothing)); !errors.Is(err, ErrRefused) {
 			n.Errorf("the next window: %v, want ErrRefused", err)
 		}
 		n.sw.fault(func() { n.sw.set = nil })
 		time.Sleep(time.Minute + promptly)
-		n.shut(k)
+		n.shut(ctl)
 		n.first("ALARM door p3-door is proven shut after all")
-		if _, err := k.hold(n.life, tenMinutes("w3", nothing)); err != nil {
+		if _, err := ctl.hold(n.life, tenMinutes("w3", nothing)); err != nil {
 			n.Errorf("a window after that: %v", err)
 		}
 	})
@@ -847,9 +847,9 @@ func TestStuck(t *testing.T) {
 // read-back of ifAdminStatus down.
 func TestExposure(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.started()
+		ctl := n.started()
 		n.sw.fault(func() {
-			n.sw.set = func(ctx context.Context, c command) (carriedOut, error) {
+			n.sw.set = func(ctx context.Context, c setCommand) (carriedOut, error) {
 				return carriedOut{after: 70 * time.Millisecond}, wait(ctx, 50*time.Millisecond)
 			}
 		})
@@ -861,7 +861,7 @@ func TestExposure(t *testing.T) {
 				return nil
 			}
 		})
-		p, err := k.hold(n.life, tenMinutes("w1", func(ctx context.Context) error { return wait(ctx, time.Minute) }))
+		p, err := ctl.hold(n.life, tenMinutes("w1", func(ctx context.Context) error { return wait(ctx, time.Minute) }))
 		if err != nil {
 			n.Fatal(err)
 		}
@@ -885,7 +885,7 @@ func TestExposure(t *testing.T) {
 // opened again, or never been shut.
 func TestExposureGoesOnWithoutProof(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.started()
+		ctl := n.started()
 		n.sw.fault(func() {
 			n.sw.read = func(_ context.Context, r *switchctl.Reading) error {
 				if len(n.all("p3 is down")) > 0 {
@@ -894,14 +894,14 @@ func TestExposureGoesOnWithoutProof(t *testing.T) {
 				return nil
 			}
 		})
-		p, err := k.hold(n.life, tenMinutes("w1", nothing))
+		p, err := ctl.hold(n.life, tenMinutes("w1", nothing))
 		if !errors.Is(err, ErrNotShut) || p.Exposure() < time.Minute || !p.DownAt.IsZero() {
 			n.Errorf("exposure %s, down at %s (%v); want more than a minute, nothing, and ErrNotShut", p.Exposure(), p.DownAt, err)
 		}
 		time.Sleep(time.Hour)
 		n.sw.fault(func() { n.sw.read = nil })
 		time.Sleep(2 * time.Minute)
-		n.shut(k)
+		n.shut(ctl)
 		var d doorDetail
 		entries := n.journal.all()
 		if err := json.Unmarshal(entries[len(entries)-1].Detail, &d); err != nil || d.Exposure < time.Hour.Seconds() {
@@ -914,21 +914,21 @@ func TestExposureGoesOnWithoutProof(t *testing.T) {
 // behind.
 func TestSessionsAreMadeAnew(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.started()
+		ctl := n.started()
 		for i := range 20 {
 			n.sw.fault(func() {
 				n.sw.read = func(context.Context, *switchctl.Reading) error { return errors.New("connection lost") }
 			})
-			if _, err := k.hold(n.life, tenMinutes(fmt.Sprint("lost", i), nothing)); !errors.Is(err, ErrRefused) {
+			if _, err := ctl.hold(n.life, tenMinutes(fmt.Sprint("lost", i), nothing)); !errors.Is(err, ErrRefused) {
 				n.Fatalf("round %d: %v, want ErrRefused", i, err)
 			}
 			n.sw.fault(func() { n.sw.read = nil })
-			if _, err := k.hold(n.life, tenMinutes(fmt.Sprint("mended", i), nothing)); err != nil {
+			if _, err := ctl.hold(n.life, tenMinutes(fmt.Sprint("mended", i), nothing)); err != nil {
 				n.Fatalf("round %d: %v", i, err)
 			}
 		}
-		if len(k.ended) != 0 {
-			n.Errorf("the keeper remembers %d windows that are over", len(k.ended))
+		if len(ctl.ended) != 0 {
+			n.Errorf("the controller remembers %d windows that are over", len(ctl.ended))
 		}
 		if n.sw.open > 1 {
 			n.Errorf("%d sessions are open", n.sw.open)
@@ -940,13 +940,13 @@ func TestSessionsAreMadeAnew(t *testing.T) {
 // door is on its way already, and twice over.
 func TestShutOrders(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.keeper("v", doors{"p3", "p1", ""})
-		n.run(k)
-		n.rest(k)
-		over := n.begin(n.life, k, tenMinutes("w1", func(ctx context.Context) error { return wait(ctx, time.Hour) }))
+		ctl := n.controller("v", doors{"p3", "p1", ""})
+		n.run(ctl)
+		n.rest(ctl)
+		over := n.begin(n.life, ctl, tenMinutes("w1", func(ctx context.Context) error { return wait(ctx, time.Hour) }))
 		time.Sleep(time.Second)
 		n.sw.fault(func() {
-			n.sw.set = func(context.Context, command) (carriedOut, error) { return carriedOut{after: time.Second}, nil }
+			n.sw.set = func(context.Context, setCommand) (carriedOut, error) { return carriedOut{after: time.Second}, nil }
 		})
 		errs := make(chan error)
 		orders := 0
@@ -955,7 +955,7 @@ func TestShutOrders(t *testing.T) {
 				orders++
 				go func() {
 					time.Sleep(time.Duration(i) * 25 * time.Millisecond)
-					errs <- k.shut(n.life, side, "user root", byHand)
+					errs <- ctl.shut(n.life, side, "user root", byHand)
 				}()
 			}
 		}
@@ -967,7 +967,7 @@ func TestShutOrders(t *testing.T) {
 		if h := <-over; h.err == nil {
 			n.Error("the window ended well")
 		}
-		n.shut(k)
+		n.shut(ctl)
 		time.Sleep(time.Minute)
 		if n.sw.up(1) {
 			n.Error("the inner door was opened again, though a person shut it")
@@ -979,11 +979,11 @@ func TestShutOrders(t *testing.T) {
 // Two doors are looked at, each at its own pace.
 func TestPaces(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.keeper("v", doors{"p3", "p1", ""})
-		n.run(k)
-		n.rest(k)
+		ctl := n.controller("v", doors{"p3", "p1", ""})
+		n.run(ctl)
+		n.rest(ctl)
 		n.sw.fault(func() {
-			n.sw.set = func(_ context.Context, c command) (carriedOut, error) { return carriedOut{lost: c.index == 1}, nil }
+			n.sw.set = func(_ context.Context, c setCommand) (carriedOut, error) { return carriedOut{lost: c.index == 1}, nil }
 		})
 		reads := map[int]int{}
 		n.sw.fault(func() {
@@ -992,7 +992,7 @@ func TestPaces(t *testing.T) {
 				return nil
 			}
 		})
-		over := n.begin(n.life, k, tenMinutes("w1", nothing))
+		over := n.begin(n.life, ctl, tenMinutes("w1", nothing))
 		time.Sleep(50 * time.Second)
 		synctest.Wait()
 		n.sw.fault(func() {
@@ -1021,7 +1021,7 @@ func TestOpeningThatComesLate(t *testing.T) {
 	}
 	for name, fault := range map[string]func(*fakeSwitch){
 		"connection lost": func(f *fakeSwitch) {
-			f.set = func(ctx context.Context, c command) (carriedOut, error) {
+			f.set = func(ctx context.Context, c setCommand) (carriedOut, error) {
 				if c.up {
 					return late(ctx, net.ErrClosed)
 				}
@@ -1030,7 +1030,7 @@ func TestOpeningThatComesLate(t *testing.T) {
 		},
 		"no answer, and then a refusal": func(f *fakeSwitch) {
 			var sets atomic.Int32
-			f.set = func(ctx context.Context, c command) (carriedOut, error) {
+			f.set = func(ctx context.Context, c setCommand) (carriedOut, error) {
 				switch {
 				case !c.up:
 					return carriedOut{}, nil
@@ -1049,7 +1049,7 @@ func TestOpeningThatComesLate(t *testing.T) {
 				}
 				return nil
 			}
-			f.set = func(ctx context.Context, c command) (carriedOut, error) {
+			f.set = func(ctx context.Context, c setCommand) (carriedOut, error) {
 				if c.up {
 					return late(ctx, hang(ctx))
 				}
@@ -1059,18 +1059,18 @@ func TestOpeningThatComesLate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inNight(t, func(n *night) {
-				k := n.started()
+				ctl := n.started()
 				n.sw.fault(func() { fault(n.sw) })
-				over := n.begin(n.life, k, tenMinutes("w1", nothing))
+				over := n.begin(n.life, ctl, tenMinutes("w1", nothing))
 				for range 3 * 60 * 10 {
 					time.Sleep(100 * time.Millisecond)
 					synctest.Wait()
-					if believed := phase(k, window.Vault); n.sw.up(3) && believed == window.Shut {
-						n.Fatal("the port is up, and the keeper believes it shut")
+					if believed := phase(ctl, window.Vault); n.sw.up(3) && believed == window.Shut {
+						n.Fatal("the port is up, and the controller believes it shut")
 					}
 				}
 				<-over
-				n.shut(k)
+				n.shut(ctl)
 				if len(n.all("p3 is up")) == 0 {
 					n.Error("the port never went up: there was nothing to test")
 				}
@@ -1083,17 +1083,17 @@ func TestOpeningThatComesLate(t *testing.T) {
 // told just after.
 func TestShutOrderBetweenReadingAndTelling(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.keeper("v", doors{vault: "p3"})
-		n.hands.Go(k.run) // and no door: the sightings are ours
-		n.hands.Go(func() { k.clerk.Run(n.life) })
-		k.post(sighted{window.Vault, sighting{at: time.Now(), sight: window.Sight{Read: true, Up: true}}})
+		ctl := n.controller("v", doors{vault: "p3"})
+		n.hands.Go(ctl.run) // and no door: the sightings are ours
+		n.hands.Go(func() { ctl.queue.Run(n.life) })
+		ctl.post(sighted{window.Vault, sighting{at: time.Now(), sight: window.Sight{Read: true, Up: true}}})
 		time.Sleep(time.Second)
 		read := time.Now()
 		time.Sleep(time.Millisecond)
 		done := make(chan error, 1)
-		go func() { done <- k.shut(n.life, window.Vault, "user root", byHand) }()
+		go func() { done <- ctl.shut(n.life, window.Vault, "user root", byHand) }()
 		synctest.Wait()
-		k.post(sighted{window.Vault, sighting{at: read, sight: window.Sight{Read: true}}})
+		ctl.post(sighted{window.Vault, sighting{at: read, sight: window.Sight{Read: true}}})
 		select {
 		case err := <-done:
 			if err != nil {

@@ -20,82 +20,30 @@ const (
 
 	compareWithin = time.Second // a port found anew in mid-window, with the one that was opened
 
-	// turnAfter is how long a door with several ways waits for its first, and how long a
+	// nextWayAfter is how long a door with several ways waits for its first, and how long a
 	// command to shut that one of them took has until it is seen to be carried out.
-	turnAfter = 8 * time.Second
+	nextWayAfter = 8 * time.Second
 )
 
-// way is the session with one switch, made when it is first needed and made anew
-// after it failed. Several doors may lie on it: none waits while another dials, so two
-// may dial at once, and then the first session made is the one that stays.
+// way is one of the ways to a door's port, and what the port is called there.
 type way struct {
-	dial func(context.Context) (switchctl.Switch, error)
-
-	mu sync.Mutex // never held while anything is waited for (S2)
-	sw switchctl.Switch
-}
-
-func (w *way) session(ctx context.Context) (switchctl.Switch, error) {
-	if sw := w.standing(); sw != nil {
-		return sw, nil
-	}
-	sw, err := w.dial(ctx)
-	if err != nil {
-		return nil, err
-	}
-	w.mu.Lock()
-	if w.sw == nil {
-		w.sw = sw
-	}
-	stays := w.sw
-	w.mu.Unlock()
-	if stays != sw {
-		err = sw.Close()
-	}
-	return stays, err
-}
-
-func (w *way) standing() switchctl.Switch {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.sw
-}
-
-// drop ends the session if it is still the one that failed.
-func (w *way) drop(sw switchctl.Switch) error {
-	w.mu.Lock()
-	if w.sw == nil || w.sw != sw {
-		w.mu.Unlock()
-		return nil
-	}
-	w.sw = nil
-	w.mu.Unlock()
-	return sw.Close()
-}
-
-func (w *way) close() error {
-	return w.drop(w.standing())
-}
-
-// approach is one of the ways to a door's port, and what the port is called there.
-type approach struct {
 	name    string // the switch's, in the policy file
 	lookup  switchctl.Lookup
-	way     *way
+	session *session
 	address string // host:port
 }
 
 // sighting is one look at a door: what the state machine is told, and the evidence.
 type sighting struct {
-	at      time.Time
-	sight   window.Sight
-	reading switchctl.Reading
-	by      string    // the way that was used, where the door has several
-	probe   string    // "", probeSilent, probeAnswers, probePending
-	doubt   string    // why its silence proves nothing
-	sent    time.Time // when the door was last told to open, for the first time since it was told to shut
-	loose   time.Time // when the last command to open ended that may still be carried out; zero if none may
-	err     error
+	at                time.Time
+	sight             window.Sight
+	reading           switchctl.Reading
+	by                string    // the way that was used, where the door has several
+	probe             string    // "", probeSilent, probeAnswers, probePending
+	doubt             string    // why its silence proves nothing
+	sent              time.Time // when the door was last told to open, for the first time since it was told to shut
+	mayStillOpenSince time.Time // when the last command to open ended that may still be carried out; zero if none may
+	err               error
 }
 
 // door carries out commands on one switch port, and reads it. A single goroutine
@@ -106,50 +54,62 @@ type sighting struct {
 // It opens by the first way alone. Reading and shutting take the others in turn as well,
 // whenever the one in use fails, or does not shut the door in time (S12).
 type door struct {
-	name     string
-	by       []approach
-	timer    bool // the switch's own timer is set, where one of the ways has it (S4)
-	probe    *probe
-	report   func(sighting)
-	failed   func(err error, sent bool) // a command to open was refused, or never left; sent if one may yet be carried out
-	detoured func(to string, why error) // a command to shut takes another way
-	timed    func(timing)
-	broke    Broke       // nil: a panic ends the process
-	claims   *claims     // of all doors; nil where nothing is ever sent
-	adopted  func(claim) // its first use made it the door's own
-	objected func(what objection, why string)
+	// These are set before anything runs, and do not change.
 
-	commands chan telling
-	asks     chan chan<- sighting // examine
-	paces    chan time.Duration   // 0: do not look
+	name     string
+	ways     []way                            // to its port, its own first
+	timer    bool                             // the switch's own timer is set, where one of the ways has it (S4)
+	probe    *probe                           // of what stands behind the door
+	claims   *claims                          // of all doors; nil where nothing is ever sent
+	broke    Broke                            // told of a panic; nil: a panic ends the process
+	report   func(sighting)                   // what was seen, for the machine
+	failed   func(err error, sent bool)       // a command to open was refused, or never left; sent if one may yet be carried out
+	detoured func(to string, why error)       // a command to shut takes another way
+	timed    func(timing)                     // what became of the switch's own timer
+	adopted  func(claim)                      // its first use made it the door's own
+	objected func(what objection, why string) // something speaks against its port
+
+	// By these it is told what to do. Each but asks has room for one, and the newest replaces
+	// what waits, so that nobody waits for the door; commands, paces and disarms are filled by
+	// the controller's goroutine.
+
+	commands chan command
+	asks     chan chan<- sighting // examine waits for the answer
+	paces    chan time.Duration   // between two looks; 0: do not look
 	disarms  chan struct{}        // take the switch's timer back
 
-	mu        sync.Mutex
-	interrupt context.CancelFunc // ends the call to the switch that is under way
-	raising   bool               // that call is to open the door
-	owned     *claim             // the port that counts as the door's own; nil for none yet
-	waiting   *claim             // what the policy names instead, until a person says that it is right
-	objects   [objections]string
+	// With mu, which is never held while anything is waited for (S2).
 
-	// Only the goroutine of run uses what follows.
-	at       int // the way in use
-	port     switchctl.Port
-	from     switchctl.Switch  // the session that port belongs to
-	stale    bool              // the port is to be resolved anew
-	opened   switchctl.Reading // of the port when it was seen first after it was told to open; zero at rest
-	shutting bool              // told to shut, and not yet seen shut
-	accepted time.Time         // when the way in use first took the command to shut
-	detour   bool              // another way was taken to shut it, and that was told
-	proven   time.Time         // when another way than the first saw it shut, which the first may not know yet
-	opening  bool              // told to open, and not since to shut
-	sent     time.Time         // when it was first told so
-	loose    time.Time         // when the last command to open ended that may still be carried out
-	missing  missing           // the port, by the way in use
-	single   bool              // there was but one, and the switch confirmed it
-	doubt    string            // why the probe's silence proved nothing when it was asked last
-	raised   bool              // told to open, and not yet seen shut
-	surveyed time.Time         // when the further ways were looked up last
-	armed    []bool            // by way: the switch's timer may be running
+	mu        sync.Mutex
+	interrupt context.CancelFunc // ends the call to the switch that is under way; nil for none
+	raising   bool               // that call is to open the door, so only a command to shut ends it
+	owned     *claim             // the port that counts as the door's own; nil for none yet (S7)
+	waiting   *claim             // what the policy names instead, until a person says that it is right
+	objects   [objections]string // why no window opens it, by what speaks against its port
+
+	// Only the goroutine of run uses what follows. First, how it reaches the port:
+
+	inUse    int              // the way in use, of ways
+	port     switchctl.Port   // by that way; nil until it is resolved
+	from     switchctl.Switch // the session to which port belongs
+	stale    bool             // the port is to be resolved again before it is read (S7)
+	missing  missing          // of a port that was looked up in vain
+	surveyed time.Time        // when the further ways were looked up last
+
+	// what was asked of it last and came of that:
+
+	opening           bool              // told to open, and not since to shut
+	sent              time.Time         // when the first of those commands to open was sent
+	mayStillOpenSince time.Time         // when the last command to open ended that the switch may still carry out; zero: none may
+	onlyOneOpenSent   bool              // a single command to open was sent, and the switch confirmed it
+	raised            bool              // told to open by this run, and not seen shut since: its port is not questioned (S4)
+	opened            switchctl.Reading // of the port when it was first seen after that; zero at rest; one that takes its place is refused (S3)
+	shutting          bool              // told to shut, and not yet seen shut
+	accepted          time.Time         // when the way in use first took that command; zero: not yet
+	detour            bool              // another way was taken to shut it, and a person was told
+	proven            time.Time         // when another way than the first saw it shut, which the first may not know yet
+	doubt             string            // why the probe's silence proved nothing when it was asked last
+	armed             []bool            // by way: the switch's timer may be running
 }
 
 // missing is a port that was looked up in vain. A switch is not asked for it by every look,
@@ -184,24 +144,24 @@ func (m missing) found(way int, err error, now time.Time) missing {
 	return missing{err, way, now.Add(wait), wait}
 }
 
-// telling is a command to a door.
-type telling struct {
+// command is one to a door.
+type command struct {
 	open    bool
 	longest time.Duration // for which it may stand open; 0 for a door that rests open
 }
 
-func newDoor(name, probe string, by ...approach) *door {
+func newDoor(name, probe string, by ...way) *door {
 	return &door{
-		name: name, by: by, probe: newProbe(probe), timer: true, armed: make([]bool, len(by)),
-		commands: make(chan telling, 1),
+		name: name, ways: by, probe: newProbe(probe), timer: true, armed: make([]bool, len(by)),
+		commands: make(chan command, 1),
 		asks:     make(chan chan<- sighting),
 		paces:    make(chan time.Duration, 1),
 		disarms:  make(chan struct{}, 1),
 	}
 }
 
-// command has the door opened or shut; it never waits.
-func (d *door) command(t telling) {
+// instruct has the door opened or shut; it never waits.
+func (d *door) instruct(t command) {
 	replace(d.commands, t)
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -231,7 +191,7 @@ func replace[T any](c chan T, v T) {
 
 // run serves the door until ctx ends. It begins with a look (S5).
 func (d *door) run(ctx context.Context) {
-	d.tell(ctx, false)
+	d.lookAndReport(ctx, false)
 	var every time.Duration
 	look := time.NewTimer(0)
 	look.Stop()
@@ -240,7 +200,7 @@ func (d *door) run(ctx context.Context) {
 		case <-ctx.Done():
 		case t := <-d.commands:
 			d.carryOut(ctx, t)
-			d.tell(ctx, false)
+			d.lookAndReport(ctx, false)
 		case <-d.disarms:
 			d.disarm(ctx)
 		case reply := <-d.asks:
@@ -253,8 +213,8 @@ func (d *door) run(ctx context.Context) {
 				d.opened = switchctl.Reading{}
 			}
 		case <-look.C:
-			if d.tell(ctx, false).probe == probePending {
-				d.tell(ctx, true)
+			if d.lookAndReport(ctx, false).probe == probePending {
+				d.lookAndReport(ctx, true)
 			}
 		}
 		look.Stop()
@@ -277,7 +237,7 @@ func (d *door) fall(ctx context.Context, why error) {
 	d.port, d.from = nil, nil
 	if d.shutting {
 		select {
-		case d.commands <- telling{}:
+		case d.commands <- command{}:
 		default: // there is a newer one
 		}
 	}
@@ -290,7 +250,7 @@ func (d *door) answer(ctx context.Context, reply chan<- sighting) {
 	s := sighting{at: time.Now(), err: ErrDefect}
 	defer func() { reply <- s }()
 	if time.Since(d.proven) > cacheLag {
-		d.turnTo(0)
+		d.useWay(0)
 	}
 	d.stale, d.missing = true, missing{} // S7: resolved at every use
 	if s = d.look(ctx, true); s.err == nil {
@@ -298,9 +258,9 @@ func (d *door) answer(ctx context.Context, reply chan<- sighting) {
 	}
 }
 
-// tell looks and reports it, unless a command came in between, which asks for a look
+// lookAndReport looks and reports it, unless a command came in between, which asks for a look
 // of its own.
-func (d *door) tell(ctx context.Context, probe bool) sighting {
+func (d *door) lookAndReport(ctx context.Context, probe bool) sighting {
 	s := d.look(ctx, probe)
 	if len(d.commands) == 0 && ctx.Err() == nil {
 		d.report(s)
@@ -325,7 +285,7 @@ func (d *door) examine(ctx context.Context) (sighting, error) {
 }
 
 // carryOut sends one command. What comes of it is seen by looking.
-func (d *door) carryOut(ctx context.Context, t telling) {
+func (d *door) carryOut(ctx context.Context, t command) {
 	again := d.shutting
 	d.shutting = !t.open
 	d.opening = d.opening && t.open
@@ -339,7 +299,7 @@ func (d *door) carryOut(ctx context.Context, t telling) {
 	}
 	ctx, done := d.interruptible(ctx, true)
 	defer done()
-	d.turnTo(0)
+	d.useWay(0)
 	d.proven = time.Time{}
 	_, err := d.find(ctx, true) // S7: resolved at every use
 	if err == nil {
@@ -356,7 +316,7 @@ func (d *door) carryOut(ctx context.Context, t telling) {
 		// It may have been carried out, also where a command to shut came in between:
 		// only a look tells.
 	default: // refused, or it never left
-		d.failed(err, !d.loose.IsZero())
+		d.failed(err, !d.mayStillOpenSince.IsZero())
 	}
 }
 
@@ -364,8 +324,8 @@ func (d *door) carryOut(ctx context.Context, t telling) {
 // not shut the door in its time. What failed everywhere shows in the looks that follow;
 // they repeat it.
 func (d *door) shut(ctx context.Context) {
-	if !d.accepted.IsZero() && time.Since(d.accepted) >= turnAfter {
-		d.turn(errors.New("the switch took the command and did not shut the port"))
+	if !d.accepted.IsZero() && time.Since(d.accepted) >= nextWayAfter {
+		d.nextWay(errors.New("the switch took the command and did not shut the port"))
 	}
 	err := d.anyWay(ctx, func(ctx context.Context) error { return d.send(ctx, false) })
 	if err == nil && d.accepted.IsZero() {
@@ -391,13 +351,13 @@ func (d *door) send(ctx context.Context, open bool) error {
 // anyWay calls f for the way in use, and for the others in turn while it fails. That the
 // port is another one now is no failure of a way, and none of them may get round it (S7).
 func (d *door) anyWay(ctx context.Context, f func(context.Context) error) error {
-	if len(d.by) == 1 {
+	if len(d.ways) == 1 {
 		return f(ctx)
 	}
 	var errs []error
-	for range d.by {
-		by, within := d.by[d.at].name, turnAfter
-		if d.at != 0 {
+	for range d.ways {
+		by, within := d.ways[d.inUse].name, nextWayAfter
+		if d.inUse != 0 {
 			within = findWithin + setWithin // the last resort has the time that it needs
 		}
 		once, cancel := context.WithTimeout(ctx, within)
@@ -407,27 +367,27 @@ func (d *door) anyWay(ctx context.Context, f func(context.Context) error) error 
 			return err
 		}
 		errs = append(errs, fmt.Errorf("by %s: %w", by, err))
-		d.turn(err)
+		d.nextWay(err)
 	}
 	return errors.Join(errs...)
 }
 
-// turn takes the next way, and tells of it if the door is to be shut.
-func (d *door) turn(why error) {
-	if len(d.by) == 1 {
+// nextWay takes the next way, and tells of it if the door is to be shut.
+func (d *door) nextWay(why error) {
+	if len(d.ways) == 1 {
 		return
 	}
-	d.turnTo((d.at + 1) % len(d.by))
+	d.useWay((d.inUse + 1) % len(d.ways))
 	if d.shutting && !d.detour {
 		d.detour = true
-		d.detoured(d.by[d.at].name, why)
+		d.detoured(d.ways[d.inUse].name, why)
 	}
 }
 
-func (d *door) turnTo(at int) {
-	if d.at != at {
+func (d *door) useWay(at int) {
+	if d.inUse != at {
 		d.forget()
-		d.at, d.accepted = at, time.Time{}
+		d.inUse, d.accepted = at, time.Time{}
 	}
 }
 
@@ -442,17 +402,17 @@ func (d *door) set(ctx context.Context, open bool) error {
 	if open {
 		admin, d.raised = switchctl.AdminUp, true
 		if !d.opening {
-			d.opening, d.sent, d.loose, d.single = true, time.Now(), time.Time{}, true
+			d.opening, d.sent, d.mayStillOpenSince, d.onlyOneOpenSent = true, time.Now(), time.Time{}, true
 		} else {
-			d.single = false
+			d.onlyOneOpenSent = false
 		}
 	}
 	err = port.Set(ctx, admin)
 	// Only these say that nothing will come of it.
 	never := errors.Is(err, switchctl.ErrRefused) || errors.Is(err, switchctl.ErrMoved) || errors.Is(err, switchctl.ErrAuth) || errors.Is(err, switchctl.ErrNotEntered)
 	if open && !never {
-		d.loose = time.Now()
-		d.single = d.single && err == nil
+		d.mayStillOpenSince = time.Now()
+		d.onlyOneOpenSent = d.onlyOneOpenSent && err == nil
 	}
 	return d.judge(ctx, d.from, err)
 }
@@ -466,16 +426,16 @@ func (d *door) find(ctx context.Context, anew bool) (switchctl.Port, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, findWithin)
 	defer cancel()
-	if !d.missing.again(d.at, time.Now()) {
+	if !d.missing.again(d.inUse, time.Now()) {
 		return nil, d.missing.err
 	}
-	by := d.by[d.at]
-	sw, err := by.way.session(ctx)
+	by := d.ways[d.inUse]
+	sw, err := by.session.open(ctx)
 	if err != nil {
 		return nil, err
 	}
 	port, err := sw.Find(ctx, by.lookup)
-	d.missing = d.missing.found(d.at, err, time.Now())
+	d.missing = d.missing.found(d.inUse, err, time.Now())
 	if err != nil {
 		return nil, d.judge(ctx, sw, err)
 	}
@@ -490,7 +450,7 @@ func (d *door) find(ctx context.Context, anew bool) (switchctl.Port, error) {
 			return nil, errors.Join(err, port.Close())
 		}
 	}
-	if err := d.admit(ctx, sw, port, d.at); err != nil {
+	if err := d.admit(ctx, sw, port, d.inUse); err != nil {
 		return nil, errors.Join(err, port.Close())
 	}
 	d.forget()
@@ -506,12 +466,12 @@ func (d *door) compare(now switchctl.Reading) error {
 	was := d.opened
 	const drift = time.Minute // of the agent's clock against ours, within one window
 	restarted := now.At.Add(-now.Uptime).Sub(was.At.Add(-was.Uptime)) > drift
-	if was.Row.Index == 0 || d.at != 0 || now.Row.Name == was.Row.Name && (now.Row.Name != "" || now.Row.Description == was.Row.Description) &&
+	if was.Row.Index == 0 || d.inUse != 0 || now.Row.Name == was.Row.Name && (now.Row.Name != "" || now.Row.Description == was.Row.Description) &&
 		(now.Row.Index == was.Row.Index || restarted) {
 		return nil
 	}
 	return fmt.Errorf("%w: index %d (%s) was opened, and now port %s is index %d, to which nothing is sent; shut index %d at the switch, or give it its name back",
-		switchctl.ErrMoved, was.Row.Index, was.Row.Name, d.by[0].lookup, now.Row.Index, was.Row.Index)
+		switchctl.ErrMoved, was.Row.Index, was.Row.Name, d.ways[0].lookup, now.Row.Index, was.Row.Index)
 }
 
 // judge drops a session that an error has made doubtful.
@@ -530,7 +490,7 @@ func (d *door) judge(ctx context.Context, from switchctl.Switch, err error) erro
 	if d.from == from {
 		err = errors.Join(err, d.forget())
 	}
-	return errors.Join(err, d.by[d.at].way.drop(from))
+	return errors.Join(err, d.ways[d.inUse].session.drop(from))
 }
 
 // forget lets go of the port.
@@ -577,12 +537,12 @@ func (d *door) read(ctx context.Context) sighting {
 		reading, err = d.readPort(ctx)
 		return err
 	})
-	if err == nil && reading.Row.Admin == switchctl.AdminUp && d.single {
-		d.loose = time.Time{} // this was it
+	if err == nil && reading.Row.Admin == switchctl.AdminUp && d.onlyOneOpenSent {
+		d.mayStillOpenSince = time.Time{} // this was it
 	}
-	s := sighting{at: time.Now(), reading: reading, sent: d.sent, loose: d.loose, err: err}
-	if len(d.by) > 1 {
-		s.by = d.by[d.at].name
+	s := sighting{at: time.Now(), reading: reading, sent: d.sent, mayStillOpenSince: d.mayStillOpenSince, err: err}
+	if len(d.ways) > 1 {
+		s.by = d.ways[d.inUse].name
 	}
 	if err == nil {
 		s.sight = window.Sight{
@@ -591,10 +551,10 @@ func (d *door) read(ctx context.Context) sighting {
 			Link: !down(reading.Row.Oper),
 		}
 		d.raised = d.raised && (d.opening || !s.sight.Shut())
-		if d.at != 0 && d.shutting && d.proven.IsZero() && s.sight.Shut() {
+		if d.inUse != 0 && d.shutting && d.proven.IsZero() && s.sight.Shut() {
 			d.proven = s.at
 		}
-		if d.opening && d.at == 0 && d.opened.Row.Index == 0 {
+		if d.opening && d.inUse == 0 && d.opened.Row.Index == 0 {
 			d.opened = reading
 		}
 	}

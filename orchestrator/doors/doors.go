@@ -48,26 +48,29 @@ type Alarm struct {
 
 // Doors are the doors of one site. Its methods may be called by any goroutine.
 type Doors struct {
-	config   Config
-	life     context.Context // of all goroutines
-	hands    sync.WaitGroup  // those goroutines
-	keepers  []*keeper       // of each vault, and of each door that no vault names; they do not change
-	sessions map[string]*way // with each switch that has a door; they do not change
-	claims   *claims
-	spare    spare   // descriptors for what shuts a door
-	journal  Journal // there before anything is asked that needs it: see Log
+	// These are set by Open, and do not change.
+
+	config      Config
+	life        context.Context     // of all goroutines
+	controllers []*controller       // of each vault, and of each door that no vault names
+	sessions    map[string]*session // with each switch that has a door, whichever doors lie on it
+
+	hands   sync.WaitGroup // the goroutines; Close waits for them
+	claims  *claims        // the ports of all doors
+	spare   spare          // descriptors for what shuts a door
+	journal Journal        // set by Log, before anything is asked that needs it
 }
 
 // Open begins to read every door and, where it should be, to shut it (S5). The doors
 // wait for no ledger (S2): what they have to note and to tell waits for Log. They end with
 // life; then Close gives back what they held.
 func Open(life context.Context, c Config) *Doors {
-	d := &Doors{config: c, life: life, sessions: map[string]*way{}, claims: newClaims()}
+	d := &Doors{config: c, life: life, sessions: map[string]*session{}, claims: newClaims()}
 	d.spare.keep()
 	d.build()
-	for _, k := range d.keepers {
-		d.hands.Go(k.run)
-		for _, port := range k.doors {
+	for _, ctl := range d.controllers {
+		d.hands.Go(ctl.run)
+		for _, port := range ctl.doors {
 			if port != nil {
 				d.hands.Go(func() { port.run(life) })
 			}
@@ -76,7 +79,7 @@ func Open(life context.Context, c Config) *Doors {
 	return d
 }
 
-// build makes a keeper for each vault, and one for each door that no vault names, so
+// build makes a controller for each vault, and one for each door that no vault names, so
 // that every door of the policy file is watched over.
 func (d *Doors) build() {
 	p := d.config.Policy
@@ -92,24 +95,24 @@ func (d *Doors) build() {
 				shared[v.InnerDoor] = &innerDoor{}
 			}
 		}
-		k := newKeeper(d.life, name, rules(p, v.Door, v.InnerDoor), doors, d.config.Alarm)
-		k.lease = newPermit(p, v.Door)
-		k.broke = d.config.Broke
+		ctl := newController(d.life, name, rules(p, v.Door, v.InnerDoor), doors, d.config.Alarm)
+		ctl.lease = newLeaseHolder(p, v.Door)
+		ctl.broke = d.config.Broke
 		if claim := shared[v.InnerDoor]; claim != nil {
-			claim.join(k)
+			claim.join(ctl)
 		}
-		d.keepers = append(d.keepers, k)
+		d.controllers = append(d.controllers, ctl)
 		named[v.Door], named[v.InnerDoor] = true, true
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Doors)) {
 		if !named[name] {
-			d.keepers = append(d.keepers, newKeeper(d.life, "", rules(p, name, ""), [2]*door{d.door(name), nil}, d.config.Alarm))
+			d.controllers = append(d.controllers, newController(d.life, "", rules(p, name, ""), [2]*door{d.door(name), nil}, d.config.Alarm))
 		}
 	}
-	for _, k := range d.keepers {
-		for _, port := range k.doors {
+	for _, ctl := range d.controllers {
+		for _, port := range ctl.doors {
 			if port != nil {
-				d.recallPort(k, port)
+				d.recallPort(ctl, port)
 			}
 		}
 	}
@@ -117,26 +120,26 @@ func (d *Doors) build() {
 
 func (d *Doors) door(name string) *door {
 	conf := d.config.Policy.Doors[name]
-	port := newDoor(name, conf.Probe, approaches(d.config.Policy, conf, d.way)...)
+	port := newDoor(name, conf.Probe, waysTo(d.config.Policy, conf, d.session)...)
 	port.timer, port.broke = conf.Timer != policies.TimerNone, d.config.Broke
 	port.probe.controls = conf.Control
 	port.claims = d.claims
 	return port
 }
 
-// way is the one session with a switch, whichever doors lie on it.
-func (d *Doors) way(name string) *way {
+// session is the one with a switch, whichever doors lie on it.
+func (d *Doors) session(name string) *session {
 	if d.sessions[name] == nil {
-		d.sessions[name] = &way{dial: d.spare.sparing(func(ctx context.Context) (switchctl.Switch, error) { return d.config.Dial(ctx, name) })}
+		d.sessions[name] = &session{dial: d.spare.sparing(func(ctx context.Context) (switchctl.Switch, error) { return d.config.Dial(ctx, name) })}
 	}
 	return d.sessions[name]
 }
 
-// approaches are the ways to a door's port, its own first.
-func approaches(p policies.Policy, conf *policies.Door, to func(name string) *way) []approach {
-	all := []approach{{conf.Switch, switchctl.Lookup(conf.Port), to(conf.Switch), p.Switches[conf.Switch].Address}}
+// waysTo are the ways to a door's port, its own first.
+func waysTo(p policies.Policy, conf *policies.Door, to func(name string) *session) []way {
+	all := []way{{conf.Switch, switchctl.Lookup(conf.Port), to(conf.Switch), p.Switches[conf.Switch].Address}}
 	if conf.Fallback != "" {
-		all = append(all, approach{conf.Fallback, switchctl.Lookup(conf.FallbackPort), to(conf.Fallback), p.Switches[conf.Fallback].Address})
+		all = append(all, way{conf.Fallback, switchctl.Lookup(conf.FallbackPort), to(conf.Fallback), p.Switches[conf.Fallback].Address})
 	}
 	return all
 }
@@ -169,25 +172,25 @@ type Past struct {
 // is its own, an inner door whose opening is owed, a switch's own timer that may be running,
 // a window that never ended.
 func (d *Doors) Recall(ctx context.Context, past Past) {
-	for _, k := range d.keepers {
-		for side, port := range k.doors {
+	for _, ctl := range d.controllers {
+		for side, port := range ctl.doors {
 			if port != nil {
 				recallProbe(ctx, past, port)
 				d.comparePort(ctx, past, port)
-				k.post(recall(ctx, past, window.Side(side), port.name))
+				ctl.post(recall(ctx, past, window.Side(side), port.name))
 			}
 		}
-		if inner := k.doors[window.Inner]; inner != nil && past.Owed(ctx, inner.name) {
-			k.post(stepped{window.Owe{At: time.Now()}})
+		if inner := ctl.doors[window.Inner]; inner != nil && past.Owed(ctx, inner.name) {
+			ctl.post(stepped{window.Owe{At: time.Now()}})
 		}
-		if k.vault == "" {
+		if ctl.vault == "" {
 			continue
 		}
-		if last, ok := past.Last(ctx, ledger.Filter{Kind: ledger.KindTimer, Door: k.doors[window.Vault].name}); ok && last.To == timerArmed {
-			k.post(timing{maybe: true})
+		if last, ok := past.Last(ctx, ledger.Filter{Kind: ledger.KindTimer, Door: ctl.doors[window.Vault].name}); ok && last.To == timerArmed {
+			ctl.post(timing{maybe: true})
 		}
-		if end := past.Cut(ctx, k.vault); end != nil {
-			k.post(cut{end})
+		if end := past.Cut(ctx, ctl.vault); end != nil {
+			ctl.post(cut{end})
 		}
 	}
 }
@@ -196,15 +199,15 @@ func (d *Doors) Recall(ctx context.Context, past Past) {
 // now on. It is called once.
 func (d *Doors) Log(j Journal) {
 	d.journal = j
-	for _, k := range d.keepers {
-		k.journal, k.folder = j, d.config.Policy.State
-		d.hands.Go(func() { k.clerk.Run(d.life) })
+	for _, ctl := range d.controllers {
+		ctl.journal, ctl.folder = j, d.config.Policy.State
+		d.hands.Go(func() { ctl.queue.Run(d.life) })
 	}
 }
 
-// of is the keeper of a vault of the policy's.
-func (d *Doors) of(vault string) *keeper {
-	return d.keepers[slices.IndexFunc(d.keepers, func(k *keeper) bool { return k.vault == vault })]
+// of is the controller of a vault of the policy's.
+func (d *Doors) of(vault string) *controller {
+	return d.controllers[slices.IndexFunc(d.controllers, func(ctl *controller) bool { return ctl.vault == vault })]
 }
 
 // Hold has one window of a vault held, and returns once it is over: every door where it
@@ -227,7 +230,7 @@ func (d *Doors) Shut(ctx context.Context, names []string, actor, reason string) 
 	var shuttings []func() error
 	for _, name := range names {
 		for _, at := range d.named(name) {
-			shuttings = append(shuttings, func() error { return at.keeper.shut(ctx, at.side, actor, reason) })
+			shuttings = append(shuttings, func() error { return at.controller.shut(ctx, at.side, actor, reason) })
 		}
 	}
 	results := make(chan error, len(shuttings))
@@ -243,18 +246,18 @@ func (d *Doors) Shut(ctx context.Context, names []string, actor, reason string) 
 
 // place is where a door is kept.
 type place struct {
-	keeper *keeper
-	side   window.Side
-	door   *door
+	controller *controller
+	side       window.Side
+	door       *door
 }
 
 // named are the doors of a name: one, or that of each vault that shares it.
 func (d *Doors) named(name string) []place {
 	var all []place
-	for _, k := range d.keepers {
-		for side, port := range k.doors {
+	for _, ctl := range d.controllers {
+		for side, port := range ctl.doors {
 			if port != nil && port.name == name {
-				all = append(all, place{k, window.Side(side), port})
+				all = append(all, place{ctl, window.Side(side), port})
 			}
 		}
 	}
@@ -265,9 +268,9 @@ func (d *Doors) named(name string) []place {
 // vaults alone where some are named. ErrNotShut names the doors that cannot be proven shut.
 func (d *Doors) Settle(ctx context.Context, vaults ...string) error {
 	var errs []error
-	for _, k := range d.keepers {
-		if len(vaults) == 0 || slices.Contains(vaults, k.vault) {
-			errs = append(errs, k.settle(ctx))
+	for _, ctl := range d.controllers {
+		if len(vaults) == 0 || slices.Contains(vaults, ctl.vault) {
+			errs = append(errs, ctl.settle(ctx))
 		}
 	}
 	return errors.Join(errs...)
@@ -276,16 +279,16 @@ func (d *Doors) Settle(ctx context.Context, vaults ...string) error {
 // Lock shuts every door, ends every window, and refuses every opening until Release. It does
 // not wait for that; Locked does.
 func (d *Doors) Lock(at time.Time, actor, reason string) {
-	for _, k := range d.keepers {
-		k.post(lock{at, actor, reason})
+	for _, ctl := range d.controllers {
+		ctl.post(lock{at, actor, reason})
 	}
 }
 
 // KeepLocked is Lock for those doors that do not know of it.
 func (d *Doors) KeepLocked(actor, reason string) {
-	for _, k := range d.keepers {
-		if !k.isLocked() {
-			k.post(lock{time.Now(), actor, reason})
+	for _, ctl := range d.controllers {
+		if !ctl.isLocked() {
+			ctl.post(lock{time.Now(), actor, reason})
 		}
 	}
 }
@@ -293,16 +296,16 @@ func (d *Doors) KeepLocked(actor, reason string) {
 // Locked returns once every door is proven shut in a lockdown, or stuck (ErrNotShut).
 func (d *Doors) Locked(ctx context.Context) error {
 	var errs []error
-	for _, k := range d.keepers {
-		errs = append(errs, k.locked(ctx))
+	for _, ctl := range d.controllers {
+		errs = append(errs, ctl.locked(ctx))
 	}
 	return errors.Join(errs...)
 }
 
 // Release ends what Lock began. The inner doors that it shut are opened again.
 func (d *Doors) Release() {
-	for _, k := range d.keepers {
-		k.post(stepped{window.Release{At: time.Now()}})
+	for _, ctl := range d.controllers {
+		ctl.post(stepped{window.Release{At: time.Now()}})
 	}
 }
 
@@ -313,19 +316,21 @@ func (d *Doors) Reopen(ctx context.Context, inner, actor, reason string) error {
 	if err := d.proveShut(ctx, inner); err != nil {
 		return err
 	}
-	i := slices.IndexFunc(d.keepers, func(k *keeper) bool { return k.doors[window.Inner] != nil && k.doors[window.Inner].name == inner })
-	return d.keepers[i].reopen(ctx, actor, reason)
+	i := slices.IndexFunc(d.controllers, func(ctl *controller) bool {
+		return ctl.doors[window.Inner] != nil && ctl.doors[window.Inner].name == inner
+	})
+	return d.controllers[i].reopen(ctx, actor, reason)
 }
 
 // Patrol looks at the doors that must be shut until ctx ends: regularly, and when Trap tells
 // something.
 func (d *Doors) Patrol(ctx context.Context) {
 	var patrols sync.WaitGroup
-	for _, k := range d.keepers {
-		for side, port := range k.doors {
+	for _, ctl := range d.controllers {
+		for side, port := range ctl.doors {
 			if port != nil {
 				patrols.Go(func() {
-					d.config.Broke.Lasting(ctx, "patrol of "+port.name, func(ctx context.Context) { k.patrol(ctx, window.Side(side), d.config.Policy.Patrol) })
+					d.config.Broke.Lasting(ctx, "patrol of "+port.name, func(ctx context.Context) { ctl.patrol(ctx, window.Side(side), d.config.Policy.Patrol) })
 				})
 			}
 		}
@@ -338,10 +343,10 @@ func (d *Doors) Trap(t switchctl.Trap) {
 	if t.Kind == switchctl.OtherTrap {
 		return
 	}
-	for _, k := range d.keepers {
-		for side, port := range k.doors {
-			if port != nil && slices.ContainsFunc(port.by, func(by approach) bool { return d.config.Policy.SameHost(by.name, t.Switch) }) {
-				k.post(trapped{window.Side(side), t})
+	for _, ctl := range d.controllers {
+		for side, port := range ctl.doors {
+			if port != nil && slices.ContainsFunc(port.ways, func(by way) bool { return d.config.Policy.SameHost(by.name, t.Switch) }) {
+				ctl.post(trapped{window.Side(side), t})
 			}
 		}
 	}
@@ -350,8 +355,8 @@ func (d *Doors) Trap(t switchctl.Trap) {
 // End ends every window; no other is begun, and no door is opened any more but those that
 // rest open. It does not wait; Settle does.
 func (d *Doors) End(why string) {
-	for _, k := range d.keepers {
-		k.post(ending{why})
+	for _, ctl := range d.controllers {
+		ctl.post(ending{why})
 	}
 }
 

@@ -71,7 +71,7 @@ type fakeSwitch struct {
 	dial      func(context.Context) error
 	find      func(context.Context) error
 	read      func(context.Context, *switchctl.Reading) error // may also lie
-	set       func(context.Context, command) (carriedOut, error)
+	set       func(context.Context, setCommand) (carriedOut, error)
 	open      int // sessions
 	sessions  []*fakeSession
 	ups       map[int]int // commands to open that reached each port
@@ -82,7 +82,7 @@ type fakeSwitch struct {
 }
 
 // command is one SET that reached the switch.
-type command struct {
+type setCommand struct {
 	index int
 	up    bool
 }
@@ -135,7 +135,7 @@ func (f *fakeSwitch) up(index int) bool {
 }
 
 // told counts a command that reached a port, and gives the number of those to open.
-func (f *fakeSwitch) told(c command) int {
+func (f *fakeSwitch) told(c setCommand) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if c.up {
@@ -144,7 +144,7 @@ func (f *fakeSwitch) told(c command) int {
 	return f.ups[c.index]
 }
 
-func (f *fakeSwitch) openings(index int) int { return f.told(command{index, false}) }
+func (f *fakeSwitch) openings(index int) int { return f.told(setCommand{index, false}) }
 
 // move changes a port's real state, and writes it down.
 func (f *fakeSwitch) move(index int, up bool) {
@@ -331,7 +331,7 @@ func (p *fakePort) Set(ctx context.Context, admin switchctl.Admin) error {
 	if err := p.asked.Moved(p.found, row); err != nil {
 		return err
 	}
-	o := command{row.Index, admin == switchctl.AdminUp}
+	o := setCommand{row.Index, admin == switchctl.AdminUp}
 	p.diary.write("SET %s %s%s", row.Name, word(o.up), by)
 	openings := p.told(o)
 	var c carriedOut
@@ -456,35 +456,35 @@ func (j *fakeJournal) all() []ledger.Entry {
 // byHand is the reason of a person's order.
 const byHand = "shut by hand"
 
-// night is a switch, a ledger, and keepers, without anything to gather or to send.
+// night is a switch, a ledger, and controllers, without anything to gather or to send.
 type night struct {
 	*testing.T
 	*diary
-	sw      *fakeSwitch
-	journal *fakeJournal
-	way     *way
-	other   *way // nil without a second way
-	claim   innerDoor
-	passing sync.Map // keepers whose window has begun in the ledger and not ended
-	life    context.Context
-	end     context.CancelFunc
-	hands   sync.WaitGroup
-	ring    func() // what an alarm waits for
+	sw           *fakeSwitch
+	journal      *fakeJournal
+	session      *session
+	otherSession *session // nil without a second way
+	claim        innerDoor
+	passing      sync.Map // controllers whose window has begun in the ledger and not ended
+	life         context.Context
+	end          context.CancelFunc
+	hands        sync.WaitGroup
+	ring         func() // what an alarm waits for
 }
 
 // inNight runs f in a bubble in which minutes pass in no time. When it returns, every
-// goroutine of the keepers has to end.
+// goroutine of the controllers has to end.
 func inNight(t *testing.T, f func(*night)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		d := &diary{begun: time.Now()}
 		n := &night{T: t, diary: d, sw: newFakeSwitch(d), journal: &fakeJournal{diary: d}}
-		n.way = &way{dial: n.sw.connect}
+		n.session = &session{dial: n.sw.connect}
 		n.life, n.end = context.WithCancel(t.Context())
 		defer func() {
 			n.end()
 			n.hands.Wait()
-			for _, w := range []*way{n.way, n.other} {
+			for _, w := range []*session{n.session, n.otherSession} {
 				if w == nil {
 					continue
 				}
@@ -504,20 +504,20 @@ func inNight(t *testing.T, f func(*night)) {
 	})
 }
 
-// doors are the ports that a keeper has, by name; "" for none.
+// doors are the ports that a controller has, by name; "" for none.
 type doors struct{ vault, inner, probe string }
 
-// keeper makes a keeper that does not run yet.
-func (n *night) keeper(vault string, d doors) *keeper {
+// controller makes a controller that does not run yet.
+func (n *night) controller(vault string, d doors) *controller {
 	rules := window.Rules{
 		HasInner: d.inner != "", ReadWithin: 12 * time.Second, Repeat: 2 * time.Second, RepeatMax: time.Minute, Lag: 20 * time.Second,
 		Doors: [2]window.Limits{{OpenWithin: 30 * time.Second, ProveWithin: 60 * time.Second}, {OpenWithin: 30 * time.Second, ProveWithin: 60 * time.Second}},
 	}
-	both := [2]*door{newDoor(d.vault+"-door", d.probe, approach{"core", switchctl.Lookup{Name: d.vault}, n.way, "10.0.0.1:161"}), nil}
+	both := [2]*door{newDoor(d.vault+"-door", d.probe, way{"core", switchctl.Lookup{Name: d.vault}, n.session, "10.0.0.1:161"}), nil}
 	if d.inner != "" {
-		both[window.Inner] = newDoor(d.inner+"-door", "", approach{"core", switchctl.Lookup{Name: d.inner}, n.way, "10.0.0.1:161"})
+		both[window.Inner] = newDoor(d.inner+"-door", "", way{"core", switchctl.Lookup{Name: d.inner}, n.session, "10.0.0.1:161"})
 	}
-	k := newKeeper(n.life, vault, rules, both, func(a Alarm) {
+	ctl := newController(n.life, vault, rules, both, func(a Alarm) {
 		n.sw.mu.Lock()
 		ring := n.ring
 		n.sw.mu.Unlock()
@@ -526,29 +526,29 @@ func (n *night) keeper(vault string, d doors) *keeper {
 		}
 		n.write("ALARM door %s %s: %s", a.Door, a.What, a.Why)
 	})
-	k.journal = n.journal
+	ctl.journal = n.journal
 	if d.inner != "" {
-		n.claim.join(k)
+		n.claim.join(ctl)
 	}
-	return k
+	return ctl
 }
 
-// second gives the vault's door of a keeper that does not run yet a second way.
-func (n *night) second(k *keeper) *otherWay {
+// second gives the vault's door of a controller that does not run yet a second way.
+func (n *night) second(ctl *controller) *otherWay {
 	o := &otherWay{fakeSwitch: n.sw}
-	n.other = &way{dial: o.connect} // one in a night
-	d := k.doors[window.Vault]
+	n.otherSession = &session{dial: o.connect} // one in a night
+	d := ctl.doors[window.Vault]
 	d.armed = append(d.armed, false)
-	d.by = append(d.by, approach{"core-cli", d.by[0].lookup, n.other, "10.0.0.1:22"})
+	d.ways = append(d.ways, way{"core-cli", d.ways[0].lookup, n.otherSession, "10.0.0.1:22"})
 	return o
 }
 
-// run starts keepers and their doors.
-func (n *night) run(keepers ...*keeper) {
-	for _, k := range keepers {
-		n.hands.Go(k.run)
-		n.hands.Go(func() { k.clerk.Run(n.life) })
-		for _, d := range k.doors {
+// run starts controllers and their doors.
+func (n *night) run(controllers ...*controller) {
+	for _, ctl := range controllers {
+		n.hands.Go(ctl.run)
+		n.hands.Go(func() { ctl.queue.Run(n.life) })
+		for _, d := range ctl.doors {
 			if d != nil {
 				n.hands.Go(func() { d.run(n.life) })
 			}
@@ -557,22 +557,22 @@ func (n *night) run(keepers ...*keeper) {
 }
 
 // rest waits until the doors are where they belong.
-func (n *night) rest(keepers ...*keeper) {
+func (n *night) rest(controllers ...*controller) {
 	n.Helper()
-	for _, k := range keepers {
-		if err := k.settle(n.life); err != nil {
+	for _, ctl := range controllers {
+		if err := ctl.settle(n.life); err != nil {
 			n.Fatal(err)
 		}
 	}
 }
 
-// started is a keeper at rest, with no inner door.
-func (n *night) started() *keeper {
+// started is a controller at rest, with no inner door.
+func (n *night) started() *controller {
 	n.Helper()
-	k := n.keeper("v", doors{vault: "p3"})
-	n.run(k)
-	n.rest(k)
-	return k
+	ctl := n.controller("v", doors{vault: "p3"})
+	n.run(ctl)
+	n.rest(ctl)
+	return ctl
 }
 
 // tenMinutes asks for a window of at most ten minutes.
@@ -584,15 +584,15 @@ func nothing(context.Context) error { return nil }
 
 // held is what a window that runs beside the test came to.
 type held struct {
-	passage Times
-	err     error
+	times Times
+	err   error
 }
 
 // begin has a window held beside the test.
-func (n *night) begin(ctx context.Context, k *keeper, r Opening) <-chan held {
+func (n *night) begin(ctx context.Context, ctl *controller, r Opening) <-chan held {
 	done := make(chan held, 1)
 	go func() {
-		p, err := k.hold(ctx, r)
+		p, err := ctl.hold(ctx, r)
 		done <- held{p, err}
 	}()
 	return done
@@ -618,16 +618,16 @@ func (n *night) never(what string) {
 	}
 }
 
-// shut fails unless the port is down and the keeper says so.
-func (n *night) shut(k *keeper) {
+// shut fails unless the port is down and the controller says so.
+func (n *night) shut(ctl *controller) {
 	n.Helper()
-	if up, believed := n.sw.up(3), phase(k, window.Vault); up || believed != window.Shut {
-		n.Errorf("the vault's port is up: %t; the keeper believes it %s", up, believed)
+	if up, believed := n.sw.up(3), phase(ctl, window.Vault); up || believed != window.Shut {
+		n.Errorf("the vault's port is up: %t; the controller believes it %s", up, believed)
 	}
 }
 
-func phase(k *keeper, side window.Side) window.Phase {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.state.Doors[side].Phase
+func phase(ctl *controller, side window.Side) window.Phase {
+	ctl.mu.Lock()
+	defer ctl.mu.Unlock()
+	return ctl.state.Doors[side].Phase
 }

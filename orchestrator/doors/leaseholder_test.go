@@ -15,12 +15,12 @@ import (
 
 const leaseTTL = 15 * time.Second
 
-// licensed is a keeper at rest whose door needs a lease.
-func (n *night) licensed(folder lease.Folder, clock ...func()) *keeper {
+// licensed is a controller at rest whose door needs a lease.
+func (n *night) licensed(folder lease.Folder, clock ...func()) *controller {
 	n.Helper()
-	k := n.keeper("v", doors{vault: "p3"})
-	k.lease = &permit{
-		folder: folder, door: k.doors[0].name, ttl: leaseTTL, every: leaseTTL / 3, writer: NewTaskQueue(),
+	ctl := n.controller("v", doors{vault: "p3"})
+	ctl.lease = &leaseHolder{
+		folder: folder, door: ctl.doors[0].name, ttl: leaseTTL, every: leaseTTL / 3, writer: NewTaskQueue(),
 		now: func() (lease.Instant, error) {
 			for _, c := range clock {
 				c()
@@ -28,9 +28,9 @@ func (n *night) licensed(folder lease.Folder, clock ...func()) *keeper {
 			return n.now(), nil
 		},
 	}
-	n.run(k)
-	n.rest(k)
-	return k
+	n.run(ctl)
+	n.rest(ctl)
+	return ctl
 }
 
 // now is the clock by which the leases run.
@@ -39,13 +39,13 @@ func (n *night) now() lease.Instant {
 }
 
 // left is for how long the lease on the disk is valid now, by the guard's measure.
-func (n *night) left(k *keeper) time.Duration {
+func (n *night) left(ctl *controller) time.Duration {
 	n.Helper()
-	l, err := k.lease.folder.Read(k.lease.door)
+	l, err := ctl.lease.folder.Read(ctl.lease.door)
 	if err != nil {
 		return 0
 	}
-	left, _ := l.Left(k.lease.door, n.now(), leaseTTL)
+	left, _ := l.Left(ctl.lease.door, n.now(), leaseTTL)
 	return left
 }
 
@@ -54,29 +54,29 @@ func (n *night) left(k *keeper) time.Duration {
 func TestLeaseOfAWindow(t *testing.T) {
 	folder := lease.In(t.TempDir())
 	inNight(t, func(n *night) {
-		k := n.licensed(folder)
+		ctl := n.licensed(folder)
 		n.sw.fault(func() {
-			n.sw.set = func(_ context.Context, c command) (carriedOut, error) {
-				if c.up && n.left(k) <= 0 {
+			n.sw.set = func(_ context.Context, c setCommand) (carriedOut, error) {
+				if c.up && n.left(ctl) <= 0 {
 					n.Error("the command to open was sent before there was a lease")
 				}
 				return carriedOut{}, nil
 			}
 		})
-		over := n.begin(n.life, k, tenMinutes("w1", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }))
+		over := n.begin(n.life, ctl, tenMinutes("w1", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }))
 		time.Sleep(10 * time.Millisecond)
 		opened := time.Now()
 		for time.Since(opened) < 10*time.Minute-time.Second {
-			if left := n.left(k); left < leaseTTL/2 && time.Since(opened) < 10*time.Minute-leaseTTL || left <= 0 {
+			if left := n.left(ctl); left < leaseTTL/2 && time.Since(opened) < 10*time.Minute-leaseTTL || left <= 0 {
 				n.Fatalf("after %s the lease has %s left", time.Since(opened), left)
 			}
-			if rest := 10*time.Minute - time.Since(opened); n.left(k) > rest {
-				n.Errorf("the lease has %s left, and the window %s", n.left(k), rest)
+			if rest := 10*time.Minute - time.Since(opened); n.left(ctl) > rest {
+				n.Errorf("the lease has %s left, and the window %s", n.left(ctl), rest)
 			}
 			time.Sleep(time.Second)
 		}
 		<-over
-		n.shut(k)
+		n.shut(ctl)
 		synctest.Wait()
 		if _, err := folder.Read("p3-door"); err == nil {
 			n.Error("the door is proven shut, and its lease is still there")
@@ -91,24 +91,24 @@ func TestLeaseThatCannotBeWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	inNight(t, func(n *night) {
-		k := n.licensed(lease.Folder(file))
-		p, err := k.hold(n.life, tenMinutes("w1", nothing))
+		ctl := n.licensed(lease.Folder(file))
+		p, err := ctl.hold(n.life, tenMinutes("w1", nothing))
 		if err == nil || !p.OpenedAt.IsZero() {
 			n.Errorf("hold = opened at %s, %v; want an error, and nothing opened", p.OpenedAt, err)
 		}
 		n.never("SET p3 up")
 		n.first("ALARM door p3-door is not opened, for it got no lease")
-		n.shut(k)
+		n.shut(ctl)
 	})
 }
 
-// S4: a keeper that hangs is not renewed by anything that lives on; once it moves again,
+// S4: a controller that hangs is not renewed by anything that lives on; once it moves again,
 // its window is over.
 func TestLeaseOfAKeeperThatHangs(t *testing.T) {
 	folder := lease.In(t.TempDir())
 	inNight(t, func(n *night) {
-		var hangs chan struct{} // holds up the keeper's loop, where it reads the clock
-		k := n.licensed(folder, func() {
+		var hangs chan struct{} // holds up the controller's loop, where it reads the clock
+		ctl := n.licensed(folder, func() {
 			n.sw.mu.Lock()
 			until := hangs
 			n.sw.mu.Unlock()
@@ -116,19 +116,19 @@ func TestLeaseOfAKeeperThatHangs(t *testing.T) {
 				<-until
 			}
 		})
-		over := n.begin(n.life, k, tenMinutes("w1", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }))
+		over := n.begin(n.life, ctl, tenMinutes("w1", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }))
 		time.Sleep(time.Minute)
 		goOn := make(chan struct{})
 		n.sw.fault(func() { hangs = goOn })
 		time.Sleep(leaseTTL)
-		if left := n.left(k); left > 0 || !n.sw.up(3) {
-			n.Errorf("a keeper that hangs has a lease for %s", left)
+		if left := n.left(ctl); left > 0 || !n.sw.up(3) {
+			n.Errorf("a controller that hangs has a lease for %s", left)
 		}
 		close(goOn)
 		if h := <-over; h.err == nil || !strings.Contains(h.err.Error(), "the lease of door p3-door is not valid") {
 			n.Errorf("the window: %v", h.err)
 		}
-		n.shut(k)
+		n.shut(ctl)
 	})
 }
 
@@ -136,8 +136,8 @@ func TestLeaseOfAKeeperThatHangs(t *testing.T) {
 func TestLeaseThatCannotBeRenewed(t *testing.T) {
 	folder := lease.In(t.TempDir())
 	inNight(t, func(n *night) {
-		k := n.licensed(folder)
-		over := n.begin(n.life, k, tenMinutes("w1", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }))
+		ctl := n.licensed(folder)
+		over := n.begin(n.life, ctl, tenMinutes("w1", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }))
 		time.Sleep(time.Minute)
 		if err := errors.Join(os.RemoveAll(string(folder)), os.WriteFile(string(folder), nil, 0o600)); err != nil {
 			n.Fatal(err)
@@ -147,6 +147,6 @@ func TestLeaseThatCannotBeRenewed(t *testing.T) {
 		if late := time.Since(began); h.err == nil || late > leaseTTL+leaseTTL/3+promptly {
 			n.Errorf("%s after the disk failed the window ended: %v", late, h.err)
 		}
-		n.shut(k)
+		n.shut(ctl)
 	})
 }

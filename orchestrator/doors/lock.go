@@ -7,39 +7,39 @@ import (
 	"airlock/orchestrator/doors/window"
 )
 
-// lock is a lockdown on its way to a keeper.
+// lock is a lockdown on its way to a controller.
 type lock struct {
 	at            time.Time
 	actor, reason string
 }
 
-func (k *keeper) lock(l lock) {
-	k.mu.Lock()
-	if k.state.Window == "" {
-		k.request = Opening{Actor: l.actor, Reason: l.reason}
+func (ctl *controller) lock(l lock) {
+	ctl.mu.Lock()
+	if ctl.state.Window == "" {
+		ctl.request = Opening{Actor: l.actor, Reason: l.reason}
 	}
-	k.mu.Unlock()
-	k.withdraw(l.reason)
-	k.step(window.Lock{At: l.at, Why: l.reason})
+	ctl.mu.Unlock()
+	ctl.withdraw(l.reason)
+	ctl.step(window.Lock{At: l.at, Why: l.reason})
 }
 
-func (k *keeper) isLocked() bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.state.Locked
+func (ctl *controller) isLocked() bool {
+	ctl.mu.Lock()
+	defer ctl.mu.Unlock()
+	return ctl.state.Locked
 }
 
 // locked returns once both doors are proven shut in a lockdown, or stuck (ErrNotShut).
-func (k *keeper) locked(ctx context.Context) error {
+func (ctl *controller) locked(ctx context.Context) error {
 	r := make(reached)
-	k.post(r)
+	ctl.post(r)
 	select {
 	case <-r:
-	case <-k.life.Done():
-		return context.Cause(k.life)
+	case <-ctl.life.Done():
+		return context.Cause(ctl.life)
 	}
-	return k.await(ctx, func() bool {
-		return shutOrStuck(k.state, window.Vault) && (k.doors[window.Inner] == nil || shutOrStuck(k.state, window.Inner))
+	return ctl.await(ctx, func() bool {
+		return shutOrStuck(ctl.state, window.Vault) && (ctl.doors[window.Inner] == nil || shutOrStuck(ctl.state, window.Inner))
 	})
 }
 

@@ -14,23 +14,23 @@ import (
 // neither; it is once that is over.
 func TestInnerDoorWaitsUntilTheLockdownIsKnown(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.keeper("v", doors{"p3", "p1", ""})
+		ctl := n.controller("v", doors{"p3", "p1", ""})
 		state := t.TempDir()
-		k.lease = &permit{
-			state: state, folder: lease.In(state), door: k.doors[0].name, ttl: leaseTTL, every: leaseTTL / 3, writer: NewTaskQueue(),
+		ctl.lease = &leaseHolder{
+			state: state, folder: lease.In(state), door: ctl.doors[0].name, ttl: leaseTTL, every: leaseTTL / 3, writer: NewTaskQueue(),
 			now: func() (lease.Instant, error) { return n.now(), nil },
 		}
-		n.run(k)
-		n.rest(k)
+		n.run(ctl)
+		n.rest(ctl)
 		file := filepath.Join(state, "lockdown.json")
-		_, err := k.hold(n.life, tenMinutes("w1", nothing))
+		_, err := ctl.hold(n.life, tenMinutes("w1", nothing))
 		if err != nil {
 			n.Fatal(err)
 		}
 		if err := os.WriteFile(file, nil, 0o600); err != nil {
 			n.Fatal(err)
 		}
-		if _, err := k.hold(n.life, tenMinutes("w2", nothing)); err == nil || !strings.Contains(err.Error(), "no door is opened meanwhile") {
+		if _, err := ctl.hold(n.life, tenMinutes("w2", nothing)); err == nil || !strings.Contains(err.Error(), "no door is opened meanwhile") {
 			n.Errorf("a window: %v", err)
 		}
 		time.Sleep(5 * time.Minute)
@@ -41,7 +41,7 @@ func TestInnerDoorWaitsUntilTheLockdownIsKnown(t *testing.T) {
 			n.Fatal(err)
 		}
 		time.Sleep(time.Minute) // tries are no further apart
-		n.rest(k)
+		n.rest(ctl)
 		if !n.sw.up(1) || n.sw.up(3) {
 			n.Errorf("afterwards p1 is up: %t, p3: %t", n.sw.up(1), n.sw.up(3))
 		}

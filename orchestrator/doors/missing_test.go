@@ -18,12 +18,12 @@ func TestPortThatIsNotFound(t *testing.T) {
 		n.sw.fault(func() {
 			n.sw.find = func(context.Context) error { asked.Add(1); return switchctl.ErrNoMatch }
 		})
-		k := n.keeper("v", doors{vault: "p3"})
-		n.run(k)
+		ctl := n.controller("v", doors{vault: "p3"})
+		n.run(ctl)
 		time.Sleep(time.Minute) // nobody could read it, so it is being shut, in vain
 		over := make(chan error, 1)
 		before := asked.Load()
-		go func() { over <- k.shut(n.life, window.Vault, "user root", "a test") }()
+		go func() { over <- ctl.shut(n.life, window.Vault, "user root", "a test") }()
 		time.Sleep(20 * time.Millisecond)
 		if asked.Load() == before {
 			n.Error("when a person said so, the switch was not asked at once")
@@ -34,7 +34,7 @@ func TestPortThatIsNotFound(t *testing.T) {
 		}
 		n.sw.fault(func() { n.sw.find = nil })
 		time.Sleep(time.Minute)
-		n.shut(k)
+		n.shut(ctl)
 		<-over
 	})
 }

@@ -14,12 +14,12 @@ import (
 // where it has not.
 func (d *door) resolved(ctx context.Context) (claim, bool) {
 	located, ok := d.port.(switchctl.Located)
-	if !ok || d.at != 0 {
+	if !ok || d.inUse != 0 {
 		return claim{}, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, identifyWithin)
 	defer cancel()
-	by := d.by[0]
+	by := d.ways[0]
 	return claim{switchctl.IdentityOf(ctx, d.from, by.address), located.Found(), by.name}, true
 }
 

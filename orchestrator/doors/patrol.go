@@ -51,12 +51,12 @@ const (
 	patrolActor = "patrol"     // of all of these
 )
 
-// watch is what patrol knows of one door. Only the keeper's goroutine uses it, but for
-// what has the keeper's lock.
+// watch is what patrol knows of one door. Only the controller's goroutine uses it, but for
+// what has the controller's lock.
 type watch struct {
 	recalled bool          // what the ledger knows is known
 	waiting  *sighted      // the first sighting, until then
-	touched  bool          // opened, by us or seen so, and not since proven shut: nothing is judged
+	unproven bool          // opened, by us or seen so, and not since proven shut: nothing is judged
 	since    time.Time     // of the shutting, or the finding, before which nothing is evidence
 	last     observation   // the newest look that saw it shut
 	base     observation   // what later readings are compared with; zero until one can be relied on
@@ -75,10 +75,10 @@ type watch struct {
 
 // observation is a reading by which a door was shut.
 type observation struct {
-	at      time.Time
-	by      string // the way
-	reading switchctl.Reading
-	early   bool // it was taken within cacheLag of the shutting
+	at             time.Time
+	by             string // the way
+	reading        switchctl.Reading
+	withinCacheLag bool // it was taken within cacheLag of the shutting
 }
 
 // patrolDetail is the evidence in an entry of patrol.
@@ -112,10 +112,10 @@ type patrolled struct {
 
 // recalled is what the ledger knows of a door.
 type recalled struct {
-	side    window.Side
-	base    observation
-	index   int
-	touched bool // it was not shut when the ledger knew of it last, so what is found is of that
+	side     window.Side
+	base     observation
+	index    int
+	unproven bool // it was not shut when the ledger knew of it last, so what is found is of that
 }
 
 // trapped is a trap of the switch on which a door lies.
@@ -126,10 +126,10 @@ type trapped struct {
 
 // patrol looks at a door that must be shut, for as long as ctx lives: regularly, and when
 // its switch tells something.
-func (k *keeper) patrol(ctx context.Context, side window.Side, p policies.Patrol) {
-	d, w := k.doors[side], &k.watches[side]
+func (ctl *controller) patrol(ctx context.Context, side window.Side, p policies.Patrol) {
+	d, w := ctl.doors[side], &ctl.watches[side]
 	for last := time.Now(); ctx.Err() == nil; {
-		next := time.NewTimer(time.Until(last.Add(k.apart(side, p))))
+		next := time.NewTimer(time.Until(last.Add(ctl.apart(side, p))))
 		select {
 		case <-w.wake:
 		case <-next.C:
@@ -137,27 +137,27 @@ func (k *keeper) patrol(ctx context.Context, side window.Side, p policies.Patrol
 		}
 		next.Stop()
 		last = time.Now()
-		if ctx.Err() != nil || !k.rests(side) {
+		if ctx.Err() != nil || !ctl.rests(side) {
 			continue
 		}
 		seen, err := d.examine(ctx)
 		if err != nil && ctx.Err() != nil {
 			return
 		}
-		k.post(patrolled{sighted{side, seen}, p.Misses})
+		ctl.post(patrolled{sighted{side, seen}, p.Misses})
 		pause(ctx, trapApart)
 	}
 }
 
 // apart is the time between two regular looks.
-func (k *keeper) apart(side window.Side, p policies.Patrol) time.Duration {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+func (ctl *controller) apart(side window.Side, p policies.Patrol) time.Duration {
+	ctl.mu.Lock()
+	defer ctl.mu.Unlock()
 	every := time.Duration(p.Every)
-	if time.Since(k.since[side]) < 2*cacheLag {
+	if time.Since(ctl.since[side]) < 2*cacheLag {
 		every = min(every, settleEvery)
 	}
-	if time.Since(k.watches[side].told) < trapFor {
+	if time.Since(ctl.watches[side].told) < trapFor {
 		every = min(every, trapEvery)
 	}
 	return every
@@ -165,96 +165,98 @@ func (k *keeper) apart(side window.Side, p policies.Patrol) time.Duration {
 
 // rests reports whether a door is where it belongs and nothing is done with it, so that
 // only patrol looks at it.
-func (k *keeper) rests(side window.Side) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	phase := k.state.Doors[side].Phase
-	return k.state.Window == "" && (phase == window.Shut || side == window.Inner && phase == window.Open)
+func (ctl *controller) rests(side window.Side) bool {
+	ctl.mu.Lock()
+	defer ctl.mu.Unlock()
+	phase := ctl.state.Doors[side].Phase
+	return ctl.state.Window == "" && (phase == window.Shut || side == window.Inner && phase == window.Open)
 }
 
 // mustBeShut reports whether the door has to be shut while nothing is done with it.
-func (k *keeper) mustBeShut(side window.Side) bool { return side == window.Vault || k.state.Locked }
+func (ctl *controller) mustBeShut(side window.Side) bool {
+	return side == window.Vault || ctl.state.Locked
+}
 
 // patrolled takes what patrol saw. An inner door that rests open is only kept true.
-func (k *keeper) patrolled(m patrolled) {
-	w := &k.watches[m.side]
-	k.mu.Lock()
+func (ctl *controller) patrolled(m patrolled) {
+	w := &ctl.watches[m.side]
+	ctl.mu.Lock()
 	w.looked = time.Now()
-	k.mu.Unlock()
+	ctl.mu.Unlock()
 	switch {
 	case m.err != nil:
-		k.missed(m)
-	case !k.mustBeShut(m.side):
-		k.learn(m.sighting)
+		ctl.missed(m)
+	case !ctl.mustBeShut(m.side):
+		ctl.learn(m.sighting)
 	case m.undecided():
-		k.doubted(m)
+		ctl.doubted(m)
 	default:
-		k.see(m.sighted, true)
+		ctl.see(m.sighted, true)
 	}
 }
 
 // missed counts a look that failed, and gives the door up for lost when it is one too
 // many: what nobody can read counts as open (S3).
-func (k *keeper) missed(m patrolled) {
-	w := &k.watches[m.side]
-	if !k.mustBeShut(m.side) || k.state.Window != "" || k.state.Doors[m.side].Phase != window.Shut {
+func (ctl *controller) missed(m patrolled) {
+	w := &ctl.watches[m.side]
+	if !ctl.mustBeShut(m.side) || ctl.state.Window != "" || ctl.state.Doors[m.side].Phase != window.Shut {
 		return
 	}
-	k.mu.Lock()
+	ctl.mu.Lock()
 	w.misses++
 	missed := w.misses
-	k.mu.Unlock()
-	k.follow(m.sighted)
+	ctl.mu.Unlock()
+	ctl.follow(m.sighted)
 	if missed < m.limit {
 		return
 	}
 	w.lost = w.last.at
-	k.report(m.side, m.at, unreadable, fmt.Sprintf("%d looks in a row failed", missed), patrolDetail{ShutSeen: w.last.at, Error: m.err.Error()})
-	k.step(window.Lost{At: m.at, Side: m.side})
+	ctl.report(m.side, m.at, unreadable, fmt.Sprintf("%d looks in a row failed", missed), patrolDetail{ShutSeen: w.last.at, Error: m.err.Error()})
+	ctl.step(window.Lost{At: m.at, Side: m.side})
 }
 
 // doubted counts a look of a door that reads as shut and whose probe could not be heard.
 // That is no evidence against the door, and no proof for it either: nothing changes but
 // that no window opens it, and that a person is called when it lasts.
-func (k *keeper) doubted(m patrolled) {
-	w := &k.watches[m.side]
-	k.follow(m.sighted)
+func (ctl *controller) doubted(m patrolled) {
+	w := &ctl.watches[m.side]
+	ctl.follow(m.sighted)
 	if w.doubts++; w.doubts == m.limit {
-		k.call(Alarm{At: m.at, Door: k.doors[m.side].name, Notice: notice.ProbeProvesNothing.Of(), Why: m.doubt})
+		ctl.call(Alarm{At: m.at, Door: ctl.doors[m.side].name, Notice: notice.ProbeProvesNothing.Of(), Why: m.doubt})
 	}
 }
 
 // see takes a sighting: as evidence, and for the machine. Where patrol finds that the
 // door was open meanwhile, it is shut and proven shut anew.
-func (k *keeper) see(m sighted, patrol bool) {
+func (ctl *controller) see(m sighted, patrol bool) {
 	told := m.sight
 	if m.undecided() {
-		if phase := k.state.Doors[m.side].Phase; phase == window.Shut || phase == window.Unknown {
+		if phase := ctl.state.Doors[m.side].Phase; phase == window.Shut || phase == window.Unknown {
 			told = window.Sight{} // S15: it changes nothing
 		}
 	} else if m.err == nil {
-		k.watches[m.side].doubts = 0
+		ctl.watches[m.side].doubts = 0
 	}
-	found := k.judge(m)
-	k.follow(m)
-	if m.sight.Shut() && m.at.Before(m.loose.Add(k.state.Rules.Lag)) {
+	found := ctl.judge(m)
+	ctl.follow(m)
+	if m.sight.Shut() && m.at.Before(m.mayStillOpenSince.Add(ctl.state.Rules.Lag)) {
 		return // S3: it proves nothing yet, for a command to open may still be carried out
 	}
-	k.step(window.Seen{At: m.at, Side: m.side, Sight: told})
+	ctl.step(window.Seen{At: m.at, Side: m.side, Sight: told})
 	if found != "" && patrol {
-		k.shutAgain(m.side, found)
+		ctl.shutAgain(m.side, found)
 	}
 }
 
-func (k *keeper) shutAgain(side window.Side, why string) {
-	k.shutNow(order{side, patrolActor, why, make(chan struct{})})
+func (ctl *controller) shutAgain(side window.Side, why string) {
+	ctl.shutNow(shutOrder{side, patrolActor, why, make(chan struct{})})
 }
 
 // judge holds a sighting against what was seen before, and says what shows that somebody
 // else opened the door, "" if nothing does. The door may be shut again by now; one that
 // is not is the machine's business too, which shuts it.
-func (k *keeper) judge(m sighted) string {
-	w := &k.watches[m.side]
+func (ctl *controller) judge(m sighted) string {
+	w := &ctl.watches[m.side]
 	if m.err != nil {
 		return ""
 	}
@@ -264,29 +266,29 @@ func (k *keeper) judge(m sighted) string {
 		}
 		return ""
 	}
-	k.compareIndex(m)
-	if w.touched || !k.mustBeShut(m.side) || !m.at.After(w.since) {
+	ctl.compareIndex(m)
+	if w.unproven || !ctl.mustBeShut(m.side) || !m.at.After(w.since) {
 		return ""
 	}
-	k.readAgain(m)
+	ctl.readAgain(m)
 	if m.sight.Up || m.sight.Link || m.probe == probeAnswers {
-		k.foundOpen(m)
+		ctl.foundOpen(m)
 		return ""
 	}
 	if m.probe == probePending {
 		return ""
 	}
-	return k.foundShut(m)
+	return ctl.foundShut(m)
 }
 
 // readAgain ends what misses began.
-func (k *keeper) readAgain(m sighted) {
-	w := &k.watches[m.side]
-	k.mu.Lock()
+func (ctl *controller) readAgain(m sighted) {
+	w := &ctl.watches[m.side]
+	ctl.mu.Lock()
 	w.misses = 0
-	k.mu.Unlock()
+	ctl.mu.Unlock()
 	if !w.lost.IsZero() {
-		k.report(m.side, m.at, readable, fmt.Sprintf("it could not be read for %s", m.at.Sub(w.lost).Round(time.Second)), patrolDetail{
+		ctl.report(m.side, m.at, readable, fmt.Sprintf("it could not be read for %s", m.at.Sub(w.lost).Round(time.Second)), patrolDetail{
 			ShutSeen: w.lost, Now: sightDetail(m.sighting).Reading, By: m.by,
 		})
 		w.lost = time.Time{}
@@ -295,9 +297,9 @@ func (k *keeper) readAgain(m sighted) {
 
 // foundOpen notes a door that somebody else opened and that is open still. The alarm, and
 // the shutting, are the machine's.
-func (k *keeper) foundOpen(m sighted) {
-	w := &k.watches[m.side]
-	d := k.compared(m)
+func (ctl *controller) foundOpen(m sighted) {
+	w := &ctl.watches[m.side]
+	d := ctl.compared(m)
 	from := w.last.at
 	if moved := changedAt(m.reading); w.last.by == m.by && m.reading.Row.Oper == switchctl.OperUp && changed(w.last.reading, m.reading) {
 		d.Differs, d.Changed = append(d.Differs, "ifLastChange"), moved
@@ -306,42 +308,42 @@ func (k *keeper) foundOpen(m sighted) {
 		}
 	}
 	d.Differs = append([]string{"ifAdminStatus and ifOperStatus: found open"}, d.Differs...)
-	w.touched, w.base, w.trap, w.opened = true, observation{}, nil, from
+	w.unproven, w.base, w.trap, w.opened = true, observation{}, nil, from
 	if !from.IsZero() {
 		d.OpenAtMost = m.at.Sub(from).Seconds()
 	}
-	k.report(m.side, m.at, wasOpened, "found open, by no window of ours", d)
+	ctl.report(m.side, m.at, wasOpened, "found open, by no window of ours", d)
 }
 
 // foundShut judges a door that is shut.
-func (k *keeper) foundShut(m sighted) string {
-	w := &k.watches[m.side]
+func (ctl *controller) foundShut(m sighted) string {
+	w := &ctl.watches[m.side]
 	now := observation{at: m.at, by: m.by, reading: m.reading}
-	d := k.compared(m)
+	d := ctl.compared(m)
 	again := w.last.by == m.by && hasRestarted(w.last, now)
 	if w.last.by == m.by {
 		d.Differs = w.differs(now, again)
 	}
 	if again {
-		k.report(m.side, m.at, restarted, "the switch's agent restarted; its counters and ifLastChange may have begun anew", d)
+		ctl.report(m.side, m.at, restarted, "the switch's agent restarted; its counters and ifLastChange may have begun anew", d)
 	}
 	if w.trap != nil && !m.at.Before(w.trapAt) {
 		d.Differs, w.trap = append(d.Differs, "a linkUp trap"), nil
 	}
 	if len(d.Differs) == 0 {
 		w.last = now
-		if wanted := w.base.at.IsZero() || w.base.early || again; wanted && !m.at.Before(w.since.Add(cacheLag)) {
+		if wanted := w.base.at.IsZero() || w.base.withinCacheLag || again; wanted && !m.at.Before(w.since.Add(cacheLag)) {
 			w.base = now
-			k.report(m.side, m.at, atRest, "what later readings are compared with", patrolDetail{Now: d.Now, By: m.by})
+			ctl.report(m.side, m.at, atRest, "what later readings are compared with", patrolDetail{Now: d.Now, By: m.by})
 		}
 		return ""
 	}
-	return k.foundTraces(m, d)
+	return ctl.foundTraces(m, d)
 }
 
 // foundTraces answers what shows that a door that is shut was open.
-func (k *keeper) foundTraces(m sighted, d patrolDetail) string {
-	w, traces := &k.watches[m.side], strings.Join(d.Differs, ", ")
+func (ctl *controller) foundTraces(m sighted, d patrolDetail) string {
+	w, traces := &ctl.watches[m.side], strings.Join(d.Differs, ", ")
 	until, longest := m.at, ""
 	if moved := changedAt(m.reading); w.last.by == m.by && changed(w.last.reading, m.reading) && moved.After(w.last.at) && moved.Before(until) {
 		d.Changed, until = moved, moved
@@ -351,23 +353,23 @@ func (k *keeper) foundTraces(m sighted, d patrolDetail) string {
 		d.OpenAtMost, longest = open.Seconds(), fmt.Sprintf("; open for %s at most", open.Round(time.Second))
 	}
 	why := "was open meanwhile, by no window of ours: " + traces
-	k.report(m.side, m.at, wasOpened, why, d)
-	k.call(Alarm{At: m.at, Door: k.doors[m.side].name, Notice: notice.OpenedMeanwhile.Of(), Why: traces + longest})
+	ctl.report(m.side, m.at, wasOpened, why, d)
+	ctl.call(Alarm{At: m.at, Door: ctl.doors[m.side].name, Notice: notice.OpenedMeanwhile.Of(), Why: traces + longest})
 	w.since, w.base = m.at, observation{}
 	w.last = observation{at: m.at, by: m.by, reading: m.reading}
 	return why
 }
 
 // compared is what every entry about a sighting holds.
-func (k *keeper) compared(m sighted) patrolDetail {
-	w, seen := &k.watches[m.side], sightDetail(m.sighting)
+func (ctl *controller) compared(m sighted) patrolDetail {
+	w, seen := &ctl.watches[m.side], sightDetail(m.sighting)
 	d := patrolDetail{Now: seen.Reading, By: m.by, Probe: m.probe, ShutSeen: w.last.at, Trap: w.trap}
 	before := w.base
 	if before.at.IsZero() {
 		before = w.last
 	}
 	if !before.at.IsZero() {
-		d.Before, d.Early = sightDetail(sighting{at: before.at, reading: before.reading}).Reading, before.early
+		d.Before, d.Early = sightDetail(sighting{at: before.at, reading: before.reading}).Reading, before.withinCacheLag
 	}
 	return d
 }
@@ -378,7 +380,7 @@ func (k *keeper) compared(m sighted) patrolDetail {
 func (w *watch) differs(now observation, again bool) []string {
 	// Without a reading that was surely not told late, what is told now may speak of our own
 	// window, but for a change that came later.
-	if w.base.at.IsZero() || w.base.early {
+	if w.base.at.IsZero() || w.base.withinCacheLag {
 		if w.last.reading.Uptime > 0 && changed(w.last.reading, now.reading) && changedAt(now.reading).After(w.since.Add(cacheLag)) {
 			return []string{"ifLastChange"}
 		}
@@ -432,59 +434,59 @@ func hasRestarted(was, is observation) bool {
 
 // compareIndex notes that the door's port has another ifIndex than when it was used
 // last, by whichever use (S7).
-func (k *keeper) compareIndex(m sighted) {
-	w, d, is := &k.watches[m.side], k.doors[m.side], m.reading.Row.Index
-	if is == 0 || m.by != "" && m.by != d.by[0].name {
+func (ctl *controller) compareIndex(m sighted) {
+	w, d, is := &ctl.watches[m.side], ctl.doors[m.side], m.reading.Row.Index
+	if is == 0 || m.by != "" && m.by != d.ways[0].name {
 		return
 	}
 	if w.index != 0 && w.index != is {
 		e := ledger.Entry{
-			Time: m.at, Kind: ledger.KindPort, Actor: k.request.Actor, Reason: "the port's ifIndex is another one than when it was used last", Door: d.name, Vault: k.vault,
+			Time: m.at, Kind: ledger.KindPort, Actor: ctl.request.Actor, Reason: "the port's ifIndex is another one than when it was used last", Door: d.name, Vault: ctl.vault,
 			From: fmt.Sprintf("index %d", w.index), To: fmt.Sprintf("index %d", is), Detail: ledger.Detail(sightDetail(m.sighting)),
 		}
-		k.clerk.Enqueue(func() { k.journal.Note(e) })
+		ctl.queue.Enqueue(func() { ctl.journal.Note(e) })
 	}
 	w.index = is
 }
 
 // watchMove follows a door's way, and says how long one stood open that somebody else
 // had opened.
-func (k *keeper) watchMove(a window.Moved, at time.Time) {
-	w := &k.watches[a.Side]
+func (ctl *controller) watchMove(a window.Moved, at time.Time) {
+	w := &ctl.watches[a.Side]
 	switch a.To {
 	case window.Opening, window.Open:
-		w.touched, w.base = true, observation{}
+		w.unproven, w.base = true, observation{}
 	case window.Shut:
-		if s := k.seen[a.Side]; s.err == nil && s.sight.Shut() {
+		if s := ctl.seen[a.Side]; s.err == nil && s.sight.Shut() {
 			w.last = observation{at: s.at, by: s.by, reading: s.reading}
 		}
-		if !w.touched {
+		if !w.unproven {
 			return
 		}
-		w.touched, w.since, w.base, w.trap = false, at, observation{}, nil
+		w.unproven, w.since, w.base, w.trap = false, at, observation{}, nil
 		if !w.opened.IsZero() {
 			open := at.Sub(w.opened)
-			k.report(a.Side, at, shutAgain, fmt.Sprintf("it stood open for %s at most", open.Round(time.Second)),
-				patrolDetail{ShutSeen: w.opened, OpenAtMost: open.Seconds(), Now: sightDetail(k.seen[a.Side]).Reading})
+			ctl.report(a.Side, at, shutAgain, fmt.Sprintf("it stood open for %s at most", open.Round(time.Second)),
+				patrolDetail{ShutSeen: w.opened, OpenAtMost: open.Seconds(), Now: sightDetail(ctl.seen[a.Side]).Reading})
 			w.opened = time.Time{}
 		}
 	}
 }
 
 // report writes an entry of patrol, without waiting.
-func (k *keeper) report(side window.Side, at time.Time, to, reason string, d patrolDetail) {
+func (ctl *controller) report(side window.Side, at time.Time, to, reason string, d patrolDetail) {
 	e := ledger.Entry{
 		Time: at, Kind: ledger.KindPatrol, Actor: patrolActor, Reason: reason,
-		Door: k.doors[side].name, Vault: k.vault, To: to, Detail: ledger.Detail(d),
+		Door: ctl.doors[side].name, Vault: ctl.vault, To: to, Detail: ledger.Detail(d),
 	}
-	k.clerk.Enqueue(func() { k.journal.Note(e) })
+	ctl.queue.Enqueue(func() { ctl.journal.Note(e) })
 }
 
 // recall takes what the ledger knows, and judges by it what was seen until then.
-func (k *keeper) recall(r recalled) {
-	w := &k.watches[r.side]
+func (ctl *controller) recall(r recalled) {
+	w := &ctl.watches[r.side]
 	w.recalled, w.base, w.last, w.index = true, r.base, r.base, r.index
-	w.touched, w.since = r.touched, r.base.at
+	w.unproven, w.since = r.unproven, r.base.at
 	first := w.waiting
 	w.waiting = nil
 	if w.since.IsZero() {
@@ -493,11 +495,11 @@ func (k *keeper) recall(r recalled) {
 	if first == nil {
 		return
 	}
-	if phase := k.state.Doors[r.side].Phase; phase == window.Shut {
-		defer k.watchMove(window.Moved{Side: r.side, To: phase}, k.since[r.side])
+	if phase := ctl.state.Doors[r.side].Phase; phase == window.Shut {
+		defer ctl.watchMove(window.Moved{Side: r.side, To: phase}, ctl.since[r.side])
 	}
-	if found := k.judge(*first); found != "" && k.state.Window == "" {
-		k.shutAgain(r.side, found)
+	if found := ctl.judge(*first); found != "" && ctl.state.Window == "" {
+		ctl.shutAgain(r.side, found)
 	}
 }
 
@@ -508,17 +510,17 @@ func recall(ctx context.Context, past Past, side window.Side, door string) recal
 	if !ok {
 		return r
 	}
-	r.touched = last.To != window.Shut.String()
+	r.unproven = last.To != window.Shut.String()
 	var seen doorDetail
 	if json.Unmarshal(last.Detail, &seen) == nil && seen.Reading != nil {
 		r.index = seen.Reading.Index
-		if !r.touched {
+		if !r.unproven {
 			r.base = observation{last.Time, seen.By, seen.Reading.reading(), true}
 		}
 	}
 	newer := ledger.Filter{Kind: ledger.KindPatrol, Door: door, To: atRest, AfterSeq: last.Seq}
 	var rest patrolDetail
-	if e, ok := past.Last(ctx, newer); ok && !r.touched && json.Unmarshal(e.Detail, &rest) == nil && rest.Now != nil {
+	if e, ok := past.Last(ctx, newer); ok && !r.unproven && json.Unmarshal(e.Detail, &rest) == nil && rest.Now != nil {
 		r.base, r.index = observation{e.Time, rest.By, rest.Now.reading(), false}, rest.Now.Index
 	}
 	return r
@@ -528,16 +530,16 @@ func recall(ctx context.Context, past Past, side window.Side, door string) recal
 // counts. Only an authentic linkUp of the door's own port that no window of ours accounts
 // for is kept as evidence beside that, for the port may be down again before anybody looks;
 // any other trap may be anybody's, and accuses nobody.
-func (k *keeper) heard(t trapped) {
-	w := &k.watches[t.side]
+func (ctl *controller) heard(t trapped) {
+	w := &ctl.watches[t.side]
 	ours := t.IfIndex == 0 || w.index == 0 || t.IfIndex == w.index
 	if !ours && time.Since(w.looked) < otherTrapApart {
 		return
 	}
 	if ours {
-		k.mu.Lock()
+		ctl.mu.Lock()
 		w.told = t.At
-		k.mu.Unlock()
+		ctl.mu.Unlock()
 	}
 	made := t.At
 	if last := w.last.reading; t.Uptime > 0 && last.Uptime > 0 { // the switch's own clock tells when it was sent
@@ -545,8 +547,8 @@ func (k *keeper) heard(t trapped) {
 			made = at
 		}
 	}
-	if t.Authentic && t.Kind == switchctl.LinkUp && t.IfIndex != 0 && t.IfIndex == w.index && w.trap == nil && !w.touched && k.mustBeShut(t.side) &&
-		k.state.Window == "" && made.After(w.since.Add(cacheLag)) {
+	if t.Authentic && t.Kind == switchctl.LinkUp && t.IfIndex != 0 && t.IfIndex == w.index && w.trap == nil && !w.unproven && ctl.mustBeShut(t.side) &&
+		ctl.state.Window == "" && made.After(w.since.Add(cacheLag)) {
 		w.trap = &trapDetail{At: t.At, Kind: string(t.Kind), Index: t.IfIndex, From: t.From.String(), Authentic: t.Authentic}
 		w.trapAt = t.At
 	}

@@ -16,32 +16,32 @@ import (
 	"airlock/switchctl"
 )
 
-// patrolled is a keeper at rest whose doors are patrolled once a minute, as serve does.
-func (n *night) patrolled(d doors, known ...recalled) *keeper {
+// patrolled is a controller at rest whose doors are patrolled once a minute, as serve does.
+func (n *night) patrolled(d doors, known ...recalled) *controller {
 	n.Helper()
-	k := n.keeper("v", d)
-	for side := range k.doors {
-		if k.doors[side] != nil {
+	ctl := n.controller("v", d)
+	for side := range ctl.doors {
+		if ctl.doors[side] != nil {
 			r := recalled{side: window.Side(side)}
 			for _, k := range known {
 				if k.side == r.side {
 					r = k
 				}
 			}
-			k.inbox <- r
+			ctl.inbox <- r
 		}
 	}
-	n.run(k)
-	n.rest(k)
-	n.patrols(k)
-	return k
+	n.run(ctl)
+	n.rest(ctl)
+	n.patrols(ctl)
+	return ctl
 }
 
-func (n *night) patrols(k *keeper) {
+func (n *night) patrols(ctl *controller) {
 	p := policies.Patrol{Every: policies.Duration(time.Minute), Misses: 3}
-	for side, d := range k.doors {
+	for side, d := range ctl.doors {
 		if d != nil {
-			n.hands.Go(func() { k.patrol(n.life, window.Side(side), p) })
+			n.hands.Go(func() { ctl.patrol(n.life, window.Side(side), p) })
 		}
 	}
 }
@@ -88,7 +88,7 @@ func (n *night) opened() patrolDetail {
 // is seen again later is not found a second time.
 func TestPatrolFindsDoorOpen(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.patrolled(doors{vault: "p3"})
+		ctl := n.patrolled(doors{vault: "p3"})
 		n.settled()
 		time.Sleep(10 * time.Minute)
 		opened := time.Now()
@@ -105,7 +105,7 @@ func TestPatrolFindsDoorOpen(t *testing.T) {
 		n.first("ALARM door p3-door was opened by another hand")
 		time.Sleep(10 * time.Minute)
 		n.opened()
-		n.shut(k)
+		n.shut(ctl)
 	})
 }
 
@@ -124,9 +124,9 @@ func TestPatrolFindsTraces(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inNight(t, func(n *night) {
-				k := n.patrolled(doors{vault: "p3", inner: "p1"})
+				ctl := n.patrolled(doors{vault: "p3", inner: "p1"})
 				n.settled()
-				looked := n.looked(k)
+				looked := n.looked(ctl)
 				time.Sleep(20 * time.Second) // not the time of a regular look
 				traced := time.Now()
 				c.trace(n)
@@ -147,8 +147,8 @@ func TestPatrolFindsTraces(t *testing.T) {
 				n.first("entry p3-door: shutting → shut")
 				time.Sleep(10 * time.Minute)
 				n.opened() // and no second time
-				n.rest(k)
-				n.shut(k)
+				n.rest(ctl)
+				n.shut(ctl)
 				if !n.sw.up(1) {
 					n.Error("the inner door was not opened again")
 				}
@@ -165,17 +165,17 @@ func (n *night) byHand(index int, open time.Duration) {
 }
 
 // looked is when the door was seen last.
-func (n *night) looked(k *keeper) time.Time {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.seen[window.Vault].at
+func (n *night) looked(ctl *controller) time.Time {
+	ctl.mu.Lock()
+	defer ctl.mu.Unlock()
+	return ctl.seen[window.Vault].at
 }
 
 // Our own windows leave the same traces, and agents tell them late: their caches are
 // some seconds old. Nothing of it is evidence.
 func TestPatrolKnowsOurOwnWindows(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.patrolled(doors{"p3", "p1", ""})
+		ctl := n.patrolled(doors{"p3", "p1", ""})
 		n.settled()
 		var stale switchctl.Reading
 		n.sw.fault(func() {
@@ -191,7 +191,7 @@ func TestPatrolKnowsOurOwnWindows(t *testing.T) {
 			}
 		})
 		for range 20 {
-			over := n.begin(n.life, k, tenMinutes("w", func(ctx context.Context) error {
+			over := n.begin(n.life, ctl, tenMinutes("w", func(ctx context.Context) error {
 				n.sw.fault(func() { n.sw.octets += 1e6 })
 				return wait(ctx, 10*time.Second)
 			}))
@@ -214,15 +214,15 @@ func TestPatrolKnowsOurOwnWindows(t *testing.T) {
 // happened later still is, and a door that stands open always.
 func TestPatrolSoonAfterAWindow(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.patrolled(doors{vault: "p3"})
-		if _, err := k.hold(n.life, tenMinutes("w", nothing)); err != nil {
+		ctl := n.patrolled(doors{vault: "p3"})
+		if _, err := ctl.hold(n.life, tenMinutes("w", nothing)); err != nil {
 			n.Fatal(err)
 		}
 		time.Sleep(2 * time.Second)
 		n.sw.move(3, true)
 		time.Sleep(12 * time.Second)
 		n.first("ALARM door p3-door was opened by another hand")
-		n.shut(k)
+		n.shut(ctl)
 		if d := n.opened(); d.OpenAtMost > 12 {
 			n.Errorf("the evidence is %+v", d)
 		}
@@ -241,18 +241,18 @@ func TestPatrolAfterAnAbsence(t *testing.T) {
 		"found open":                          {func(n *night, _ *recalled) { n.sw.move(3, true) }, "found open", time.Minute}, // by ifLastChange
 		"was open":                            {func(n *night, _ *recalled) { n.byHand(3, time.Minute) }, "ifLastChange", hour},
 		"octets":                              {func(n *night, _ *recalled) { n.sw.octets += 7 }, "ifInOctets", hour},
-		"octets of our own window, told late": {func(n *night, r *recalled) { n.sw.octets, r.base.early = n.sw.octets+7, true }, "", 0},
+		"octets of our own window, told late": {func(n *night, r *recalled) { n.sw.octets, r.base.withinCacheLag = n.sw.octets+7, true }, "", 0},
 		"was open, after a reading that was told late": {func(n *night, r *recalled) {
 			n.byHand(3, time.Minute)
-			r.base.early = true
+			r.base.withinCacheLag = true
 		}, "ifLastChange", hour},
 		"our own window was cut": {func(n *night, r *recalled) {
 			n.byHand(3, time.Minute)
-			*r = recalled{side: window.Vault, index: 3, touched: true}
+			*r = recalled{side: window.Vault, index: 3, unproven: true}
 		}, "", 0},
 		"our own window was cut, and the port is open": {func(n *night, r *recalled) {
 			n.sw.move(3, true)
-			*r = recalled{side: window.Vault, index: 3, touched: true}
+			*r = recalled{side: window.Vault, index: 3, unproven: true}
 		}, "", 0},
 		"the switch restarted": {func(n *night, _ *recalled) {
 			n.byHand(3, time.Minute)
@@ -270,9 +270,9 @@ func TestPatrolAfterAnAbsence(t *testing.T) {
 				time.Sleep(hour)
 				c.known(n, &r)
 				time.Sleep(time.Minute)
-				k := n.patrolled(doors{vault: "p3"}, r)
+				ctl := n.patrolled(doors{vault: "p3"}, r)
 				time.Sleep(5 * time.Minute)
-				n.shut(k)
+				n.shut(ctl)
 				if c.differs == "" {
 					if all := n.noted(wasOpened); len(all) > 0 {
 						n.Errorf("found was %+v", all)
@@ -343,23 +343,23 @@ func TestReadingsCompared(t *testing.T) {
 // is unknown, and windows are refused; when it can be read again, the ledger says so.
 func TestPatrolMisses(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.patrolled(doors{vault: "p3"})
+		ctl := n.patrolled(doors{vault: "p3"})
 		n.settled()
 		n.sw.fault(func() {
 			n.sw.read = func(context.Context, *switchctl.Reading) error { return switchctl.ErrTimeout }
-			n.sw.set = func(context.Context, command) (carriedOut, error) {
+			n.sw.set = func(context.Context, setCommand) (carriedOut, error) {
 				return carriedOut{lost: true}, switchctl.ErrTimeout
 			}
 		})
 		time.Sleep(130 * time.Second)
 		n.never("ALARM")
-		n.shut(k)
+		n.shut(ctl)
 		time.Sleep(time.Minute)
 		n.first("ALARM door p3-door cannot be read any more")
-		if p := phase(k, window.Vault); p == window.Shut {
+		if p := phase(ctl, window.Vault); p == window.Shut {
 			n.Error("the door counts as shut still")
 		}
-		if _, err := k.hold(n.life, tenMinutes("w", nothing)); !errors.Is(err, ErrRefused) {
+		if _, err := ctl.hold(n.life, tenMinutes("w", nothing)); !errors.Is(err, ErrRefused) {
 			n.Errorf("a window: %v, want %v", err, ErrRefused)
 		}
 		if d := n.noted(unreadable); len(d) != 1 || d[0].Error == "" || d[0].ShutSeen.IsZero() {
@@ -368,14 +368,14 @@ func TestPatrolMisses(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		n.sw.fault(func() { n.sw.read, n.sw.set = nil, nil })
 		time.Sleep(5 * time.Minute)
-		n.shut(k)
+		n.shut(ctl)
 		if d := n.noted(readable); len(d) != 1 {
 			n.Errorf("the entry is %+v", d)
 		}
 		if d := n.noted(wasOpened); len(d) != 0 {
 			n.Errorf("it was not opened: %+v", d)
 		}
-		if _, err := k.hold(n.life, tenMinutes("w", nothing)); err != nil {
+		if _, err := ctl.hold(n.life, tenMinutes("w", nothing)); err != nil {
 			n.Error(err)
 		}
 	})
@@ -385,7 +385,7 @@ func TestPatrolMisses(t *testing.T) {
 // the door all the same, and what happened meanwhile is found afterwards.
 func TestPatrolAfterMisses(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.patrolled(doors{vault: "p3"})
+		ctl := n.patrolled(doors{vault: "p3"})
 		n.settled()
 		fails := func(on bool) {
 			n.sw.fault(func() {
@@ -409,7 +409,7 @@ func TestPatrolAfterMisses(t *testing.T) {
 		if d := n.opened(); d.OpenAtMost < 3*60 || d.OpenAtMost > 4*60 {
 			n.Errorf("it was shut unseen after some three minutes; the evidence is %+v", d)
 		}
-		n.shut(k)
+		n.shut(ctl)
 	})
 }
 
@@ -429,13 +429,13 @@ func (n *night) forged(index int) switchctl.Trap {
 // inner door; nor does it have the switch asked more often than once in a second.
 func TestPatrolForgedTraps(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.patrolled(doors{"p3", "p1", ""})
+		ctl := n.patrolled(doors{"p3", "p1", ""})
 		n.settled()
 		finds := 0
 		n.sw.fault(func() { n.sw.find = func(context.Context) error { finds++; return nil } })
 		for range 1200 {
-			k.post(trapped{window.Vault, n.forged(3)})
-			k.post(trapped{window.Inner, n.forged(1)})
+			ctl.post(trapped{window.Vault, n.forged(3)})
+			ctl.post(trapped{window.Inner, n.forged(1)})
 			time.Sleep(50 * time.Millisecond)
 		}
 		synctest.Wait()
@@ -447,7 +447,7 @@ func TestPatrolForgedTraps(t *testing.T) {
 		if finds > 130 {
 			n.Errorf("the switch was asked %d times within a minute, for two doors", finds)
 		}
-		n.shut(k)
+		n.shut(ctl)
 	})
 }
 
@@ -473,7 +473,7 @@ func TestPatrolTraps(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inNight(t, func(n *night) {
-				k := n.patrolled(doors{vault: "p3"})
+				ctl := n.patrolled(doors{vault: "p3"})
 				n.settled()
 				time.Sleep(20 * time.Second) // not the time of a regular look
 				if c.open > 0 {
@@ -486,7 +486,7 @@ func TestPatrolTraps(t *testing.T) {
 					n.sw.fault(func() { n.sw.row(3).LastChange = 0 })
 				}
 				told := time.Since(n.begun)
-				k.post(trapped{window.Vault, c.trap(n)})
+				ctl.post(trapped{window.Vault, c.trap(n)})
 				time.Sleep(2 * time.Second)
 				if n.sw.up(3) {
 					n.Error("the port is still up, 2 s after the trap")
@@ -505,7 +505,7 @@ func TestPatrolTraps(t *testing.T) {
 						n.Errorf("it was shut %s after the trap", sent.at-told)
 					}
 				}
-				n.shut(k)
+				n.shut(ctl)
 			})
 		})
 	}
@@ -514,7 +514,7 @@ func TestPatrolTraps(t *testing.T) {
 // What the switch tells when a trap has it asked may be as old as its cache.
 func TestPatrolTrapBeforeTheCache(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.patrolled(doors{vault: "p3"})
+		ctl := n.patrolled(doors{vault: "p3"})
 		n.settled()
 		time.Sleep(20 * time.Second)
 		n.sw.fault(func() {
@@ -525,14 +525,14 @@ func TestPatrolTrapBeforeTheCache(t *testing.T) {
 				}
 				return nil
 			}
-			n.sw.set = func(context.Context, command) (carriedOut, error) { // such a switch does not do what it believes done
+			n.sw.set = func(context.Context, setCommand) (carriedOut, error) { // such a switch does not do what it believes done
 				return carriedOut{lost: time.Now().Before(until)}, nil
 			}
 		})
 		n.sw.move(3, true)
-		k.post(trapped{window.Vault, n.linkUp(3)})
+		ctl.post(trapped{window.Vault, n.linkUp(3)})
 		time.Sleep(8 * time.Second)
-		n.shut(k)
+		n.shut(ctl)
 		if d := n.noted(wasOpened); len(d) != 2 || d[0].Trap == nil {
 			n.Errorf("found were %+v, want the trap and then the port", d)
 		}
@@ -542,12 +542,12 @@ func TestPatrolTrapBeforeTheCache(t *testing.T) {
 // The traps of our own windows, which may come late, are no evidence.
 func TestPatrolTrapsOfOurOwn(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.patrolled(doors{vault: "p3"})
+		ctl := n.patrolled(doors{vault: "p3"})
 		n.settled()
 		var ours switchctl.Trap
-		over := n.begin(n.life, k, tenMinutes("w", func(ctx context.Context) error {
+		over := n.begin(n.life, ctl, tenMinutes("w", func(ctx context.Context) error {
 			ours = n.linkUp(3)
-			k.post(trapped{window.Vault, ours})
+			ctl.post(trapped{window.Vault, ours})
 			return wait(ctx, 5*time.Second)
 		}))
 		if h := <-over; h.err != nil {
@@ -556,7 +556,7 @@ func TestPatrolTrapsOfOurOwn(t *testing.T) {
 		for range 10 { // an inform that was lost is sent again
 			time.Sleep(15 * time.Second)
 			ours.At = time.Now()
-			k.post(trapped{window.Vault, ours})
+			ctl.post(trapped{window.Vault, ours})
 		}
 		time.Sleep(5 * time.Minute)
 		if all := n.noted(wasOpened); len(all) > 0 {
@@ -569,39 +569,39 @@ func TestPatrolTrapsOfOurOwn(t *testing.T) {
 // Traps may come by the thousand: the switch is not asked more than once in a second.
 func TestPatrolInATrapStorm(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.patrolled(doors{vault: "p3"})
+		ctl := n.patrolled(doors{vault: "p3"})
 		n.settled()
 		finds := 0
 		n.sw.fault(func() { n.sw.find = func(context.Context) error { finds++; return nil } })
 		for range 6000 {
-			k.post(trapped{window.Vault, switchctl.Trap{At: time.Now(), Kind: switchctl.TrapStorm}})
+			ctl.post(trapped{window.Vault, switchctl.Trap{At: time.Now(), Kind: switchctl.TrapStorm}})
 			time.Sleep(10 * time.Millisecond)
 		}
 		synctest.Wait()
 		if finds < 30 || finds > 62 {
 			n.Errorf("the switch was asked %d times within a minute", finds)
 		}
-		n.shut(k)
+		n.shut(ctl)
 	})
 }
 
 // S6: an inner door rests open; in a lockdown it must be shut, and is patrolled as such.
 func TestPatrolOfTheInnerDoor(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.patrolled(doors{"p3", "p1", ""})
+		ctl := n.patrolled(doors{"p3", "p1", ""})
 		n.settled()
 		n.sw.move(1, false)
 		time.Sleep(2 * time.Minute)
-		if p := phase(k, window.Inner); p != window.Shut {
+		if p := phase(ctl, window.Inner); p != window.Shut {
 			n.Errorf("somebody shut the inner door, and it counts as %s", p)
 		}
 		n.sw.move(1, true)
 		time.Sleep(2 * time.Minute)
-		if p := phase(k, window.Inner); p != window.Open {
+		if p := phase(ctl, window.Inner); p != window.Open {
 			n.Errorf("somebody opened the inner door again, and it counts as %s", p)
 		}
 		n.never("ALARM")
-		k.post(lock{time.Now(), "user root", "lockdown: a test"})
+		ctl.post(lock{time.Now(), "user root", "lockdown: a test"})
 		n.settled()
 		n.sw.move(1, true)
 		time.Sleep(70 * time.Second)
@@ -620,12 +620,12 @@ func TestPortThatMoved(t *testing.T) {
 			n.sw.fault(func() { n.sw.row(from).Index = to })
 		}
 		move(3, 12)
-		k := n.patrolled(doors{vault: "p3"}, recalled{side: window.Vault, index: 3})
+		ctl := n.patrolled(doors{vault: "p3"}, recalled{side: window.Vault, index: 3})
 		n.settled()
 		move(12, 13)
 		time.Sleep(2 * time.Minute)
 		move(13, 14)
-		if _, err := k.hold(n.life, tenMinutes("w", nothing)); err != nil {
+		if _, err := ctl.hold(n.life, tenMinutes("w", nothing)); err != nil {
 			n.Fatal(err)
 		}
 		var moves []string

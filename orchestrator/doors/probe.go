@@ -261,17 +261,17 @@ func (s sighting) undecided() bool {
 
 // listens has what is learned of a door's probe noted, and a person called where that is
 // nothing.
-func (k *keeper) listens(side window.Side, d *door) {
+func (ctl *controller) listens(side window.Side, d *door) {
 	d.probe.rests = side == window.Inner
 	d.probe.learned = func(heard string) {
 		e := ledger.Entry{
 			Time: time.Now(), Kind: ledger.KindPatrol, Actor: patrolActor, Reason: "what its silence proves from now on",
-			Door: d.name, Vault: k.vault, To: heard, Detail: ledger.Detail(probeDetail{d.probe.address}),
+			Door: d.name, Vault: ctl.vault, To: heard, Detail: ledger.Detail(probeDetail{d.probe.address}),
 		}
-		k.clerk.Enqueue(func() {
-			k.journal.Note(e)
+		ctl.queue.Enqueue(func() {
+			ctl.journal.Note(e)
 			if heard == probeMute {
-				k.alarm(Alarm{At: e.Time, Door: d.name, Notice: notice.ProvenBySwitchAlone.Of(), Why: d.probe.muteness()})
+				ctl.alarm(Alarm{At: e.Time, Door: d.name, Notice: notice.ProvenBySwitchAlone.Of(), Why: d.probe.muteness()})
 			}
 		})
 	}

@@ -18,11 +18,11 @@ import (
 // cable is what a probe is told of this machine's own way.
 type cable struct{ cut, gatewayGone atomic.Bool }
 
-// cabled gives the vault's door of a keeper that does not run yet a probe whose way a test
+// cabled gives the vault's door of a controller that does not run yet a probe whose way a test
 // cuts.
-func cabled(k *keeper, gateway string) *cable {
+func cabled(ctl *controller, gateway string) *cable {
 	c := &cable{}
-	p := k.doors[window.Vault].probe
+	p := ctl.doors[window.Vault].probe
 	p.route = func(context.Context, string) (hop, error) {
 		to, _ := netip.ParseAddr(gateway)
 		return hop{link: "eth0", up: !c.cut.Load(), gateway: to}, nil
@@ -49,9 +49,9 @@ func TestSilenceOfACutCable(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inNight(t, func(n *night) {
-				k := n.keeper("v", doors{"p3", "p1", vault})
-				cable := cabled(k, c.gateway)
-				k.doors[window.Vault].probe.controls = c.controls
+				ctl := n.controller("v", doors{"p3", "p1", vault})
+				cable := cabled(ctl, c.gateway)
+				ctl.doors[window.Vault].probe.controls = c.controls
 				var beside net.Listener
 				listen := func() {
 					var err error
@@ -60,9 +60,9 @@ func TestSilenceOfACutCable(t *testing.T) {
 					}
 				}
 				listen()
-				n.run(k)
-				n.rest(k)
-				over := n.begin(n.life, k, tenMinutes("w1", func(ctx context.Context) error { return wait(ctx, time.Minute) }))
+				n.run(ctl)
+				n.rest(ctl)
+				over := n.begin(n.life, ctl, tenMinutes("w1", func(ctx context.Context) error { return wait(ctx, time.Minute) }))
 				time.Sleep(30 * time.Second)
 				beside.Close()
 				if c.cut != nil {
@@ -70,25 +70,25 @@ func TestSilenceOfACutCable(t *testing.T) {
 				}
 				h := <-over
 				if c.cut == nil {
-					if h.err != nil || phase(k, window.Vault) != window.Shut {
+					if h.err != nil || phase(ctl, window.Vault) != window.Shut {
 						n.Errorf("with nothing to ask, the switch and a silent vault prove it: %v", h.err)
 					}
 					return
 				}
-				if !errors.Is(h.err, ErrNotShut) || phase(k, window.Vault) != window.Stuck || n.sw.up(1) {
-					n.Errorf("the window ended with %v; the door is %s, the inner port is up: %t", h.err, phase(k, window.Vault), n.sw.up(1))
+				if !errors.Is(h.err, ErrNotShut) || phase(ctl, window.Vault) != window.Stuck || n.sw.up(1) {
+					n.Errorf("the window ended with %v; the door is %s, the inner port is up: %t", h.err, phase(ctl, window.Vault), n.sw.up(1))
 				}
 				if a := n.first("ALARM door p3-door cannot be proven shut"); !strings.Contains(a.what, c.doubt) {
 					n.Errorf("the alarm is %q, and should say %q", a.what, c.doubt)
 				}
-				if err := k.shut(n.life, window.Vault, "user root", byHand); !errors.Is(err, ErrNotShut) || n.sw.up(1) {
+				if err := ctl.shut(n.life, window.Vault, "user root", byHand); !errors.Is(err, ErrNotShut) || n.sw.up(1) {
 					n.Errorf("shut by hand: %v; the inner port is up: %t", err, n.sw.up(1))
 				}
 				c.cut(cable, false)
 				listen()
 				defer beside.Close()
 				time.Sleep(3 * time.Minute)
-				n.shut(k)
+				n.shut(ctl)
 				if !n.sw.up(1) {
 					n.Error("the inner door stays shut, though the vault's is proven shut")
 				}
@@ -102,40 +102,40 @@ func TestSilenceOfACutCable(t *testing.T) {
 func TestSilenceAtRest(t *testing.T) {
 	vault := freeAddress(t)
 	inNight(t, func(n *night) {
-		k := n.keeper("v", doors{"p3", "p1", vault})
-		cable := cabled(k, "")
-		for side := range k.doors {
-			k.inbox <- recalled{side: window.Side(side)}
+		ctl := n.controller("v", doors{"p3", "p1", vault})
+		cable := cabled(ctl, "")
+		for side := range ctl.doors {
+			ctl.inbox <- recalled{side: window.Side(side)}
 		}
-		n.run(k)
-		n.rest(k)
-		n.patrols(k)
+		n.run(ctl)
+		n.rest(ctl)
+		n.patrols(ctl)
 		n.settled()
 		cable.cut.Store(true)
-		if _, err := k.hold(n.life, tenMinutes("w1", nothing)); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "own link eth0 is down") {
+		if _, err := ctl.hold(n.life, tenMinutes("w1", nothing)); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "own link eth0 is down") {
 			n.Errorf("the window: %v", err)
 		}
 		time.Sleep(10 * time.Minute)
 		n.never("opened by another hand")
 		n.never("SET p1 down")
-		n.shut(k)
+		n.shut(ctl)
 		if all := n.all("ALARM door p3-door reads as shut, and its probe can prove nothing: own link eth0 is down"); len(all) != 1 {
 			n.Errorf("%d alarms, want one", len(all))
 		}
-		if d := describe(k)["p3-door"]; !strings.Contains(d.Doubt, "own link eth0 is down") || d.State != "shut" {
+		if d := describe(ctl)["p3-door"]; !strings.Contains(d.Doubt, "own link eth0 is down") || d.State != "shut" {
 			n.Errorf("the status says %+v", d)
 		}
 		cable.cut.Store(false)
 		time.Sleep(2 * time.Minute)
-		if _, err := k.hold(n.life, tenMinutes("w2", nothing)); err != nil || describe(k)["p3-door"].Doubt != "" {
-			n.Errorf("the next window: %v, and the status says %+v", err, describe(k))
+		if _, err := ctl.hold(n.life, tenMinutes("w2", nothing)); err != nil || describe(ctl)["p3-door"].Doubt != "" {
+			n.Errorf("the next window: %v, and the status says %+v", err, describe(ctl))
 		}
 	})
 }
 
-func describe(k *keeper) map[string]Status {
+func describe(ctl *controller) map[string]Status {
 	all := map[string]Status{}
-	k.describe(all, time.UTC)
+	ctl.describe(all, time.UTC)
 	return all
 }
 
@@ -143,17 +143,17 @@ func describe(k *keeper) map[string]Status {
 func TestSilenceAtTheStart(t *testing.T) {
 	vault := freeAddress(t)
 	inNight(t, func(n *night) {
-		k := n.keeper("v", doors{"p3", "p1", vault})
-		cable := cabled(k, "")
+		ctl := n.controller("v", doors{"p3", "p1", vault})
+		cable := cabled(ctl, "")
 		cable.cut.Store(true)
-		n.run(k)
+		n.run(ctl)
 		time.Sleep(2 * time.Minute)
-		if phase(k, window.Vault) == window.Shut {
+		if phase(ctl, window.Vault) == window.Shut {
 			n.Error("the door counts as proven shut")
 		}
 		cable.cut.Store(false)
 		time.Sleep(2 * time.Minute)
-		n.shut(k)
+		n.shut(ctl)
 		if !n.sw.up(1) {
 			n.Error("the inner door stays shut")
 		}
@@ -165,13 +165,13 @@ func TestSilenceAtTheStart(t *testing.T) {
 func TestProbeThatNeverAnswers(t *testing.T) {
 	vault := freeAddress(t)
 	inNight(t, func(n *night) {
-		k := n.keeper("v", doors{"p3", "p1", vault})
-		cabled(k, "")
-		n.run(k)
-		n.rest(k)
+		ctl := n.controller("v", doors{"p3", "p1", vault})
+		cabled(ctl, "")
+		n.run(ctl)
+		n.rest(ctl)
 		reach := func(reached bool) func(context.Context) error {
 			return func(ctx context.Context) error {
-				end := k.doors[window.Vault].probe.listen(ctx)
+				end := ctl.doors[window.Vault].probe.listen(ctx)
 				err := wait(ctx, time.Second)
 				end(reached)
 				return err
@@ -179,7 +179,7 @@ func TestProbeThatNeverAnswers(t *testing.T) {
 		}
 		hold := func(reached bool) {
 			n.Helper()
-			if _, err := k.hold(n.life, tenMinutes("w", reach(reached))); err != nil {
+			if _, err := ctl.hold(n.life, tenMinutes("w", reach(reached))); err != nil {
 				n.Fatal(err)
 			}
 			synctest.Wait()
@@ -188,9 +188,9 @@ func TestProbeThatNeverAnswers(t *testing.T) {
 		n.never("ALARM")
 		hold(true)
 		hold(true)
-		n.shut(k)
+		n.shut(ctl)
 		alarms := n.all("ALARM door p3-door is proven shut by its switch alone: its probe " + vault + " did not answer")
-		if d := describe(k)["p3-door"]; len(alarms) != 1 || !strings.Contains(d.Doubt, "put the vault's own address there") {
+		if d := describe(ctl)["p3-door"]; len(alarms) != 1 || !strings.Contains(d.Doubt, "put the vault's own address there") {
 			n.Errorf("%d alarms; the status says %+v", len(alarms), d)
 		}
 		var noted []string
@@ -202,7 +202,7 @@ func TestProbeThatNeverAnswers(t *testing.T) {
 		if want := `p3-door the probe did not answer {"probe":"` + vault + `"}`; len(noted) != 1 || noted[0] != want {
 			n.Errorf("the ledger says %q, want %q", noted, want)
 		}
-		if _, err := k.hold(n.life, tenMinutes("w", func(ctx context.Context) error { // now it answers
+		if _, err := ctl.hold(n.life, tenMinutes("w", func(ctx context.Context) error { // now it answers
 			l, err := net.Listen("tcp", vault)
 			if err != nil {
 				return err
@@ -211,7 +211,7 @@ func TestProbeThatNeverAnswers(t *testing.T) {
 		})); err != nil {
 			n.Fatal(err)
 		}
-		if d := describe(k)["p3-door"]; d.Doubt != "" {
+		if d := describe(ctl)["p3-door"]; d.Doubt != "" {
 			n.Errorf("the status says %+v", d)
 		}
 	})
@@ -221,26 +221,26 @@ func TestProbeThatNeverAnswers(t *testing.T) {
 func TestProbeOfTheInnerDoor(t *testing.T) {
 	host := freeAddress(t)
 	inNight(t, func(n *night) {
-		k := n.keeper("v", doors{"p3", "p1", ""})
-		k.doors[window.Inner].probe.address = host
+		ctl := n.controller("v", doors{"p3", "p1", ""})
+		ctl.doors[window.Inner].probe.address = host
 		l, err := net.Listen("tcp", host)
 		if err != nil {
 			n.Fatal(err)
 		}
-		n.run(k)
-		n.rest(k)
-		over := n.begin(n.life, k, tenMinutes("w1", nothing))
+		n.run(ctl)
+		n.rest(ctl)
+		over := n.begin(n.life, ctl, tenMinutes("w1", nothing))
 		time.Sleep(2 * time.Minute)
 		n.never("SET p3 up") // S6: the host still answers, whatever the switch says
 		if h := <-over; h.err == nil {
 			n.Error("the window was held")
 		}
-		if k.doors[window.Inner].probe.known() != probeHeard {
+		if ctl.doors[window.Inner].probe.known() != probeHeard {
 			n.Error("nobody asked while the door stood open")
 		}
 		l.Close()
 		time.Sleep(2 * time.Minute)
-		if _, err := k.hold(n.life, tenMinutes("w2", nothing)); err != nil {
+		if _, err := ctl.hold(n.life, tenMinutes("w2", nothing)); err != nil {
 			n.Error(err)
 		}
 		n.first("ALARM door p1-door is proven shut by its switch alone")

@@ -85,23 +85,23 @@ func drawSpells(t *rapid.T) []spell {
 	}), 1, 12).Draw(t, "spells")
 }
 
-// deed is something that is asked of a keeper.
+// deed is something that is asked of a controller.
 type deed struct {
-	after  time.Duration // the one before
-	keeper int
-	what   string        // window, stubborn window, shut
-	takes  time.Duration // the work
-	cancel time.Duration // from then on; 0: never
+	after      time.Duration // the one before
+	controller int
+	what       string        // window, stubborn window, shut
+	takes      time.Duration // the work
+	cancel     time.Duration // from then on; 0: never
 }
 
-func drawDeeds(t *rapid.T, keepers int) []deed {
+func drawDeeds(t *rapid.T, controllers int) []deed {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) deed {
 		return deed{
-			after:  time.Duration(rapid.IntRange(0, 60_000).Draw(t, "after ms")) * time.Millisecond,
-			keeper: rapid.IntRange(0, keepers-1).Draw(t, "keeper"),
-			what:   rapid.SampledFrom([]string{"window", "window", "stubborn window", "shut"}).Draw(t, "deed"),
-			takes:  time.Duration(rapid.IntRange(0, 120).Draw(t, "work s")) * time.Second,
-			cancel: time.Duration(rapid.SampledFrom([]int{0, 0, 1, 3, 10, 500, 30_000}).Draw(t, "cancel ms")) * time.Millisecond,
+			after:      time.Duration(rapid.IntRange(0, 60_000).Draw(t, "after ms")) * time.Millisecond,
+			controller: rapid.IntRange(0, controllers-1).Draw(t, "controller"),
+			what:       rapid.SampledFrom([]string{"window", "window", "stubborn window", "shut"}).Draw(t, "deed"),
+			takes:      time.Duration(rapid.IntRange(0, 120).Draw(t, "work s")) * time.Second,
+			cancel:     time.Duration(rapid.SampledFrom([]int{0, 0, 1, 3, 10, 500, 30_000}).Draw(t, "cancel ms")) * time.Millisecond,
 		}
 	}), 1, 6).Draw(t, "deeds")
 }
@@ -110,7 +110,7 @@ func drawDeeds(t *rapid.T, keepers int) []deed {
 func (n *night) cast(s spell) {
 	n.write("now %s", s)
 	n.sw.fault(func() {
-		n.sw.set = func(ctx context.Context, _ command) (carriedOut, error) { return setModes[s.set](ctx) }
+		n.sw.set = func(ctx context.Context, _ setCommand) (carriedOut, error) { return setModes[s.set](ctx) }
 		n.sw.find, n.sw.dial, n.sw.read = callModes[s.find], callModes[s.dial], nil
 		if f := callModes[s.read]; f != nil {
 			n.sw.read = func(ctx context.Context, _ *switchctl.Reading) error { return f(ctx) }
@@ -147,29 +147,29 @@ func TestAnyNight(t *testing.T) {
 		var wrong []string
 		var log string
 		inNight(t, func(n *night) {
-			var keepers []*keeper
+			var controllers []*controller
 			for _, port := range names {
 				d := doors{vault: port}
 				if inner {
 					d.inner = "p1"
 				}
-				keepers = append(keepers, n.keeper(port, d))
+				controllers = append(controllers, n.controller(port, d))
 			}
 			if second {
-				n.second(keepers[0])
+				n.second(controllers[0])
 			}
 			if foundOpen {
 				n.sw.move(1, false) // S6 was not broken by us
 				n.sw.move(3, true)
 			}
 			n.sw.rises = func(index int) {
-				for i, k := range keepers {
-					if index == 3+i && phase(k, window.Vault) == window.Shut {
+				for i, ctl := range controllers {
+					if index == 3+i && phase(ctl, window.Vault) == window.Shut {
 						wrong = append(wrong, fmt.Sprintf("S3: %s went up and is believed shut", names[i]))
 					}
 				}
 			}
-			n.run(keepers...)
+			n.run(controllers...)
 			ended := make(chan struct{})
 			go func() {
 				defer close(ended)
@@ -179,15 +179,15 @@ func TestAnyNight(t *testing.T) {
 				}
 				n.cast(wellAgain)
 			}()
-			n.do(keepers, deeds)
+			n.do(controllers, deeds)
 			<-ended
 			time.Sleep(10 * time.Minute)
-			for i, k := range keepers {
-				if n.sw.up(3+i) || phase(k, window.Vault) != window.Shut {
-					wrong = append(wrong, fmt.Sprintf("S12: %s is up: %t, and believed %s", names[i], n.sw.up(3+i), phase(k, window.Vault)))
+			for i, ctl := range controllers {
+				if n.sw.up(3+i) || phase(ctl, window.Vault) != window.Shut {
+					wrong = append(wrong, fmt.Sprintf("S12: %s is up: %t, and believed %s", names[i], n.sw.up(3+i), phase(ctl, window.Vault)))
 				}
-				if len(k.ended) > 0 {
-					wrong = append(wrong, fmt.Sprintf("%d windows are remembered", len(k.ended)))
+				if len(ctl.ended) > 0 {
+					wrong = append(wrong, fmt.Sprintf("%d windows are remembered", len(ctl.ended)))
 				}
 			}
 			// A command to shut that comes late may shut an inner door that rests open.
@@ -205,12 +205,12 @@ func TestAnyNight(t *testing.T) {
 	})
 }
 
-// do asks the deeds of the keepers, and waits for what becomes of them.
-func (n *night) do(keepers []*keeper, deeds []deed) {
+// do asks the deeds of the controllers, and waits for what becomes of them.
+func (n *night) do(controllers []*controller, deeds []deed) {
 	var all []<-chan held
 	for i, d := range deeds {
 		time.Sleep(d.after)
-		k := keepers[d.keeper]
+		ctl := controllers[d.controller]
 		ctx, cancel := context.WithCancel(n.life)
 		defer cancel()
 		if d.cancel > 0 {
@@ -218,12 +218,12 @@ func (n *night) do(keepers []*keeper, deeds []deed) {
 		}
 		if d.what == "shut" {
 			done := make(chan held, 1)
-			go func() { done <- held{err: k.shut(n.life, window.Vault, "user root", byHand)} }()
+			go func() { done <- held{err: ctl.shut(n.life, window.Vault, "user root", byHand)} }()
 			all = append(all, done)
 			continue
 		}
 		stubborn := d.what == "stubborn window"
-		all = append(all, n.logged(ctx, k, Opening{
+		all = append(all, n.logged(ctx, ctl, Opening{
 			Window: fmt.Sprintf("w%d", i), Actor: "test", Reason: "any night", MaxOpen: time.Minute,
 			Work: func(ctx context.Context) error {
 				if stubborn {
@@ -246,28 +246,28 @@ type windowRecord struct {
 	Exposure float64   `json:"exposure_seconds"`
 }
 
-// logged begins a window, and writes its beginning and its end into the ledger as a passage
+// logged begins a window, and writes its beginning and its end into the ledger as a site
 // does, one at a time of each vault. A window that the ledger does not take is none.
-func (n *night) logged(ctx context.Context, k *keeper, r Opening) <-chan held {
-	entry := ledger.Entry{Time: time.Now(), Kind: ledger.KindWindow, Actor: r.Actor, Reason: r.Reason, Vault: k.vault, Window: r.Window, To: "copying"}
+func (n *night) logged(ctx context.Context, ctl *controller, r Opening) <-chan held {
+	entry := ledger.Entry{Time: time.Now(), Kind: ledger.KindWindow, Actor: r.Actor, Reason: r.Reason, Vault: ctl.vault, Window: r.Window, To: "copying"}
 	done := make(chan held, 1)
-	if _, twice := n.passing.LoadOrStore(k, true); twice {
+	if _, twice := n.passing.LoadOrStore(ctl, true); twice {
 		done <- held{err: ErrRefused}
 		return done
 	}
 	go func() {
-		defer n.passing.Delete(k)
+		defer n.passing.Delete(ctl)
 		if _, err := n.journal.Append(ctx, entry); err != nil {
 			done <- held{err: err}
 			return
 		}
-		h := <-n.begin(ctx, k, r)
+		h := <-n.begin(ctx, ctl, r)
 		if errors.Is(h.err, ErrRefused) { // a site lets no two windows of a vault come so far
-			h.passage = Times{}
+			h.times = Times{}
 		}
-		end, record := entry, windowRecord{ID: r.Window, OpenedAt: h.passage.OpenedAt, ProvenAt: h.passage.ProvenAt}
-		if !h.passage.OpenedAt.IsZero() {
-			record.Exposure = h.passage.Exposure().Seconds()
+		end, record := entry, windowRecord{ID: r.Window, OpenedAt: h.times.OpenedAt, ProvenAt: h.times.ProvenAt}
+		if !h.times.OpenedAt.IsZero() {
+			record.Exposure = h.times.Exposure().Seconds()
 		}
 		end.Time, end.From, end.To, end.Detail = time.Now(), "copying", "done", ledger.Detail(record)
 		n.journal.Note(end)
@@ -343,7 +343,7 @@ func (n *night) breaches(inner bool, spells []spell) []string {
 			if _, open := openSince[w[1]]; !open && w[1] != "p1" {
 				openSince[w[1]] = e.at
 			}
-			if until, ok := intent[w[1]]; !ok || w[1] != "p1" && e.at > until { // p1 may have two keepers
+			if until, ok := intent[w[1]]; !ok || w[1] != "p1" && e.at > until { // p1 may have two controllers
 				wrong = append(wrong, fmt.Sprintf("S1: %s was told to open at %s without an intent", w[1], e.at))
 			}
 		default:

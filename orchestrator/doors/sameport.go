@@ -30,7 +30,7 @@ func Clashes(ctx context.Context, p policies.Policy, open func(context.Context, 
 	say := func(door string, err error) { all = append(all, Clash{door, err.Error()}) }
 	names := slices.Sorted(maps.Keys(p.Doors))
 	for _, name := range names {
-		ways := approaches(p, p.Doors[name], func(string) *way { return nil })
+		ways := waysTo(p, p.Doors[name], func(string) *session { return nil })
 		var first *claim
 		for i, by := range ways {
 			c, err := resolveOnce(ctx, *p.Switches[by.name], by, open)
@@ -58,7 +58,7 @@ func Clashes(ctx context.Context, p policies.Policy, open func(context.Context, 
 }
 
 // resolveOnce takes one way to a door, by a session of its own.
-func resolveOnce(ctx context.Context, conf policies.Switch, by approach, open func(context.Context, policies.Switch) (switchctl.Switch, error)) (c claim, err error) {
+func resolveOnce(ctx context.Context, conf policies.Switch, by way, open func(context.Context, policies.Switch) (switchctl.Switch, error)) (c claim, err error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	sw, err := open(ctx, conf)

@@ -28,27 +28,27 @@ type Status struct {
 // It waits for no switch. Of a door that several vaults share, the one that is furthest from rest counts.
 func (d *Doors) Describe(zone *time.Location) map[string]Status {
 	all := map[string]Status{}
-	for _, k := range d.keepers {
-		k.describe(all, zone)
+	for _, ctl := range d.controllers {
+		ctl.describe(all, zone)
 	}
 	return all
 }
 
-func (k *keeper) describe(all map[string]Status, zone *time.Location) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for side, d := range k.doors {
+func (ctl *controller) describe(all map[string]Status, zone *time.Location) {
+	ctl.mu.Lock()
+	defer ctl.mu.Unlock()
+	for side, d := range ctl.doors {
 		if d == nil {
 			continue
 		}
-		phase := k.state.Doors[side].Phase
+		phase := ctl.state.Doors[side].Phase
 		if _, known := all[d.name]; known && (phase == window.Open || phase == window.Shut) {
 			continue
 		}
 		all[d.name] = Status{
-			State: phase.String(), Since: k.since[side], Proof: k.seen[side].proof(zone),
-			Rests: rests(window.Side(side)), Vault: k.vault, Doubt: k.seen[side].doubting(d.probe), Barred: d.objection(),
-			Looked: k.watches[side].looked, Misses: k.watches[side].misses,
+			State: phase.String(), Since: ctl.since[side], Proof: ctl.seen[side].proof(zone),
+			Rests: rests(window.Side(side)), Vault: ctl.vault, Doubt: ctl.seen[side].doubting(d.probe), Barred: d.objection(),
+			Looked: ctl.watches[side].looked, Misses: ctl.watches[side].misses,
 		}
 	}
 }
@@ -105,9 +105,9 @@ func Observe(ctx context.Context, p policies.Policy, dial func(ctx context.Conte
 // observeDoor reads one door through a session of its own, and says which port it is; nil
 // where its first way does not tell.
 func observeDoor(ctx context.Context, p policies.Policy, name string, conf *policies.Door, dial func(ctx context.Context, name string) (switchctl.Switch, error)) (Status, *claim) {
-	var ways []*way
-	d := newDoor(name, conf.Probe, approaches(p, conf, func(name string) *way {
-		ways = append(ways, &way{dial: func(ctx context.Context) (switchctl.Switch, error) { return dial(ctx, name) }})
+	var ways []*session
+	d := newDoor(name, conf.Probe, waysTo(p, conf, func(name string) *session {
+		ways = append(ways, &session{dial: func(ctx context.Context) (switchctl.Switch, error) { return dial(ctx, name) }})
 		return ways[len(ways)-1]
 	})...)
 	s := d.look(ctx, true)

@@ -44,7 +44,7 @@ func (d *door) arm(ctx context.Context, longest time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, armWithin)
 	defer cancel()
 	t := timing{armed: true, after: longest + timerMargin}
-	for i, by := range d.by {
+	for i, by := range d.ways {
 		err := d.withTimer(ctx, i, func(p switchctl.Timer) error {
 			d.armed[i] = true
 			return p.Arm(ctx, t.after)
@@ -75,7 +75,7 @@ func (d *door) disarm(ctx context.Context) {
 	defer cancel()
 	known := slices.Contains(d.armed, true) // else an earlier run armed it, by whichever way
 	t := timing{}
-	for i, by := range d.by {
+	for i, by := range d.ways {
 		if known && !d.armed[i] {
 			continue
 		}
@@ -100,7 +100,7 @@ func (d *door) withTimer(ctx context.Context, i int, f func(switchctl.Timer) err
 	if err != nil {
 		return err
 	}
-	err = fmt.Errorf("switch %s has no timer: %w", d.by[i].name, errors.ErrUnsupported)
+	err = fmt.Errorf("switch %s has no timer: %w", d.ways[i].name, errors.ErrUnsupported)
 	if timer, ok := port.(switchctl.Timer); ok {
 		err = f(timer)
 	}
@@ -112,16 +112,16 @@ func (d *door) withTimer(ctx context.Context, i int, f func(switchctl.Timer) err
 
 // portBy is the port by one of the ways: the one in use has it already, or resolves it.
 func (d *door) portBy(ctx context.Context, i int) (switchctl.Port, error) {
-	if i == d.at {
+	if i == d.inUse {
 		return d.find(ctx, false)
 	}
-	sw, err := d.by[i].way.session(ctx)
+	sw, err := d.ways[i].session.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	port, err := sw.Find(ctx, d.by[i].lookup)
+	port, err := sw.Find(ctx, d.ways[i].lookup)
 	if err != nil {
-		return nil, errors.Join(err, d.by[i].way.drop(sw))
+		return nil, errors.Join(err, d.ways[i].session.drop(sw))
 	}
 	if err := d.admit(ctx, sw, port, i); err != nil {
 		return nil, errors.Join(err, port.Close())
@@ -130,43 +130,43 @@ func (d *door) portBy(ctx context.Context, i int) (switchctl.Port, error) {
 }
 
 // timing follows what becomes of the timer, and notes it.
-func (k *keeper) timing(t timing) {
-	d := k.doors[window.Vault]
-	k.mu.Lock()
-	was := k.timer
+func (ctl *controller) timing(t timing) {
+	d := ctl.doors[window.Vault]
+	ctl.mu.Lock()
+	was := ctl.timer
 	switch {
 	case t.err != nil:
-		k.timer.vain++
+		ctl.timer.disarmFailures++
 	case t.maybe:
-		k.timer.armed = true
+		ctl.timer.armed = true
 	default:
-		k.timer = timerState{armed: t.armed}
+		ctl.timer = timerState{armed: t.armed}
 	}
-	now, request, id := k.timer, k.request, k.state.Window
-	k.mu.Unlock()
-	k.broadcast()
+	now, request, id := ctl.timer, ctl.request, ctl.state.Window
+	ctl.mu.Unlock()
+	ctl.broadcast()
 	switch {
 	case t.err != nil:
-		if was.vain == 0 {
-			k.call(Alarm{At: t.at, Door: d.name, Notice: notice.TimerStays.Of(), Why: t.err.Error()})
+		if was.disarmFailures == 0 {
+			ctl.call(Alarm{At: t.at, Door: d.name, Notice: notice.TimerStays.Of(), Why: t.err.Error()})
 		}
-		time.AfterFunc(min(disarmAgain<<min(was.vain, 16), disarmMost), func() { k.post(timing{maybe: true}) })
+		time.AfterFunc(min(disarmAgain<<min(was.disarmFailures, 16), disarmMost), func() { ctl.post(timing{maybe: true}) })
 		return
 	case t.maybe:
-		k.disarm()
+		ctl.disarm()
 		return
 	case !now.armed && !was.armed:
 		return
 	}
 	e := ledger.Entry{
 		Time: t.at, Kind: ledger.KindTimer, Actor: request.Actor, Reason: request.Reason,
-		Door: d.name, Vault: k.vault, Window: id, To: timerDisarmed,
+		Door: d.name, Vault: ctl.vault, Window: id, To: timerDisarmed,
 		Detail: ledger.Detail(timerDetail{By: t.by, After: t.after.Seconds()}),
 	}
 	if now.armed {
 		e.To = timerArmed
 	}
-	k.clerk.Enqueue(func() { k.journal.Note(e) })
+	ctl.queue.Enqueue(func() { ctl.journal.Note(e) })
 }
 
 // What the ledger says of a switch's own timer.
@@ -177,8 +177,8 @@ const (
 
 // timerState is what is known of the switch's own timer.
 type timerState struct {
-	armed bool // it may be running
-	vain  int  // tries to take it back
+	armed          bool // it may be running
+	disarmFailures int  // tries to take it back
 }
 
 type timerDetail struct {
@@ -187,8 +187,8 @@ type timerDetail struct {
 }
 
 // disarm has the timer taken back once the door is proven shut.
-func (k *keeper) disarm() {
-	if k.timer.armed && k.state.Doors[window.Vault].Phase == window.Shut {
-		replace(k.doors[window.Vault].disarms, struct{}{})
+func (ctl *controller) disarm() {
+	if ctl.timer.armed && ctl.state.Doors[window.Vault].Phase == window.Shut {
+		replace(ctl.doors[window.Vault].disarms, struct{}{})
 	}
 }

@@ -40,11 +40,11 @@ func (d *Doors) Watched(ctx context.Context, vault string, w Watcher) (watched c
 
 // dismiss sends the watcher away once the door is proven shut. An executor that ends
 // before that leaves the door to it.
-func (d *Doors) dismiss(k *keeper, w Watcher) {
+func (d *Doors) dismiss(ctl *controller, w Watcher) {
 	for {
-		k.mu.Lock()
-		changed, shut := k.changed, k.state.Doors[window.Vault].Phase == window.Shut
-		k.mu.Unlock()
+		ctl.mu.Lock()
+		changed, shut := ctl.changed, ctl.state.Doors[window.Vault].Phase == window.Shut
+		ctl.mu.Unlock()
 		if shut {
 			break
 		}
@@ -55,6 +55,6 @@ func (d *Doors) dismiss(k *keeper, w Watcher) {
 		}
 	}
 	if err := w.Dismiss(); err != nil {
-		d.config.Alarm(Alarm{At: time.Now(), Door: k.doors[window.Vault].name, Notice: notice.WatcherDeaf.Of(), Why: err.Error()})
+		d.config.Alarm(Alarm{At: time.Now(), Door: ctl.doors[window.Vault].name, Notice: notice.WatcherDeaf.Of(), Why: err.Error()})
 	}
 }

@@ -16,31 +16,33 @@ func TestSecondWay(t *testing.T) {
 	dead := func(n *night) {
 		n.sw.dial = hang
 		n.sw.read = func(ctx context.Context, _ *switchctl.Reading) error { return hang(ctx) }
-		n.sw.set = func(ctx context.Context, _ command) (carriedOut, error) { return carriedOut{lost: true}, hang(ctx) }
+		n.sw.set = func(ctx context.Context, _ setCommand) (carriedOut, error) { return carriedOut{lost: true}, hang(ctx) }
 	}
 	for name, c := range map[string]struct {
 		fault  func(*night)
 		within time.Duration // from the command to shut until the port is down
 	}{
 		"refuses": {func(n *night) {
-			n.sw.set = func(context.Context, command) (carriedOut, error) { return carriedOut{}, switchctl.ErrRefused }
+			n.sw.set = func(context.Context, setCommand) (carriedOut, error) { return carriedOut{}, switchctl.ErrRefused }
 		}, promptly},
 		"the credentials are bad": {func(n *night) {
-			n.sw.set = func(context.Context, command) (carriedOut, error) { return carriedOut{lost: true}, switchctl.ErrAuth }
+			n.sw.set = func(context.Context, setCommand) (carriedOut, error) {
+				return carriedOut{lost: true}, switchctl.ErrAuth
+			}
 		}, promptly},
 		"takes it and ignores it": {func(n *night) {
-			n.sw.set = func(context.Context, command) (carriedOut, error) { return carriedOut{lost: true}, nil }
-		}, turnAfter + 3*time.Second},
-		"does not answer": {dead, turnAfter + promptly},
+			n.sw.set = func(context.Context, setCommand) (carriedOut, error) { return carriedOut{lost: true}, nil }
+		}, nextWayAfter + 3*time.Second},
+		"does not answer": {dead, nextWayAfter + promptly},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inNight(t, func(n *night) {
-				k := n.keeper("v", doors{vault: "p3"})
-				n.second(k)
-				n.run(k)
-				n.rest(k)
+				ctl := n.controller("v", doors{vault: "p3"})
+				n.second(ctl)
+				n.run(ctl)
+				n.rest(ctl)
 				var ended time.Duration
-				p, err := k.hold(n.life, tenMinutes("w1", func(context.Context) error {
+				p, err := ctl.hold(n.life, tenMinutes("w1", func(context.Context) error {
 					n.sw.fault(func() { c.fault(n) })
 					ended = time.Since(n.begun)
 					return nil
@@ -48,7 +50,7 @@ func TestSecondWay(t *testing.T) {
 				if err != nil || p.ProvenAt.IsZero() {
 					n.Errorf("the window: %+v, %v", p, err)
 				}
-				n.shut(k)
+				n.shut(ctl)
 				n.first("SET p3 down by core-cli")
 				if took := n.first("p3 is down").at - ended; took > c.within {
 					n.Errorf("the port went down after %s, want %s", took, c.within)
@@ -63,7 +65,7 @@ func TestSecondWay(t *testing.T) {
 				}
 				n.never("SET p3 up by core-cli") // it opens by the first way alone
 				n.sw.fault(func() { n.sw.set, n.sw.read, n.sw.dial = nil, nil, nil })
-				if _, err := k.hold(n.life, tenMinutes("w2", nothing)); err != nil {
+				if _, err := ctl.hold(n.life, tenMinutes("w2", nothing)); err != nil {
 					n.Errorf("with the first way mended: %v", err)
 				}
 			})
@@ -75,13 +77,13 @@ func TestSecondWay(t *testing.T) {
 // That is nobody's other hand, and no reason to refuse the next window.
 func TestFirstWayThatIsLate(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.keeper("v", doors{vault: "p3"})
-		n.second(k)
-		n.run(k)
-		n.rest(k)
-		_, err := k.hold(n.life, tenMinutes("w1", func(context.Context) error {
+		ctl := n.controller("v", doors{vault: "p3"})
+		n.second(ctl)
+		n.run(ctl)
+		n.rest(ctl)
+		_, err := ctl.hold(n.life, tenMinutes("w1", func(context.Context) error {
 			n.sw.fault(func() {
-				n.sw.set = func(context.Context, command) (carriedOut, error) { return carriedOut{}, switchctl.ErrRefused }
+				n.sw.set = func(context.Context, setCommand) (carriedOut, error) { return carriedOut{}, switchctl.ErrRefused }
 			})
 			return nil
 		}))
@@ -98,23 +100,23 @@ func TestFirstWayThatIsLate(t *testing.T) {
 				return nil
 			}
 		})
-		if _, err := k.hold(n.life, tenMinutes("w2", nothing)); err != nil {
+		if _, err := ctl.hold(n.life, tenMinutes("w2", nothing)); err != nil {
 			n.Errorf("the next window: %v", err)
 		}
 		n.never("another hand")
-		n.shut(k)
+		n.shut(ctl)
 	})
 }
 
 // S12: while no way works, each is tried again, for ever.
 func TestWaysInTurn(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.keeper("v", doors{vault: "p3"})
-		n.second(k)
+		ctl := n.controller("v", doors{vault: "p3"})
+		n.second(ctl)
 		tries := map[string]int{}
-		for i, by := range k.doors[window.Vault].by {
-			dial := by.way.dial
-			k.doors[window.Vault].by[i].way.dial = func(ctx context.Context) (switchctl.Switch, error) {
+		for i, by := range ctl.doors[window.Vault].ways {
+			dial := by.session.dial
+			ctl.doors[window.Vault].ways[i].session.dial = func(ctx context.Context) (switchctl.Switch, error) {
 				n.sw.mu.Lock()
 				tries[by.name]++
 				down := n.sw.dial != nil
@@ -127,7 +129,7 @@ func TestWaysInTurn(t *testing.T) {
 		}
 		n.sw.move(3, true)
 		n.sw.fault(func() { n.sw.dial = hang })
-		n.run(k)
+		n.run(ctl)
 		time.Sleep(time.Hour)
 		n.sw.mu.Lock()
 		for _, name := range []string{"core", "core-cli"} {
@@ -136,12 +138,12 @@ func TestWaysInTurn(t *testing.T) {
 			}
 		}
 		n.sw.mu.Unlock()
-		if got := phase(k, window.Vault); got != window.Stuck {
+		if got := phase(ctl, window.Vault); got != window.Stuck {
 			n.Errorf("the door is %s", got)
 		}
 		n.sw.fault(func() { n.sw.dial = nil })
 		time.Sleep(2 * time.Minute)
-		n.shut(k)
+		n.shut(ctl)
 	})
 }
 
@@ -149,11 +151,11 @@ func TestWaysInTurn(t *testing.T) {
 // way it is asked for.
 func TestSecondWayIsNoWayRoundTheIdentity(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.keeper("v", doors{vault: "p3"})
-		n.second(k)
-		n.run(k)
-		n.rest(k)
-		_, err := k.hold(n.life, tenMinutes("w1", func(context.Context) error {
+		ctl := n.controller("v", doors{vault: "p3"})
+		n.second(ctl)
+		n.run(ctl)
+		n.rest(ctl)
+		_, err := ctl.hold(n.life, tenMinutes("w1", func(context.Context) error {
 			n.sw.fault(func() { n.sw.row(3).Name, n.sw.row(4).Name = "p4", "p3" })
 			return nil
 		}))
@@ -167,14 +169,14 @@ func TestSecondWayIsNoWayRoundTheIdentity(t *testing.T) {
 // S4: the switch itself shuts the door when nobody else does.
 func TestSwitchTimer(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.keeper("v", doors{vault: "p3"})
-		n.second(k)
-		n.run(k)
-		n.rest(k)
-		if _, err := k.hold(n.life, tenMinutes("w1", nothing)); err != nil {
+		ctl := n.controller("v", doors{vault: "p3"})
+		n.second(ctl)
+		n.run(ctl)
+		n.rest(ctl)
+		if _, err := ctl.hold(n.life, tenMinutes("w1", nothing)); err != nil {
 			n.Fatal(err)
 		}
-		n.rest(k)
+		n.rest(ctl)
 		n.first("timer entry p3-door: disarmed")
 		for i, what := range []string{"timer armed for 12m0s", "SET p3 up", "p3 is down", "timer disarmed", "timer entry p3-door: disarmed"} {
 			before := []string{"shutting → shut", "timer armed for", "SET p3 up", "p3 is down", "timer disarmed"}
@@ -185,13 +187,13 @@ func TestSwitchTimer(t *testing.T) {
 		n.first("timer entry p3-door: armed")
 
 		// The executor hangs, and so does every other: nobody shuts the door but the switch.
-		over := n.begin(n.life, k, tenMinutes("w2", func(ctx context.Context) error { return hang(ctx) }))
+		over := n.begin(n.life, ctl, tenMinutes("w2", func(ctx context.Context) error { return hang(ctx) }))
 		time.Sleep(time.Minute)
 		n.sw.fault(func() {
-			n.sw.set = func(context.Context, command) (carriedOut, error) { return carriedOut{lost: true}, nil }
+			n.sw.set = func(context.Context, setCommand) (carriedOut, error) { return carriedOut{lost: true}, nil }
 		})
-		k.doors[window.Vault].by[1].way.dial = func(ctx context.Context) (switchctl.Switch, error) { return nil, hang(ctx) }
-		if err := n.other.close(); err != nil {
+		ctl.doors[window.Vault].ways[1].session.dial = func(ctx context.Context) (switchctl.Switch, error) { return nil, hang(ctx) }
+		if err := n.otherSession.close(); err != nil {
 			n.Error(err)
 		}
 		time.Sleep(15 * time.Minute)
@@ -205,12 +207,12 @@ func TestSwitchTimer(t *testing.T) {
 // S4: where the switch has a timer, nothing is opened without it.
 func TestSwitchTimerThatCannotBeSet(t *testing.T) {
 	inNight(t, func(n *night) {
-		k := n.keeper("v", doors{vault: "p3"})
-		o := n.second(k)
+		ctl := n.controller("v", doors{vault: "p3"})
+		o := n.second(ctl)
 		o.refuses = switchctl.ErrRefused
-		n.run(k)
-		n.rest(k)
-		p, err := k.hold(n.life, tenMinutes("w1", nothing))
+		n.run(ctl)
+		n.rest(ctl)
+		p, err := ctl.hold(n.life, tenMinutes("w1", nothing))
 		if err == nil || !p.OpenedAt.IsZero() || !strings.Contains(err.Error(), "timer: none") {
 			n.Errorf("the window: %+v, %v", p, err)
 		}
@@ -221,8 +223,8 @@ func TestSwitchTimerThatCannotBeSet(t *testing.T) {
 		n.first("timer disarmed")
 
 		n.sw.fault(func() { o.refuses = switchctl.ErrRefused })
-		k.doors[window.Vault].timer = false
-		if _, err := k.hold(n.life, tenMinutes("w2", nothing)); err != nil {
+		ctl.doors[window.Vault].timer = false
+		if _, err := ctl.hold(n.life, tenMinutes("w2", nothing)); err != nil {
 			n.Errorf("without the timer: %v", err)
 		}
 	})
