@@ -13,7 +13,7 @@ import (
 // which was waits for, and what waits for its first turn lets the others go first.
 func TestKnownSourcesGoFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &Site{slots: make(chan struct{}, 1), early: make(chan struct{}, 1)}
+		s := &Site{slots: make(chan struct{}, 1), early: make(chan struct{})} // nobody goes on early
 		ctx, end := context.WithCancelCause(t.Context())
 		gathering := func(known bool, last time.Duration) (begun, over chan struct{}) {
 			begun, over = make(chan struct{}), make(chan struct{})
