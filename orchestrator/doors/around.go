@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"airlock/notice"
+	"airlock/orchestrator/doors/patrol"
 	"airlock/orchestrator/doors/window"
 	"airlock/switchctl"
 )
@@ -112,5 +113,5 @@ func soonAfter(r switchctl.Row, p Times) bool {
 		return false
 	}
 	at := p.before.At.Add(r.LastChange - p.before.Uptime)
-	return !at.Before(p.OpenedAt.Add(-changeJitter)) && at.Before(p.OpenedAt.Add(cameUpWithin))
+	return !at.Before(p.OpenedAt.Add(-patrol.ChangeJitter)) && at.Before(p.OpenedAt.Add(cameUpWithin))
 }

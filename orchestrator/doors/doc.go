@@ -20,16 +20,16 @@
 //
 // S1: a door is opened only after its intent is durable; while there is no ledger (Log), or it
 // does not take the entry, nothing is opened. S2: shutting waits for nothing: not for the
-// ledger, the work, an alarm, another door, a lookup that a session spares, nor a descriptor,
-// of which some are kept. S3: readings are judged by package window; a door is shut when the
-// switch says so and what stands behind it is silent, as far as an answer could be heard. S4:
-// a window's deadline is the controller's own, the lease's, and the switch's where it has a
-// timer. S5: Open reads every door, and shuts what is not shut, before anything else. S6: an
-// inner door and a vault's are never open at once, whichever vaults share it, nor where two
-// names turn out to be one port. S7: a port is resolved at every use, compared with the one
-// that counts as the door's own, and left alone if it is another. S12: what cannot be proven
-// shut is told to shut again, for ever, by each of its ways. S15: what cannot be known refuses
-// openings while that lasts, and changes nothing else.
+// ledger, the work, an alarm or another door, and descriptors are kept for it. S3: readings
+// are judged by package window, and package patrol tells whether somebody else opened a door;
+// it is shut when the switch says so and what stands behind it is silent, as far as an answer
+// could be heard. S4: a window's deadline is the controller's own, the lease's, and the
+// switch's where it has a timer. S5: Open reads every door, and shuts what is not shut, before
+// anything else. S6: an inner door and a vault's are never open at once, whichever vaults
+// share it, nor where two names turn out to be one port. S7: a port is resolved at every use,
+// compared with the one that counts as the door's own, and left alone if it is another. S12:
+// what cannot be proven shut is told to shut again, for ever, by each of its ways. S15: what
+// cannot be known refuses openings while that lasts, and changes nothing else.
 //
 // What is asked of Doors returns when the doors are what it says, or stuck, which is
 // ErrNotShut. The ledger's entries about doors, and what they hold, are written here.

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"airlock/orchestrator/doors/patrol"
 	"airlock/orchestrator/doors/window"
 	"airlock/switchctl"
 )
@@ -249,7 +250,7 @@ func (d *door) fall(ctx context.Context, why error) {
 func (d *door) answer(ctx context.Context, reply chan<- sighting) {
 	s := sighting{at: time.Now(), err: ErrDefect}
 	defer func() { reply <- s }()
-	if time.Since(d.proven) > cacheLag {
+	if time.Since(d.proven) > patrol.CacheLag {
 		d.useWay(0)
 	}
 	d.stale, d.missing = true, missing{} // S7: resolved at every use

@@ -4,23 +4,19 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"airlock/ledger"
 	"airlock/notice"
+	"airlock/orchestrator/doors/patrol"
 	"airlock/orchestrator/doors/window"
 	"airlock/policies"
 	"airlock/switchctl"
 )
 
-// Agents serve what they tell from caches. What a door tells within cacheLag of its own
-// shutting may still speak of the window before, so the reading that later ones are
-// compared with is taken after that, and until then the door is looked at more often.
-const (
-	cacheLag    = 30 * time.Second
-	settleEvery = 10 * time.Second
-)
+// Until what a door tells is surely not of the time before its shutting, which an agent may
+// serve from its cache, it is looked at more often.
+const settleEvery = 10 * time.Second
 
 // The times between two looks that traps ask for: of a trap about the door's port, or
 // about the whole switch, and of one about another port.
@@ -36,49 +32,17 @@ const (
 	trapFor   = 12 * time.Second
 )
 
-// changeJitter is how much ifLastChange may differ between two readings of one change:
-// some agents reckon it anew from another clock each time.
-const changeJitter = 2 * time.Second
+// patrolActor is of all entries of patrol.
+const patrolActor = "patrol"
 
-// What a patrol's entry is about (To).
-const (
-	atRest      = "at rest"    // the reading that later ones are compared with
-	wasOpened   = "opened"     // somebody else opened the door
-	shutAgain   = "shut"       // which is proven shut again
-	restarted   = "restarted"  // the switch's agent
-	unreadable  = "unreadable" // the door was missed too often
-	readable    = "readable"   // and is read again
-	patrolActor = "patrol"     // of all of these
-)
-
-// watch is what patrol knows of one door. Only the controller's goroutine uses it, but for
-// what has the controller's lock.
+// watch is what patrol knows of one door. The goroutine of the controller writes it, with the
+// controller's lock; that reads it without, and others read it with the lock.
 type watch struct {
-	recalled bool          // what the ledger knows is known
-	waiting  *sighted      // the first sighting, until then
-	unproven bool          // opened, by us or seen so, and not since proven shut: nothing is judged
-	since    time.Time     // of the shutting, or the finding, before which nothing is evidence
-	last     observation   // the newest look that saw it shut
-	base     observation   // what later readings are compared with; zero until one can be relied on
-	index    int           // ifIndex at the last use by the first way
-	opened   time.Time     // since when it may have stood open, from when it was found so until it is proven shut
-	lost     time.Time     // when it was last read, while it cannot be
-	trap     *trapDetail   // a linkUp that no window of ours accounts for
-	trapAt   time.Time     // when that came
-	wake     chan struct{} // has room for one: look now
-
-	doubts int       // looks in a row whose probe could not be heard
-	misses int       // with the lock: looks in a row that failed
-	looked time.Time // with the lock: when patrol last tried
-	told   time.Time // with the lock: when a trap about the door's port came last
-}
-
-// observation is a reading by which a door was shut.
-type observation struct {
-	at             time.Time
-	by             string // the way
-	reading        switchctl.Reading
-	withinCacheLag bool // it was taken within cacheLag of the shutting
+	patrol.Watch
+	waiting *sighted      // the first sighting, until what the ledger knows is known; of the controller's goroutine alone
+	looked  time.Time     // when patrol last tried
+	told    time.Time     // when a trap about the door's port came last
+	wake    chan struct{} // has room for one: look now
 }
 
 // patrolDetail is the evidence in an entry of patrol.
@@ -113,7 +77,7 @@ type patrolled struct {
 // recalled is what the ledger knows of a door.
 type recalled struct {
 	side     window.Side
-	base     observation
+	base     patrol.Observation
 	index    int
 	unproven bool // it was not shut when the ledger knew of it last, so what is found is of that
 }
@@ -154,7 +118,7 @@ func (ctl *controller) apart(side window.Side, p policies.Patrol) time.Duration 
 	ctl.mu.Lock()
 	defer ctl.mu.Unlock()
 	every := time.Duration(p.Every)
-	if time.Since(ctl.since[side]) < 2*cacheLag {
+	if time.Since(ctl.since[side]) < 2*patrol.CacheLag {
 		every = min(every, settleEvery)
 	}
 	if time.Since(ctl.watches[side].told) < trapFor {
@@ -198,44 +162,43 @@ func (ctl *controller) patrolled(m patrolled) {
 // missed counts a look that failed, and gives the door up for lost when it is one too
 // many: what nobody can read counts as open (S3).
 func (ctl *controller) missed(m patrolled) {
-	w := &ctl.watches[m.side]
 	if !ctl.mustBeShut(m.side) || ctl.state.Window != "" || ctl.state.Doors[m.side].Phase != window.Shut {
 		return
 	}
-	ctl.mu.Lock()
-	w.misses++
-	missed := w.misses
-	ctl.mu.Unlock()
+	next, lost, found := ctl.watches[m.side].Missed(m.at, m.limit)
+	ctl.know(m.side, next)
 	ctl.follow(m.sighted)
-	if missed < m.limit {
-		return
+	if lost {
+		ctl.report(m.side, found, m.err)
+		ctl.step(window.Lost{At: m.at, Side: m.side})
 	}
-	w.lost = w.last.at
-	ctl.report(m.side, m.at, unreadable, fmt.Sprintf("%d looks in a row failed", missed), patrolDetail{ShutSeen: w.last.at, Error: m.err.Error()})
-	ctl.step(window.Lost{At: m.at, Side: m.side})
 }
 
 // doubted counts a look of a door that reads as shut and whose probe could not be heard.
 // That is no evidence against the door, and no proof for it either: nothing changes but
 // that no window opens it, and that a person is called when it lasts.
 func (ctl *controller) doubted(m patrolled) {
-	w := &ctl.watches[m.side]
+	next := ctl.watches[m.side].Watch
+	next.Doubts++
+	ctl.know(m.side, next)
 	ctl.follow(m.sighted)
-	if w.doubts++; w.doubts == m.limit {
+	if next.Doubts == m.limit {
 		ctl.call(Alarm{At: m.at, Door: ctl.doors[m.side].name, Notice: notice.ProbeProvesNothing.Of(), Why: m.doubt})
 	}
 }
 
 // see takes a sighting: as evidence, and for the machine. Where patrol finds that the
 // door was open meanwhile, it is shut and proven shut anew.
-func (ctl *controller) see(m sighted, patrol bool) {
+func (ctl *controller) see(m sighted, patrolled bool) {
 	told := m.sight
 	if m.undecided() {
 		if phase := ctl.state.Doors[m.side].Phase; phase == window.Shut || phase == window.Unknown {
 			told = window.Sight{} // S15: it changes nothing
 		}
 	} else if m.err == nil {
-		ctl.watches[m.side].doubts = 0
+		next := ctl.watches[m.side].Watch
+		next.Doubts = 0
+		ctl.know(m.side, next)
 	}
 	found := ctl.judge(m)
 	ctl.follow(m)
@@ -243,7 +206,7 @@ func (ctl *controller) see(m sighted, patrol bool) {
 		return // S3: it proves nothing yet, for a command to open may still be carried out
 	}
 	ctl.step(window.Seen{At: m.at, Side: m.side, Sight: told})
-	if found != "" && patrol {
+	if found != "" && patrolled {
 		ctl.shutAgain(m.side, found)
 	}
 }
@@ -256,242 +219,115 @@ func (ctl *controller) shutAgain(side window.Side, why string) {
 // else opened the door, "" if nothing does. The door may be shut again by now; one that
 // is not is the machine's business too, which shuts it.
 func (ctl *controller) judge(m sighted) string {
-	w := &ctl.watches[m.side]
 	if m.err != nil {
 		return ""
 	}
-	if !w.recalled {
+	w, l := &ctl.watches[m.side], ctl.look(m)
+	if !w.Recalled {
 		if w.waiting == nil {
 			w.waiting = &m
 		}
 		return ""
 	}
-	ctl.compareIndex(m)
-	if w.unproven || !ctl.mustBeShut(m.side) || !m.at.After(w.since) {
-		return ""
-	}
-	ctl.readAgain(m)
-	if m.sight.Up || m.sight.Link || m.probe == probeAnswers {
-		ctl.foundOpen(m)
-		return ""
-	}
-	if m.probe == probePending {
-		return ""
-	}
-	return ctl.foundShut(m)
+	ctl.compareIndex(m, w.Moved(l))
+	next, found := w.See(l, ctl.mustBeShut(m.side))
+	ctl.know(m.side, next)
+	return ctl.tell(m.side, found)
 }
 
-// readAgain ends what misses began.
-func (ctl *controller) readAgain(m sighted) {
-	w := &ctl.watches[m.side]
+// look is a sighting for patrol.
+func (ctl *controller) look(m sighted) patrol.Look {
+	return patrol.Look{
+		At: m.at, By: m.by, First: m.by == "" || m.by == ctl.doors[m.side].ways[0].name, Reading: m.reading,
+		Probe: m.probe, Open: m.sight.Up || m.sight.Link || m.probe == probeAnswers, Pending: m.probe == probePending,
+	}
+}
+
+// know keeps what patrol knows of a door from now on.
+func (ctl *controller) know(side window.Side, next patrol.Watch) {
 	ctl.mu.Lock()
-	w.misses = 0
-	ctl.mu.Unlock()
-	if !w.lost.IsZero() {
-		ctl.report(m.side, m.at, readable, fmt.Sprintf("it could not be read for %s", m.at.Sub(w.lost).Round(time.Second)), patrolDetail{
-			ShutSeen: w.lost, Now: sightDetail(m.sighting).Reading, By: m.by,
-		})
-		w.lost = time.Time{}
-	}
+	defer ctl.mu.Unlock()
+	ctl.watches[side].Watch = next
 }
 
-// foundOpen notes a door that somebody else opened and that is open still. The alarm, and
-// the shutting, are the machine's.
-func (ctl *controller) foundOpen(m sighted) {
-	w := &ctl.watches[m.side]
-	d := ctl.compared(m)
-	from := w.last.at
-	if moved := changedAt(m.reading); w.last.by == m.by && m.reading.Row.Oper == switchctl.OperUp && changed(w.last.reading, m.reading) {
-		d.Differs, d.Changed = append(d.Differs, "ifLastChange"), moved
-		if moved = moved.Add(-cacheLag); moved.After(from) && moved.Before(m.at) { // it may have been noticed late
-			from = moved
+// tell notes what patrol found, and calls a person where a door that is shut was open; why it
+// has to be shut anew then, "" if it has not.
+func (ctl *controller) tell(side window.Side, found []patrol.Finding) (why string) {
+	for _, f := range found {
+		ctl.report(side, f, nil)
+		if f.Traces != "" {
+			ctl.call(Alarm{At: f.At, Door: ctl.doors[side].name, Notice: notice.OpenedMeanwhile.Of(), Why: f.Traces})
+			why = f.Why
 		}
 	}
-	d.Differs = append([]string{"ifAdminStatus and ifOperStatus: found open"}, d.Differs...)
-	w.unproven, w.base, w.trap, w.opened = true, observation{}, nil, from
-	if !from.IsZero() {
-		d.OpenAtMost = m.at.Sub(from).Seconds()
-	}
-	ctl.report(m.side, m.at, wasOpened, "found open, by no window of ours", d)
-}
-
-// foundShut judges a door that is shut.
-func (ctl *controller) foundShut(m sighted) string {
-	w := &ctl.watches[m.side]
-	now := observation{at: m.at, by: m.by, reading: m.reading}
-	d := ctl.compared(m)
-	again := w.last.by == m.by && hasRestarted(w.last, now)
-	if w.last.by == m.by {
-		d.Differs = w.differs(now, again)
-	}
-	if again {
-		ctl.report(m.side, m.at, restarted, "the switch's agent restarted; its counters and ifLastChange may have begun anew", d)
-	}
-	if w.trap != nil && !m.at.Before(w.trapAt) {
-		d.Differs, w.trap = append(d.Differs, "a linkUp trap"), nil
-	}
-	if len(d.Differs) == 0 {
-		w.last = now
-		if wanted := w.base.at.IsZero() || w.base.withinCacheLag || again; wanted && !m.at.Before(w.since.Add(cacheLag)) {
-			w.base = now
-			ctl.report(m.side, m.at, atRest, "what later readings are compared with", patrolDetail{Now: d.Now, By: m.by})
-		}
-		return ""
-	}
-	return ctl.foundTraces(m, d)
-}
-
-// foundTraces answers what shows that a door that is shut was open.
-func (ctl *controller) foundTraces(m sighted, d patrolDetail) string {
-	w, traces := &ctl.watches[m.side], strings.Join(d.Differs, ", ")
-	until, longest := m.at, ""
-	if moved := changedAt(m.reading); w.last.by == m.by && changed(w.last.reading, m.reading) && moved.After(w.last.at) && moved.Before(until) {
-		d.Changed, until = moved, moved
-	}
-	if !w.last.at.IsZero() {
-		open := until.Sub(w.last.at)
-		d.OpenAtMost, longest = open.Seconds(), fmt.Sprintf("; open for %s at most", open.Round(time.Second))
-	}
-	why := "was open meanwhile, by no window of ours: " + traces
-	ctl.report(m.side, m.at, wasOpened, why, d)
-	ctl.call(Alarm{At: m.at, Door: ctl.doors[m.side].name, Notice: notice.OpenedMeanwhile.Of(), Why: traces + longest})
-	w.since, w.base = m.at, observation{}
-	w.last = observation{at: m.at, by: m.by, reading: m.reading}
 	return why
 }
 
-// compared is what every entry about a sighting holds.
-func (ctl *controller) compared(m sighted) patrolDetail {
-	w, seen := &ctl.watches[m.side], sightDetail(m.sighting)
-	d := patrolDetail{Now: seen.Reading, By: m.by, Probe: m.probe, ShutSeen: w.last.at, Trap: w.trap}
-	before := w.base
-	if before.at.IsZero() {
-		before = w.last
-	}
-	if !before.at.IsZero() {
-		d.Before, d.Early = sightDetail(sighting{at: before.at, reading: before.reading}).Reading, before.withinCacheLag
-	}
-	return d
-}
-
-// differs says what of a reading shows that the port was up since the base was read. Of
-// an agent that restarted, ifLastChange is no evidence; its counters are, unless they are
-// as they were or stand at zero.
-func (w *watch) differs(now observation, again bool) []string {
-	// Without a reading that was surely not told late, what is told now may speak of our own
-	// window, but for a change that came later.
-	if w.base.at.IsZero() || w.base.withinCacheLag {
-		if w.last.reading.Uptime > 0 && changed(w.last.reading, now.reading) && changedAt(now.reading).After(w.since.Add(cacheLag)) {
-			return []string{"ifLastChange"}
-		}
-		return nil
-	}
-	if w.base.by != now.by {
-		return nil
-	}
-	var differs []string
-	if !again && changed(w.base.reading, now.reading) {
-		differs = append(differs, "ifLastChange")
-	}
-	was, is := w.base.reading, now.reading
-	for _, c := range []struct {
-		name    string
-		was, is uint64
-	}{{"ifInOctets", was.InOctets, is.InOctets}, {"ifOutOctets", was.OutOctets, is.OutOctets}} {
-		if !was.WideOctets || !is.WideOctets { // as many bits as both have
-			c.was, c.is = uint64(uint32(c.was)), uint64(uint32(c.is))
-		}
-		if c.was != c.is && !(again && c.is == 0) {
-			differs = append(differs, fmt.Sprintf("%s %d, was %d", c.name, c.is, c.was))
-		}
-	}
-	return differs
-}
-
-// changed reports whether ifLastChange tells of another change. Agents that do not know
-// leave it, and their uptime, at zero.
-func changed(was, is switchctl.Reading) bool {
-	return was.Uptime > 0 && is.Uptime > 0 && (is.Row.LastChange-was.Row.LastChange).Abs() > changeJitter
-}
-
-// changedAt is ifLastChange by this machine's clock.
-func changedAt(r switchctl.Reading) time.Time { return r.At.Add(r.Row.LastChange - r.Uptime) }
-
-// hasRestarted reports whether the agent's clock began anew between two readings. Its
-// 32 bits of hundredths end after 497 days, which is no restart.
-func hasRestarted(was, is observation) bool {
-	const turns = time.Duration(1<<32) * 10 * time.Millisecond
-	if was.reading.Uptime == 0 || is.reading.Uptime == 0 {
-		return false
-	}
-	elapsed := is.reading.At.Sub(was.reading.At)
-	behind := (was.reading.Uptime + elapsed - is.reading.Uptime) % turns
-	if behind > turns/2 {
-		behind -= turns
-	}
-	return behind > 5*time.Second+elapsed/1000 // clocks are not all alike
-}
-
-// compareIndex notes that the door's port has another ifIndex than when it was used
-// last, by whichever use (S7).
-func (ctl *controller) compareIndex(m sighted) {
-	w, d, is := &ctl.watches[m.side], ctl.doors[m.side], m.reading.Row.Index
-	if is == 0 || m.by != "" && m.by != d.ways[0].name {
+// compareIndex notes that the door's port had another ifIndex when it was used last, by
+// whichever use (S7); 0 says that it had not.
+func (ctl *controller) compareIndex(m sighted, from int) {
+	if from == 0 {
 		return
 	}
-	if w.index != 0 && w.index != is {
-		e := ledger.Entry{
-			Time: m.at, Kind: ledger.KindPort, Actor: ctl.request.Actor, Reason: "the port's ifIndex is another one than when it was used last", Door: d.name, Vault: ctl.vault,
-			From: fmt.Sprintf("index %d", w.index), To: fmt.Sprintf("index %d", is), Detail: ledger.Detail(sightDetail(m.sighting)),
-		}
-		ctl.queue.Enqueue(func() { ctl.journal.Note(e) })
+	e := ledger.Entry{
+		Time: m.at, Kind: ledger.KindPort, Actor: ctl.request.Actor, Reason: "the port's ifIndex is another one than when it was used last", Door: ctl.doors[m.side].name, Vault: ctl.vault,
+		From: fmt.Sprintf("index %d", from), To: fmt.Sprintf("index %d", m.reading.Row.Index), Detail: ledger.Detail(sightDetail(m.sighting)),
 	}
-	w.index = is
+	ctl.queue.Enqueue(func() { ctl.journal.Note(e) })
 }
 
 // watchMove follows a door's way, and says how long one stood open that somebody else
 // had opened.
 func (ctl *controller) watchMove(a window.Moved, at time.Time) {
-	w := &ctl.watches[a.Side]
+	w := ctl.watches[a.Side]
 	switch a.To {
 	case window.Opening, window.Open:
-		w.unproven, w.base = true, observation{}
+		ctl.know(a.Side, w.Opens())
 	case window.Shut:
-		if s := ctl.seen[a.Side]; s.err == nil && s.sight.Shut() {
-			w.last = observation{at: s.at, by: s.by, reading: s.reading}
+		var last *patrol.Observation
+		s := ctl.seen[a.Side]
+		if s.err == nil && !s.at.IsZero() {
+			last = &patrol.Observation{At: s.at, By: s.by, Reading: s.reading}
 		}
-		if !w.unproven {
-			return
-		}
-		w.unproven, w.since, w.base, w.trap = false, at, observation{}, nil
-		if !w.opened.IsZero() {
-			open := at.Sub(w.opened)
-			ctl.report(a.Side, at, shutAgain, fmt.Sprintf("it stood open for %s at most", open.Round(time.Second)),
-				patrolDetail{ShutSeen: w.opened, OpenAtMost: open.Seconds(), Now: sightDetail(ctl.seen[a.Side]).Reading})
-			w.opened = time.Time{}
-		}
+		next, found := w.Shut(at, last, s.sight.Shut())
+		ctl.know(a.Side, next)
+		ctl.tell(a.Side, found)
 	}
 }
 
-// report writes an entry of patrol, without waiting.
-func (ctl *controller) report(side window.Side, at time.Time, to, reason string, d patrolDetail) {
+// report writes an entry of patrol, without waiting; err is why nothing could be read.
+func (ctl *controller) report(side window.Side, f patrol.Finding, err error) {
 	e := ledger.Entry{
-		Time: at, Kind: ledger.KindPatrol, Actor: patrolActor, Reason: reason,
-		Door: ctl.doors[side].name, Vault: ctl.vault, To: to, Detail: ledger.Detail(d),
+		Time: f.At, Kind: ledger.KindPatrol, Actor: patrolActor, Reason: f.Why,
+		Door: ctl.doors[side].name, Vault: ctl.vault, To: f.What, Detail: ledger.Detail(patrolDetailOf(f.Evidence, err)),
 	}
 	ctl.queue.Enqueue(func() { ctl.journal.Note(e) })
+}
+
+// patrolDetailOf is what the ledger is to hold of evidence.
+func patrolDetailOf(e patrol.Evidence, err error) patrolDetail {
+	d := patrolDetail{Differs: e.Differs, By: e.By, Probe: e.Probe, ShutSeen: e.ShutSeen, Changed: e.Changed, OpenAtMost: e.OpenAtMost.Seconds()}
+	if e.Before != nil {
+		d.Before, d.Early = detailOf(e.Before.Reading, e.Before.At), e.Before.WithinCacheLag
+	}
+	if e.Now != nil {
+		d.Now = detailOf(e.Now.Reading, e.Now.At)
+	}
+	if t := e.Trap; t != nil {
+		d.Trap = &trapDetail{At: t.At, Kind: string(t.Kind), Index: t.IfIndex, From: t.From.String(), Authentic: t.Authentic}
+	}
+	if err != nil {
+		d.Error = err.Error()
+	}
+	return d
 }
 
 // recall takes what the ledger knows, and judges by it what was seen until then.
 func (ctl *controller) recall(r recalled) {
 	w := &ctl.watches[r.side]
-	w.recalled, w.base, w.last, w.index = true, r.base, r.base, r.index
-	w.unproven, w.since = r.unproven, r.base.at
+	ctl.know(r.side, w.Recall(r.base, r.index, r.unproven, time.Now()))
 	first := w.waiting
 	w.waiting = nil
-	if w.since.IsZero() {
-		w.since = time.Now() // nobody knows what came before
-	}
 	if first == nil {
 		return
 	}
@@ -515,24 +351,22 @@ func recall(ctx context.Context, past Past, side window.Side, door string) recal
 	if json.Unmarshal(last.Detail, &seen) == nil && seen.Reading != nil {
 		r.index = seen.Reading.Index
 		if !r.unproven {
-			r.base = observation{last.Time, seen.By, seen.Reading.reading(), true}
+			r.base = patrol.Observation{At: last.Time, By: seen.By, Reading: seen.Reading.reading(), WithinCacheLag: true}
 		}
 	}
-	newer := ledger.Filter{Kind: ledger.KindPatrol, Door: door, To: atRest, AfterSeq: last.Seq}
+	newer := ledger.Filter{Kind: ledger.KindPatrol, Door: door, To: patrol.AtRest, AfterSeq: last.Seq}
 	var rest patrolDetail
 	if e, ok := past.Last(ctx, newer); ok && !r.unproven && json.Unmarshal(e.Detail, &rest) == nil && rest.Now != nil {
-		r.base, r.index = observation{e.Time, rest.By, rest.Now.reading(), false}, rest.Now.Index
+		r.base, r.index = patrol.Observation{At: e.Time, By: rest.By, Reading: rest.Now.reading()}, rest.Now.Index
 	}
 	return r
 }
 
 // heard takes a trap of the door's switch, and has the door looked at. What is seen then
-// counts. Only an authentic linkUp of the door's own port that no window of ours accounts
-// for is kept as evidence beside that, for the port may be down again before anybody looks;
-// any other trap may be anybody's, and accuses nobody.
+// counts; the trap itself, where Hear keeps it.
 func (ctl *controller) heard(t trapped) {
 	w := &ctl.watches[t.side]
-	ours := t.IfIndex == 0 || w.index == 0 || t.IfIndex == w.index
+	ours := w.Ours(t.Trap)
 	if !ours && time.Since(w.looked) < otherTrapApart {
 		return
 	}
@@ -541,17 +375,7 @@ func (ctl *controller) heard(t trapped) {
 		w.told = t.At
 		ctl.mu.Unlock()
 	}
-	made := t.At
-	if last := w.last.reading; t.Uptime > 0 && last.Uptime > 0 { // the switch's own clock tells when it was sent
-		if at := last.At.Add(t.Uptime - last.Uptime); at.Before(t.At) {
-			made = at
-		}
-	}
-	if t.Authentic && t.Kind == switchctl.LinkUp && t.IfIndex != 0 && t.IfIndex == w.index && w.trap == nil && !w.unproven && ctl.mustBeShut(t.side) &&
-		ctl.state.Window == "" && made.After(w.since.Add(cacheLag)) {
-		w.trap = &trapDetail{At: t.At, Kind: string(t.Kind), Index: t.IfIndex, From: t.From.String(), Authentic: t.Authentic}
-		w.trapAt = t.At
-	}
+	ctl.know(t.side, w.Hear(t.Trap, ctl.mustBeShut(t.side) && ctl.state.Window == ""))
 	select {
 	case w.wake <- struct{}{}:
 	default: // it is awake already

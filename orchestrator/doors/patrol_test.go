@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"airlock/ledger"
+	"airlock/orchestrator/doors/patrol"
 	"airlock/orchestrator/doors/window"
 	"airlock/policies"
 	"airlock/switchctl"
@@ -48,7 +49,7 @@ func (n *night) patrols(ctl *controller) {
 
 // settled passes the time after which patrol has something to compare with.
 func (n *night) settled() {
-	time.Sleep(3 * cacheLag)
+	time.Sleep(3 * patrol.CacheLag)
 	synctest.Wait()
 }
 
@@ -76,7 +77,7 @@ func (n *night) noted(to string) []patrolDetail {
 // opened is the one entry of a door that somebody else opened.
 func (n *night) opened() patrolDetail {
 	n.Helper()
-	all := n.noted(wasOpened)
+	all := n.noted(patrol.Opened)
 	if len(all) != 1 {
 		n.Fatalf("%d entries say that the door was opened, want one", len(all))
 	}
@@ -98,7 +99,7 @@ func TestPatrolFindsDoorOpen(t *testing.T) {
 		if d.Before == nil || d.Before.Admin != 2 || d.Now == nil || d.Now.Admin != 1 || !d.ShutSeen.Before(opened) || d.ShutSeen.Before(opened.Add(-70*time.Second)) {
 			n.Errorf("the evidence is %+v", d)
 		}
-		again := n.noted(shutAgain)
+		again := n.noted(patrol.ShutAgain)
 		if open := n.first("p3 is down").at - n.first("p3 is up").at; open > 65*time.Second || len(again) != 1 || again[0].OpenAtMost < open.Seconds() || again[0].OpenAtMost > open.Seconds()+65 {
 			n.Errorf("it stood open for %s; the entry says %+v", open, again)
 		}
@@ -200,11 +201,11 @@ func TestPatrolKnowsOurOwnWindows(t *testing.T) {
 			}
 			time.Sleep(7 * time.Minute)
 		}
-		if all := n.noted(wasOpened); len(all) > 0 {
+		if all := n.noted(patrol.Opened); len(all) > 0 {
 			n.Errorf("our own windows were taken for another's: %+v", all)
 		}
 		n.never("ALARM")
-		if rests := n.noted(atRest); len(rests) != 21 {
+		if rests := n.noted(patrol.AtRest); len(rests) != 21 {
 			n.Errorf("%d readings to compare with were noted, want one after each window", len(rests))
 		}
 	})
@@ -241,10 +242,10 @@ func TestPatrolAfterAnAbsence(t *testing.T) {
 		"found open":                          {func(n *night, _ *recalled) { n.sw.move(3, true) }, "found open", time.Minute}, // by ifLastChange
 		"was open":                            {func(n *night, _ *recalled) { n.byHand(3, time.Minute) }, "ifLastChange", hour},
 		"octets":                              {func(n *night, _ *recalled) { n.sw.octets += 7 }, "ifInOctets", hour},
-		"octets of our own window, told late": {func(n *night, r *recalled) { n.sw.octets, r.base.withinCacheLag = n.sw.octets+7, true }, "", 0},
+		"octets of our own window, told late": {func(n *night, r *recalled) { n.sw.octets, r.base.WithinCacheLag = n.sw.octets+7, true }, "", 0},
 		"was open, after a reading that was told late": {func(n *night, r *recalled) {
 			n.byHand(3, time.Minute)
-			r.base.withinCacheLag = true
+			r.base.WithinCacheLag = true
 		}, "ifLastChange", hour},
 		"our own window was cut": {func(n *night, r *recalled) {
 			n.byHand(3, time.Minute)
@@ -266,7 +267,7 @@ func TestPatrolAfterAnAbsence(t *testing.T) {
 			inNight(t, func(n *night) {
 				n.sw.octets = 5000
 				before := switchctl.Reading{At: time.Now(), Row: *n.sw.row(3), Uptime: time.Since(n.sw.restarted), InOctets: 5000}
-				r := recalled{side: window.Vault, index: 3, base: observation{at: before.At, reading: before}}
+				r := recalled{side: window.Vault, index: 3, base: patrol.Observation{At: before.At, Reading: before}}
 				time.Sleep(hour)
 				c.known(n, &r)
 				time.Sleep(time.Minute)
@@ -274,7 +275,7 @@ func TestPatrolAfterAnAbsence(t *testing.T) {
 				time.Sleep(5 * time.Minute)
 				n.shut(ctl)
 				if c.differs == "" {
-					if all := n.noted(wasOpened); len(all) > 0 {
+					if all := n.noted(patrol.Opened); len(all) > 0 {
 						n.Errorf("found was %+v", all)
 					}
 					if !strings.Contains(name, "is open") { // which the machine says
@@ -283,59 +284,11 @@ func TestPatrolAfterAnAbsence(t *testing.T) {
 				} else if d := n.opened(); !strings.Contains(strings.Join(d.Differs, ", "), c.differs) || d.OpenAtMost < c.least.Seconds() || d.OpenAtMost > 62*60 {
 					n.Errorf("the evidence is %+v, want %s", d, c.differs)
 				}
-				if again := len(n.noted(restarted)); again != strings.Count(name, "restarted") {
+				if again := len(n.noted(patrol.Restarted)); again != strings.Count(name, "restarted") {
 					n.Errorf("%d entries of a restart", again)
 				}
 			})
 		})
-	}
-}
-
-// What the agent's counters and clock tell across restarts, wraps and other oddities.
-func TestReadingsCompared(t *testing.T) {
-	at := time.Date(2026, 11, 21, 3, 0, 0, 0, time.UTC)
-	const wrap = (1 << 32) * 10 * time.Millisecond
-	was := switchctl.Reading{At: at, Uptime: 100 * time.Hour, InOctets: 1<<40 + 5, OutOctets: 7, WideOctets: true, Row: switchctl.Row{LastChange: 99 * time.Hour}}
-	for name, c := range map[string]struct {
-		was, is func(*switchctl.Reading)
-		differs string
-		again   bool
-	}{
-		"a minute later":                  {},
-		"of an agent whose clock is slow": {is: func(r *switchctl.Reading) { r.Uptime -= 4 * time.Second }},
-		"of an agent whose clock is fast": {is: func(r *switchctl.Reading) { r.Uptime += time.Hour }},
-		"uptime wrapped":                  {was: func(r *switchctl.Reading) { r.Uptime = wrap - 10*time.Second }, is: func(r *switchctl.Reading) { r.Uptime = 50 * time.Second }},
-		"uptime wrapped, of a fast clock": {was: func(r *switchctl.Reading) { r.Uptime = wrap - 10*time.Second }, is: func(r *switchctl.Reading) { r.Uptime = 52 * time.Second }},
-		"restarted": {is: func(r *switchctl.Reading) {
-			r.Uptime, r.Row.LastChange, r.InOctets, r.OutOctets = 20*time.Second, 0, 0, 0
-		}, again: true},
-		"restarted, counters kept":          {is: func(r *switchctl.Reading) { r.Uptime, r.Row.LastChange = 20*time.Second, 10*time.Second }, again: true},
-		"restarted, and octets":             {is: func(r *switchctl.Reading) { r.Uptime, r.InOctets, r.OutOctets = 20*time.Second, 3, 0 }, differs: "ifInOctets 3, was 1099511627781", again: true},
-		"restarted long ago":                {is: func(r *switchctl.Reading) { r.At, r.Uptime = r.At.Add(1000*time.Hour), 900*time.Hour }, again: true},
-		"changed":                           {is: func(r *switchctl.Reading) { r.Row.LastChange += 3 * time.Second }, differs: "ifLastChange"},
-		"reckoned anew":                     {is: func(r *switchctl.Reading) { r.Row.LastChange += time.Second }},
-		"no clock":                          {was: func(r *switchctl.Reading) { r.Uptime, r.Row.LastChange = 0, 0 }, is: func(r *switchctl.Reading) { r.Uptime = 0 }},
-		"octets out":                        {is: func(r *switchctl.Reading) { r.OutOctets++ }, differs: "ifOutOctets 8, was 7"},
-		"64-bit counters went away":         {is: func(r *switchctl.Reading) { r.InOctets, r.WideOctets = 5, false }},
-		"64-bit counters went away, octets": {is: func(r *switchctl.Reading) { r.InOctets, r.WideOctets = 6, false }, differs: "ifInOctets 6, was 5"},
-		"32-bit counters wrapped": {was: func(r *switchctl.Reading) { r.InOctets, r.WideOctets = 1<<32-1, false },
-			is: func(r *switchctl.Reading) { r.InOctets, r.WideOctets = 9, false }, differs: "ifInOctets 9, was 4294967295"},
-	} {
-		before := was
-		if c.was != nil {
-			c.was(&before)
-		}
-		after := before
-		after.At, after.Uptime = before.At.Add(time.Minute), before.Uptime+time.Minute
-		if c.is != nil {
-			c.is(&after)
-		}
-		base, now := observation{at: before.At, reading: before}, observation{at: after.At, reading: after}
-		again := hasRestarted(base, now)
-		w := watch{last: base, base: base}
-		if got := strings.Join(w.differs(now, again), ", "); got != c.differs || again != c.again {
-			t.Errorf("%s: differs %q, restarted %t; want %q, %t", name, got, again, c.differs, c.again)
-		}
 	}
 }
 
@@ -362,17 +315,17 @@ func TestPatrolMisses(t *testing.T) {
 		if _, err := ctl.hold(n.life, tenMinutes("w", nothing)); !errors.Is(err, ErrRefused) {
 			n.Errorf("a window: %v, want %v", err, ErrRefused)
 		}
-		if d := n.noted(unreadable); len(d) != 1 || d[0].Error == "" || d[0].ShutSeen.IsZero() {
+		if d := n.noted(patrol.Unreadable); len(d) != 1 || d[0].Error == "" || d[0].ShutSeen.IsZero() {
 			n.Errorf("the entry is %+v", d)
 		}
 		time.Sleep(10 * time.Minute)
 		n.sw.fault(func() { n.sw.read, n.sw.set = nil, nil })
 		time.Sleep(5 * time.Minute)
 		n.shut(ctl)
-		if d := n.noted(readable); len(d) != 1 {
+		if d := n.noted(patrol.Readable); len(d) != 1 {
 			n.Errorf("the entry is %+v", d)
 		}
-		if d := n.noted(wasOpened); len(d) != 0 {
+		if d := n.noted(patrol.Opened); len(d) != 0 {
 			n.Errorf("it was not opened: %+v", d)
 		}
 		if _, err := ctl.hold(n.life, tenMinutes("w", nothing)); err != nil {
@@ -439,7 +392,7 @@ func TestPatrolForgedTraps(t *testing.T) {
 			time.Sleep(50 * time.Millisecond)
 		}
 		synctest.Wait()
-		if all := n.noted(wasOpened); len(all) > 0 {
+		if all := n.noted(patrol.Opened); len(all) > 0 {
 			n.Errorf("found was %+v", all)
 		}
 		n.never("ALARM")
@@ -492,7 +445,7 @@ func TestPatrolTraps(t *testing.T) {
 					n.Error("the port is still up, 2 s after the trap")
 				}
 				if !c.found {
-					if all := n.noted(wasOpened); len(all) > 0 {
+					if all := n.noted(patrol.Opened); len(all) > 0 {
 						n.Errorf("found was %+v", all)
 					}
 					n.never("ALARM")
@@ -533,7 +486,7 @@ func TestPatrolTrapBeforeTheCache(t *testing.T) {
 		ctl.post(trapped{window.Vault, n.linkUp(3)})
 		time.Sleep(8 * time.Second)
 		n.shut(ctl)
-		if d := n.noted(wasOpened); len(d) != 2 || d[0].Trap == nil {
+		if d := n.noted(patrol.Opened); len(d) != 2 || d[0].Trap == nil {
 			n.Errorf("found were %+v, want the trap and then the port", d)
 		}
 	})
@@ -559,7 +512,7 @@ func TestPatrolTrapsOfOurOwn(t *testing.T) {
 			ctl.post(trapped{window.Vault, ours})
 		}
 		time.Sleep(5 * time.Minute)
-		if all := n.noted(wasOpened); len(all) > 0 {
+		if all := n.noted(patrol.Opened); len(all) > 0 {
 			n.Errorf("found was %+v", all)
 		}
 		n.never("ALARM")

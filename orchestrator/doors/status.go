@@ -48,7 +48,7 @@ func (ctl *controller) describe(all map[string]Status, zone *time.Location) {
 		all[d.name] = Status{
 			State: phase.String(), Since: ctl.since[side], Proof: ctl.seen[side].proof(zone),
 			Rests: rests(window.Side(side)), Vault: ctl.vault, Doubt: ctl.seen[side].doubting(d.probe), Barred: d.objection(),
-			Looked: ctl.watches[side].looked, Misses: ctl.watches[side].misses,
+			Looked: ctl.watches[side].looked, Misses: ctl.watches[side].Misses,
 		}
 	}
 }
