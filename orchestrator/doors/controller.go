@@ -235,7 +235,9 @@ func (ctl *controller) learn(s sighting) {
 	resting := ctl.state.Window == "" && ctl.state.Doors[window.Vault].Phase == window.Shut && (inner == window.Open || inner == window.Shut)
 	if resting && !ctl.state.Held && s.at.After(ctl.seen[window.Inner].at) {
 		ctl.follow(sighted{window.Inner, s})
-		ctl.step(window.Seen{At: s.at, Side: window.Inner, Sight: s.sight})
+		sight := s.sight
+		sight.MayStillOpenSince = time.Time{} // whoever shows it has judged that, or no command is under way
+		ctl.step(window.Seen{At: s.at, Side: window.Inner, Sight: sight})
 	}
 }
 

@@ -36,15 +36,14 @@ type way struct {
 
 // sighting is one look at a door: what the state machine is told, and the evidence.
 type sighting struct {
-	at                time.Time
-	sight             window.Sight
-	reading           switchctl.Reading
-	by                string    // the way that was used, where the door has several
-	probe             string    // "", probeSilent, probeAnswers, probePending
-	doubt             string    // why its silence proves nothing
-	sent              time.Time // when the door was last told to open, for the first time since it was told to shut
-	mayStillOpenSince time.Time // when the last command to open ended that may still be carried out; zero if none may
-	err               error
+	at      time.Time
+	sight   window.Sight
+	reading switchctl.Reading
+	by      string    // the way that was used, where the door has several
+	probe   string    // "", probeSilent, probeAnswers, probePending
+	doubt   string    // why its silence proves nothing
+	sent    time.Time // when the door was last told to open, for the first time since it was told to shut
+	err     error
 }
 
 // door carries out commands on one switch port, and reads it. A single goroutine
@@ -541,7 +540,7 @@ func (d *door) read(ctx context.Context) sighting {
 	if err == nil && reading.Row.Admin == switchctl.AdminUp && d.onlyOneOpenSent {
 		d.mayStillOpenSince = time.Time{} // this was it
 	}
-	s := sighting{at: time.Now(), reading: reading, sent: d.sent, mayStillOpenSince: d.mayStillOpenSince, err: err}
+	s := sighting{at: time.Now(), reading: reading, sent: d.sent, err: err}
 	if len(d.ways) > 1 {
 		s.by = d.ways[d.inUse].name
 	}
@@ -550,6 +549,8 @@ func (d *door) read(ctx context.Context) sighting {
 			Read: true,
 			Up:   reading.Row.Admin != switchctl.AdminDown,
 			Link: !down(reading.Row.Oper),
+
+			MayStillOpenSince: d.mayStillOpenSince,
 		}
 		d.raised = d.raised && (d.opening || !s.sight.Shut())
 		if d.inUse != 0 && d.shutting && d.proven.IsZero() && s.sight.Shut() {

@@ -202,9 +202,6 @@ func (ctl *controller) see(m sighted, patrolled bool) {
 	}
 	found := ctl.judge(m)
 	ctl.follow(m)
-	if m.sight.Shut() && m.at.Before(m.mayStillOpenSince.Add(ctl.state.Rules.Lag)) {
-		return // S3: it proves nothing yet, for a command to open may still be carried out
-	}
 	ctl.step(window.Seen{At: m.at, Side: m.side, Sight: told})
 	if found != "" && patrolled {
 		ctl.shutAgain(m.side, found)

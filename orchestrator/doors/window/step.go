@@ -165,8 +165,8 @@ func (m *machine) unsent(side Side) {
 
 func (m *machine) seen(side Side, sight Sight) {
 	d := m.door(side)
-	if sight.Shut() && m.at.Before(d.Credible) {
-		return // the opening may still be carried out
+	if sight.Shut() && (m.at.Before(d.Credible) || m.at.Before(sight.MayStillOpenSince.Add(m.Rules.Lag))) {
+		return // S3: the opening may still be carried out
 	}
 	switch d.Phase {
 	case Unknown:

@@ -32,6 +32,9 @@ var (
 // after builds events at t0 plus the given offsets.
 func after(d time.Duration) time.Time { return t0.Add(d) }
 
+// mayOpen is a door that reads as shut after a command to open that nobody confirmed.
+func mayOpen(since time.Time) Sight { return Sight{Read: true, MayStillOpenSince: since} }
+
 // resting is the usual state before a window: the vault's door shut, the inner open.
 func resting(r Rules) State {
 	s := State{Rules: r}
@@ -66,6 +69,9 @@ func describe(v any) string {
 		words := "not read"
 		if v.Read {
 			words = fmt.Sprintf("up=%t link=%t answers=%t", v.Up, v.Link, v.Answers)
+		}
+		if !v.MayStillOpenSince.IsZero() {
+			words += ", an opening may still come"
 		}
 		return fmt.Sprintf("Seen %s: %s", v.Side, words)
 	case Worked:
@@ -134,6 +140,9 @@ func TestTraces(t *testing.T) {
 			begin, Seen{after(1 * s), Inner, up}, Seen{after(3 * s), Inner, up}, Tick{after(61 * s)}, Seen{after(80 * s), Inner, down}, Seen{after(81 * s), Inner, up}}},
 		"opening-unconfirmed": {resting(oneDoor), []Event{
 			begin, Seen{after(1 * s), Vault, down}, Cancel{after(2 * s), "interrupted"}, Seen{after(3 * s), Vault, down}, Seen{after(21 * s), Vault, down}}},
+		"opening-may-still-come-S3": {resting(oneDoor), []Event{
+			begin, Seen{after(1 * s), Vault, up}, Worked{after(30 * s), "w1", ""}, Seen{after(31 * s), Vault, mayOpen(after(25 * s))},
+			Seen{after(44 * s), Vault, mayOpen(after(25 * s))}, Seen{after(45 * s), Vault, mayOpen(after(25 * s))}}},
 		"opened-by-another-hand": {resting(rules), []Event{
 			Seen{after(0), Vault, up}, Seen{after(1 * s), Inner, down}, Seen{after(2 * s), Vault, down}, Seen{after(3 * s), Inner, up}}},
 		"shut-by-a-person": {resting(rules), []Event{
@@ -203,6 +212,9 @@ func law(before State, e Event, s State, actions []Action) error {
 	}
 	if phase != [2]Phase{s.Doors[0].Phase, s.Doors[1].Phase} {
 		return fmt.Errorf("a change of phase was not told: %v", phase)
+	}
+	if seen, ok := e.(Seen); ok && seen.At.Before(seen.MayStillOpenSince.Add(s.Rules.Lag)) && phase[seen.Side] != before.Doors[seen.Side].Phase && phase[seen.Side] == Shut {
+		return fmt.Errorf("S3: %s is believed shut while an opening may still come", seen.Side)
 	}
 	for side, d := range s.Doors {
 		rests := d.Phase == Shut || Side(side) == Inner && (d.Phase == Open || !s.Rules.HasInner)

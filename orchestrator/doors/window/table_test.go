@@ -36,7 +36,7 @@ func every(s State, at time.Time) []Event {
 		Cancel{at, "interrupted"}, Owe{at}, Lock{at, "lockdown"}, Release{at},
 	}
 	for _, side := range []Side{Vault, Inner} {
-		for _, sight := range []Sight{up, down, cached, unread} {
+		for _, sight := range []Sight{up, down, cached, unread, mayOpen(at)} {
 			events = append(events, Seen{at, side, sight})
 		}
 		events = append(events, ShutNow{at, side, "a person"}, Unlogged{at, side}, Unsent{at, side, "no port matches"}, Lost{at, side})

@@ -51,6 +51,9 @@ type Sight struct {
 	Up      bool // ifAdminStatus is anything but down
 	Link    bool // ifOperStatus is up
 	Answers bool // what stands behind the door answered the probe
+	// MayStillOpenSince is when the last command to open ended that the switch may still carry
+	// out; zero if none may. Within Lag of it, that the door reads as shut proves nothing.
+	MayStillOpenSince time.Time
 }
 
 // Shut reports whether the sight proves a door shut (S3).
