@@ -54,6 +54,25 @@ func TestYieldingSourceGoesAlone(t *testing.T) {
 	}
 }
 
+// However long a call took, the rest is in proportion, and ends soon after nobody else has to
+// go first.
+func TestRestIsInProportion(t *testing.T) {
+	const call, others = 10 * time.Second, time.Minute
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		p := Pace{Yields: func() bool { return time.Since(began) < others }}
+		p.rest(t.Context(), call)
+		if took := time.Since(began); took < others || took > others+restLook {
+			t.Errorf("a rest after %s took %s, while others went first for %s", call, took, others)
+		}
+		began = began.Add(-others)
+		again := time.Now()
+		if p.rest(t.Context(), call); time.Since(again) > 0 {
+			t.Errorf("a rest for nobody took %s", time.Since(again))
+		}
+	})
+}
+
 // What waits to go alone ends with its gathering, and counts for no silence of the server.
 func TestWaitingToGoAloneEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

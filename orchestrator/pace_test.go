@@ -94,7 +94,7 @@ func TestUnknownSourceYields(t *testing.T) {
 		if second.giveEarly(); second.given.Load() {
 			t.Error("more gave their turn early than may")
 		}
-		if took := call(); len(slots) != 1 || took != 9*busyFor {
+		if took := call(); len(slots) != 1 || took < 9*busyFor {
 			t.Errorf("its turn is another's: %v; a call beside one that has a turn took %v", len(slots) == 1, took)
 		}
 		<-slots
