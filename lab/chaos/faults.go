@@ -113,6 +113,9 @@ func resumeExecutor(_ context.Context, r *round) error {
 	return nil
 }
 
+// refusedWithin is how soon a second orchestrator ends that was refused by the first one.
+const refusedWithin = 5 * time.Second
+
 // secondOrchestrator starts one on the same site, which must be refused while another
 // is there.
 func secondOrchestrator(ctx context.Context, r *round) error {
@@ -121,12 +124,17 @@ func secondOrchestrator(ctx context.Context, r *round) error {
 	if err != nil {
 		return err
 	}
-	if !first.running() { // so that it has the site to itself: then it is the orchestrator
-		r.site.serve = second
-		return nil
-	}
-	if err := second.wait(ctx, hang); err != nil {
-		return err
+	select {
+	case <-second.ended:
+	case <-first.ended: // so that it may have the site to itself: then it is the orchestrator
+		select {
+		case <-second.ended:
+		case <-time.After(refusedWithin):
+			r.site.serve = second
+			return nil
+		}
+	case <-time.After(hang):
+		return second.wait(ctx, 0)
 	}
 	if code := second.cmd.ProcessState.ExitCode(); code != 1 {
 		return fmt.Errorf("a second orchestrator ended with exit code %d: %s", code, r.site.lastWords(second))

@@ -67,6 +67,10 @@ type status struct {
 
 func (s *status) up() bool { return s != nil && (s.Admin == adminUp || s.Oper == operUp) }
 
+// open says of what was read of a door that it was not shut: its port was up, or what stands
+// behind it answered (S3).
+func (d *evidence) open() bool { return d.Reading.up() || d.Now.up() || d.Probe == "answers" }
+
 // Take adds an entry of the executor's ledger; they come in their order.
 func (o *Openings) Take(e *Entry) {
 	o.take(e, evidenceOf(e))
@@ -106,7 +110,7 @@ func (o *Openings) follow(e *Entry) *following {
 
 func (o *Openings) door(e *Entry, d *evidence) {
 	f := o.follow(e)
-	found := e.To == "shutting" && d.Reading.up() && (e.From == "shut" || e.From == "unknown")
+	found := e.To == "shutting" && d.open() && (e.From == "shut" || e.From == "unknown")
 	switch {
 	case e.To == "shut":
 		o.shut(f, e, d)
@@ -203,7 +207,7 @@ func (o *Openings) patrol(e *Entry, d *evidence) {
 	if !d.ShutSeen.IsZero() {
 		n.From = d.ShutSeen
 	}
-	if d.Now.up() {
+	if d.open() {
 		f.open = &n
 		return
 	}

@@ -135,6 +135,12 @@ func TestOpenings(t *testing.T) {
 			n.patrol(50, "opened", `{"shut_seen":%q,"now":{"admin":1,"oper":1}}`, stamp(20))
 			n.door(51, "start-up", "", "shutting", "shut", isDown)
 		}, "20.00–51.00 at most, unexplained, start-up/"},
+		"S3: read as down, and what stands behind it answers": {func(n, _ *night) {
+			n.patrol(50, "opened", `{"shut_seen":%q,"now":{"admin":2,"oper":2},"probe":"answers"}`, stamp(20))
+			n.door(50, "patrol", "", "shut", "shutting", `{"reading":{"admin":2,"oper":2},"probe":"answers"}`)
+			n.door(51, "patrol", "", "shutting", "shut", isDown)
+			n.patrol(51, "shut", `{"shut_seen":%q,"open_at_most_seconds":31}`, stamp(20))
+		}, "20.00–51.00 at most, unexplained, patrol/"},
 		"and shut again before anybody looked": {func(n, _ *night) {
 			n.patrol(50, "opened", `{"shut_seen":%q,"changed":%q,"now":{"admin":2,"oper":2}}`, stamp(20), stamp(33))
 			n.door(50, "patrol", "", "shut", "shutting", isDown)
