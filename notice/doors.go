@@ -32,7 +32,7 @@ var (
 	InnerNotOpened = declare(Kind{
 		Code: "inner-door-not-opened", Severity: Critical,
 		What: Text{"does not open again", "再び開きません"},
-		Next: Text{"departments cannot reach the repository: run airlock status, then airlock open DOOR --reason TEXT", "部門から一次保管先に届きません。airlock status を見て、airlock open 扉 --reason 理由 を実行してください"},
+		Next: Text{"departments cannot reach the repository: run airlock status, then airlock open {door} --reason TEXT", "部門から一次保管先に届きません。airlock status を見て、airlock open {door} --reason 理由 を実行してください"},
 		Over: atRest,
 	})
 	FoundOpen = declare(Kind{
@@ -85,11 +85,13 @@ var (
 		Code: "not-opened-no-lease", Severity: Critical,
 		What: Text{"is not opened, for it got no lease", "開扉許可を出せないため、開けません"},
 		Next: Text{"make the state folder writable, or free some space there", "状態フォルダーに書き込めるようにするか、空きを作ってください"},
+		Over: Text{"the ledger takes entries again, and the door is where it belongs", "台帳に再び記録でき、扉が本来の状態にあるとき"},
 	})
 	NoIntent = declare(Kind{
 		Code: "not-opened-no-ledger", Severity: Critical,
 		What: Text{"is not opened, for the ledger did not take the intent", "台帳に意図を記録できないため、開けません"},
 		Next: Text{"free some space in the state folder, and look at its disk", "状態フォルダーの空きを増やし、ディスクを確かめてください"},
+		Over: Text{"the ledger takes entries again, and the door is where it belongs", "台帳に再び記録でき、扉が本来の状態にあるとき"},
 	})
 	WatcherDeaf = declare(Kind{
 		Code: "watcher-deaf", Severity: Warning,
@@ -99,7 +101,7 @@ var (
 	NotItsPort = declare(Kind{
 		Code: "door-is-another-port", Severity: Critical,
 		What: Text{"is not the port that it was, so nothing is sent to it", "以前と違うポートを指しているため、何も送りません"},
-		Next: Text{"look at the old port; if the policy is right as it is now: airlock accept --door DOOR --reason TEXT", "元のポートを確かめ、今の設定が正しければ: airlock accept --door 扉 --reason 理由"},
+		Next: Text{"look at the old port; if the policy is right as it is now: airlock accept --door {door} --reason TEXT", "元のポートを確かめ、今の設定が正しければ: airlock accept --door {door} --reason 理由"},
 	})
 	NoPortOfItsOwn = declare(Kind{
 		Code: "door-has-no-port", Severity: Critical,
@@ -150,7 +152,7 @@ var (
 	LockdownNotKept = declare(Kind{
 		Code: "lockdown-not-kept", Severity: Critical,
 		What: Text{"the lockdown would not outlive this executor", "実行役が再起動すると封鎖が失われます"},
-		Next: Text{"make the state folder writable, then airlock lockdown again", "状態フォルダーに書き込めるようにして、もう一度 airlock lockdown を実行してください"},
+		Next: Text{"make the state folder writable, then airlock lockdown --reason TEXT again", "状態フォルダーに書き込めるようにして、もう一度 airlock lockdown --reason 理由 を実行してください"},
 	})
 	ReleaseRefused = declare(Kind{
 		Code: "release-refused", Severity: Critical,
@@ -160,7 +162,7 @@ var (
 	NoGuard = declare(Kind{
 		Code: "no-guard", Severity: Critical,
 		What: Text{"nobody guards the doors: is airlock guard running?", "扉の見張りがいません。airlock guard は動いていますか"},
-		Next: Text{"run: systemctl start airlock-guard", "systemctl start airlock-guard を実行してください"},
+		Next: Text{"run: systemctl status airlock-guard; if it runs, its folder has no room for its sign of life, else start it", "systemctl status airlock-guard を見て、動いていれば見張りのフォルダーの空きを、止まっていれば起動してください"},
 		Over: Text{"the guard is heard of again", "見張りが再び確認できたとき"},
 	})
 	GuardLedgerChanged = declare(Kind{
@@ -172,21 +174,25 @@ var (
 		Code: "open-without-lease", Severity: Critical,
 		What: Text{"stands open without a lease", "開扉許可のないまま開いています"},
 		Next: Text{"the guard shuts it; look why the executor did not: airlock status", "見張りが閉じます。実行役が閉じなかった原因を調べてください: airlock status"},
+		Over: atRest,
 	})
 	OpenInLockdown = declare(Kind{
 		Code: "open-in-lockdown", Severity: Critical,
 		What: Text{"stands open in a lockdown", "封鎖中に開いています"},
 		Next: Text{"the guard shuts it; find out who opened it", "見張りが閉じます。誰が開けたかを調べてください"},
+		Over: atRest,
 	})
 	LeaselessUnread = declare(Kind{
 		Code: "unread-without-lease", Severity: Critical,
 		What: Text{"cannot be read, and has no lease", "状態を読み取れず、開扉許可もありません"},
 		Next: Text{"look at the port itself, and why the guard does not reach the switch", "ポートそのものを見て、見張りがスイッチに届かない原因を調べてください"},
+		Over: atRest,
 	})
 	UnreadInLockdown = declare(Kind{
 		Code: "unread-in-lockdown", Severity: Critical,
 		What: Text{"cannot be read in a lockdown", "封鎖中に状態を読み取れません"},
 		Next: Text{"look at the port itself, and why the guard does not reach the switch", "ポートそのものを見て、見張りがスイッチに届かない原因を調べてください"},
+		Over: atRest,
 	})
 	TwoGuards = declare(Kind{
 		Code: "two-guards", Severity: Warning,
@@ -197,5 +203,6 @@ var (
 		Code: "guard-cannot-shut", Severity: Critical,
 		What: Text{"cannot be shut", "閉じられません"},
 		Next: Text{"pull the cable of the port; the guard goes on trying", "ポートのケーブルを抜いてください。見張りは閉じる試みを続けます"},
+		Over: atRest,
 	})
 )

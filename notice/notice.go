@@ -5,6 +5,7 @@
 package notice
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,8 +46,18 @@ type Kind struct {
 	Code     string // lower-case words joined by -
 	Severity Severity
 	What     Text // what is so; it follows the name of the door, system or vault
-	Next     Text // what a person does
+	Next     Text // what a person does; {door}, {system} and {vault} stand for the alarm's own: see Do
 	Over     Text // when it ends by itself; of what merely happened, empty
+}
+
+// Do is what a person does about a door, a system or a vault, in a language. Commands name
+// it; where its name is "", they say what it is.
+func (k *Kind) Do(language, door, system, vault string) string {
+	of := [3]string{"DOOR", "SYSTEM", "VAULT"}
+	if language == "ja" {
+		of = [3]string{"扉", "部門システム", "二次保管先"}
+	}
+	return strings.NewReplacer("{door}", cmp.Or(door, of[0]), "{system}", cmp.Or(system, of[1]), "{vault}", cmp.Or(vault, of[2])).Replace(k.Next.In(language))
 }
 
 // Ends says whether there is a cause that can be over. What merely happened is shown for a

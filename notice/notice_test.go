@@ -63,6 +63,25 @@ func TestArgumentsPassThrough(t *testing.T) {
 	}
 }
 
+// What to do names what the alarm is of.
+func TestCommandsNameTheirSystem(t *testing.T) {
+	for language, want := range map[string]string{"en": "airlock gather verify", "ja": "airlock gather verify"} {
+		if got := NotGathered.Do(language, "", "verify", ""); !strings.Contains(got, want) {
+			t.Errorf("%s: %q", language, got)
+		}
+	}
+	if got := NotGathered.Do("en", "", "", ""); !strings.Contains(got, "airlock gather SYSTEM") {
+		t.Errorf("of none: %q", got)
+	}
+	for _, k := range All() {
+		for _, text := range []string{k.Do("en", "d", "s", "v"), k.Do("ja", "d", "s", "v"), k.What.EN} {
+			if strings.ContainsAny(text, "{}") {
+				t.Errorf("%s: %q", k.Code, text)
+			}
+		}
+	}
+}
+
 // What another airlock wrote, with a code that is not known here or with none, is shown as it
 // stands.
 func TestUnknownNotice(t *testing.T) {
@@ -92,7 +111,7 @@ func TestDocumentsListAll(t *testing.T) {
 				over = k.Over.In(d.language)
 			}
 			what := strings.ReplaceAll(k.What.In(d.language, "…"), "|", "\\|")
-			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", k.Code, d.severities[k.Severity], what, k.Next.In(d.language), over)
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", k.Code, d.severities[k.Severity], what, k.Do(d.language, "", "", ""), over)
 		}
 		file := filepath.Join("..", "docs", d.file)
 		if *update {

@@ -6,15 +6,15 @@ var gathered = Text{"the system was gathered again", "再び収集できたと�
 // Of systems and the repository.
 var (
 	NotGathered = declare(Kind{
-		Code: "not-gathered", Severity: Critical,
+		Code: "not-gathered", Severity: Warning,
 		What: Text{"was not gathered", "収集できませんでした"},
-		Next: Text{"look at the reason, then: airlock gather SYSTEM", "理由を確かめ、airlock gather 部門システム を実行してください"},
+		Next: Text{"look at the reason, then: airlock gather {system}", "理由を確かめ、airlock gather {system} を実行してください"},
 		Over: gathered,
 	})
 	GatheringHeld = declare(Kind{
 		Code: "gathering-held", Severity: Critical,
 		What: Text{"its gathering is held", "収集を保留しています"},
-		Next: Text{"look at its source; if it is right so: airlock accept SYSTEM --reason TEXT", "取得元を確かめ、正しければ: airlock accept 部門システム --reason 理由"},
+		Next: Text{"look at its source; if it is right so: airlock accept {system} --reason TEXT", "取得元を確かめ、正しければ: airlock accept {system} --reason 理由"},
 		Over: Text{"it was accepted, or gathered whole again", "受け入れたとき、または再び通常どおり収集できたとき"},
 	})
 	GatheringGoesOn = declare(Kind{
@@ -26,7 +26,7 @@ var (
 	SnapshotsBraked = declare(Kind{
 		Code: "snapshots-not-dropped", Severity: Warning,
 		What: Text{"none of its snapshots is dropped", "スナップショットの整理を止めています"},
-		Next: Text{"look at airlock snapshots SYSTEM; if it is right that so many go: airlock gather SYSTEM --brake N", "airlock snapshots 部門システム を確かめ、まとめて消えて正しければ: airlock gather 部門システム --brake 数"},
+		Next: Text{"look at airlock snapshots {system}; if it is right that so many go: airlock gather {system} --brake N", "airlock snapshots {system} を確かめ、まとめて消えて正しければ: airlock gather {system} --brake 数"},
 		Over: gathered,
 	})
 	NotMaintained = declare(Kind{
@@ -44,7 +44,7 @@ var (
 	WindowFailed = declare(Kind{
 		Code: "window-failed", Severity: Critical,
 		What: Text{"window failed", "開扉に失敗しました"},
-		Next: Text{"look at the reason, then: airlock window VAULT --reason TEXT; it carries on where it was cut", "理由を確かめ、airlock window 二次保管先 --reason 理由 を実行してください。途中から続きます"},
+		Next: Text{"look at the reason, then: airlock window {vault} --reason TEXT; it carries on where it was cut", "理由を確かめ、airlock window {vault} --reason 理由 を実行してください。途中から続きます"},
 		Over: windowDone,
 	})
 	WindowRefused = declare(Kind{
@@ -56,7 +56,7 @@ var (
 	WindowInPart = declare(Kind{
 		Code: "window-in-part", Severity: Critical,
 		What: Text{"window in part", "開扉は一部だけ終わりました"},
-		Next: Text{"look at what is missing: airlock vaults VAULT", "欠けているものを確かめてください: airlock vaults 二次保管先"},
+		Next: Text{"look at what is missing: airlock vaults {vault}", "欠けているものを確かめてください: airlock vaults {vault}"},
 		Over: windowDone,
 	})
 	WindowCut = declare(Kind{
@@ -74,19 +74,19 @@ var (
 	VaultNotTended = declare(Kind{
 		Code: "vault-keeps-all", Severity: Warning,
 		What: Text{"nothing is dropped from the vault", "二次保管先の世代の整理を止めています"},
-		Next: Text{"look at airlock vaults VAULT, and do what the reason says", "airlock vaults 二次保管先 を確かめ、理由に示されたとおりにしてください"},
+		Next: Text{"look at airlock vaults {vault}, and do what the reason says", "airlock vaults {vault} を確かめ、理由に示されたとおりにしてください"},
 		Over: Text{"a window dropped what no rule keeps", "規則にないものを消せたとき"},
 	})
 	DamageFound = declare(Kind{
 		Code: "damage-found", Severity: Critical,
 		What: Text{"verification found damage", "確認で破損が見つかりました"},
-		Next: Text{"heal the repository from the vault: airlock heal; a vault that nobody serves needs a new copy", "一次保管先は二次保管先から修復できます: airlock heal"},
+		Next: Text{"heal the repository from a vault: airlock heal --from VAULT --reason TEXT; what a vault lost is sent again by its next window", "一次保管先は二次保管先から修復できます: airlock heal --from 二次保管先 --reason 理由。二次保管先で失われた分は、次の開扉で送り直します"},
 		Over: Text{"all of it was verified and found sound", "すべてを確認し、破損がなかったとき"},
 	})
 	SiteKeyUsed = declare(Kind{
 		Code: "site-key-used", Severity: Critical,
 		What: Text{"somebody else uses the site's key", "ほかの誰かが施設の鍵を使っています"},
-		Next: Text{"shut the vault's door out of reach (airlock lockdown), find out who, and give the site a new key", "封鎖して（airlock lockdown）誰かを調べ、施設の鍵を新しくしてください"},
+		Next: Text{"shut the vault's door out of reach (airlock lockdown --reason TEXT), find out who, and give the site a new key", "封鎖して（airlock lockdown --reason 理由）誰かを調べ、施設の鍵を新しくしてください"},
 	})
 )
 
@@ -104,7 +104,7 @@ var (
 	LedgerNotTrusted = declare(Kind{
 		Code: "ledger-not-trusted", Severity: Critical,
 		What: Text{"the ledger cannot be trusted, so no vault's door is opened", "台帳を信頼できないため、二次保管先の扉を開けません"},
-		Next: Text{"keep the file as evidence, run airlock audit verify, then: airlock audit renew --reason TEXT", "ファイルを証拠として残し、airlock audit verify のあと: airlock audit renew --reason 理由"},
+		Next: Text{"keep the file as evidence, run airlock audit verify; then end airlock serve, run airlock audit renew --reason TEXT, and start it again", "ファイルを証拠として残し、airlock audit verify を実行します。そのあと airlock serve を止め、airlock audit renew --reason 理由 を実行して、起動し直してください"},
 		Over: trusted,
 	})
 	LedgerBegunAnew = declare(Kind{

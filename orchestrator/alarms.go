@@ -56,7 +56,9 @@ func causes() []cause {
 	verified := func(st Status, a Alarm) bool { return st.Ledger.VerifiedAt != nil && st.Ledger.VerifiedAt.After(a.At) }
 	of := func(kinds ...*notice.Kind) []*notice.Kind { return kinds }
 	return []cause{
-		{of(notice.NotProvenShut, notice.ProvenAfterAll, notice.NotReadAtStart, notice.NotReadAnyMore, notice.InnerNotOpened), atRest},
+		{of(notice.NotProvenShut, notice.ProvenAfterAll, notice.NotReadAtStart, notice.NotReadAnyMore, notice.InnerNotOpened,
+			notice.LeaselessOpen, notice.LeaselessUnread, notice.OpenInLockdown, notice.UnreadInLockdown, notice.GuardCannotShut), atRest},
+		{of(notice.NoIntent, notice.NoLease), func(st Status, a Alarm) bool { return trusted(st, a) && atRest(st, a) }},
 		{of(notice.ProbeProvesNothing), func(st Status, a Alarm) bool { return st.Doors[a.Door].Doubt == "" }},
 		{of(notice.NotGathered, notice.GatheringGoesOn), gathered(resultDone, resultInPart, resultHeld)},
 		{of(notice.GatheringHeld), func(st Status, a Alarm) bool { return st.Systems[a.System].Held == nil }},

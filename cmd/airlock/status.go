@@ -204,7 +204,7 @@ func (a *app) printStatus(st orchestrator.Status) error {
 	for _, alarm := range st.Alarms {
 		a.print("alarm %s: %s", at(alarm.At), plain(alarm.In(a.words.language())))
 		if k := notice.Find(alarm.Code); k != nil {
-			a.print("  → %s", k.Next.In(a.words.language()))
+			a.print("  → %s", k.Do(a.words.language(), alarm.Door, alarm.System, alarm.Vault))
 		}
 	}
 	a.print("ledger: %s", a.count(int(st.Ledger.Entries), "%d entry", "%d entries"))

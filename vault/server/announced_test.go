@@ -21,8 +21,12 @@ func TestRoomIsKeptForTheSite(t *testing.T) {
 	}
 	w.night()
 	w.blobs["p"+strings.Repeat("7", 31)] = vaulttest.Random(1, 500_000)
-	if r := w.window(); r.Receipt == nil || !r.Receipt.Whole() {
+	r := w.window()
+	if r.Receipt == nil || !r.Receipt.Whole() {
 		t.Errorf("%+v", r)
+	}
+	if !strings.Contains(strings.Join(r.Receipt.Alarms, "; "), "but for the reserve") {
+		t.Errorf("the site hears %q of it", r.Receipt.Alarms)
 	}
 	if refused := w.fill(3, 200_000); refused == "" {
 		t.Error("a connection without an announcement took what is kept")

@@ -194,6 +194,9 @@ func (s *serving) alarms(ctx context.Context) []string {
 	} else if l.Doubt != "" {
 		all = append(all, l.Doubt+"; "+lineageHint)
 	}
+	if left, err := s.room.left(false); err == nil && left == 0 && s.conf.Reserve > 0 {
+		all = append(all, fmt.Sprintf("its room is used up but for the reserve of %s, which windows of the site still have: airlock vault prune there says what takes it", size(s.conf.Reserve)))
+	}
 	return all
 }
 
