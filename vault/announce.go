@@ -35,28 +35,28 @@ func AnnouncementPath(number int64) string {
 // any other.
 func AnnouncementOf(file string) int64 { return noteOf(announcedDir, file) }
 
-func announcementText(number int64) string {
-	return fmt.Sprintf("airlock announces generation %d\n", number)
+func announcementText(number int64, host string) string {
+	return fmt.Sprintf("airlock announces generation %d\n%s\n", number, host)
 }
 
-// SignAnnouncement makes the announcement of a generation: a signed note
-// (golang.org/x/mod/sumdb/note).
-func SignAnnouncement(number int64, site note.Signer) ([]byte, error) {
-	signed, err := note.Sign(&note.Note{Text: announcementText(number)}, site)
+// SignAnnouncement makes the announcement of a generation to a vault's host, by the name in
+// its receipts: a signed note (golang.org/x/mod/sumdb/note).
+func SignAnnouncement(number int64, host string, site note.Signer) ([]byte, error) {
+	signed, err := note.Sign(&note.Note{Text: announcementText(number, host)}, site)
 	if err != nil {
 		return nil, fmt.Errorf("announce generation %d: %w", number, err)
 	}
 	return signed, nil
 }
 
-// CheckAnnouncement wants an announcement of this number by one of the site's keys, and says
-// ErrUntrusted otherwise.
-func CheckAnnouncement(announcement []byte, number int64, site ...note.Verifier) error {
+// CheckAnnouncement wants an announcement of this number to this host by one of the site's
+// keys, and says ErrUntrusted otherwise.
+func CheckAnnouncement(announcement []byte, number int64, host string, site ...note.Verifier) error {
 	n, err := note.Open(announcement, note.VerifierList(site...))
 	if err != nil {
 		return fmt.Errorf("%w: announcement of generation %d: %w", ErrUntrusted, number, err)
 	}
-	if n.Text != announcementText(number) {
+	if n.Text != announcementText(number, host) {
 		return fmt.Errorf("%w: the site has signed something else than an announcement of generation %d", ErrUntrusted, number)
 	}
 	return nil
@@ -69,7 +69,7 @@ func (s *sending) announce(ctx context.Context) error {
 		return nil
 	}
 	number, _ := s.next()
-	announcement, err := SignAnnouncement(number, s.plan.in.SiteKey)
+	announcement, err := SignAnnouncement(number, s.plan.in.HostKey.Name(), s.plan.in.SiteKey)
 	if err != nil {
 		return err
 	}

@@ -42,13 +42,13 @@ func TestAnnouncements(t *testing.T) {
 	w.serve(usual())
 	stranger, _ := notetest.Keys(t, "lab")
 	sign := func(number int64) []byte {
-		text, err := vault.SignAnnouncement(number, w.site)
+		text, err := vault.SignAnnouncement(number, w.conf.Name, w.site)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return text
 	}
-	forged, err := vault.SignAnnouncement(9, stranger)
+	forged, err := vault.SignAnnouncement(9, w.conf.Name, stranger)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,5 +78,56 @@ func TestAnnouncements(t *testing.T) {
 		if strings.HasPrefix(name, "announced") {
 			t.Errorf("%s lies there", name)
 		}
+	}
+}
+
+// Whoever has a client's key, and holds every place that its connections may have or takes
+// what lies in incoming/, keeps no announced window out.
+func TestWindowBesideAThief(t *testing.T) {
+	w := newWorld(t)
+	limits := usual()
+	limits.Connections = 6
+	w.conf.Quota, w.conf.Reserve = 8<<20, 4<<20
+	w.serve(limits)
+	thieves := make([]*raw, 0, limits.Connections)
+	for {
+		r, err := w.tryRaw()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if thieves = append(thieves, r); len(thieves) == limits.Connections {
+			break
+		}
+	}
+	w.night()
+	if r := w.window(); r.Receipt == nil || !r.Receipt.Whole() {
+		t.Errorf("%+v", r)
+	}
+}
+
+// What came by an announced connection is renamed and removed by announced ones alone.
+func TestFinishedFilesOfAWindow(t *testing.T) {
+	w := newWorld(t)
+	w.conf.Quota, w.conf.Reserve = 8<<20, 4<<20
+	w.serve(usual())
+	honest, thief := w.raw(), w.raw()
+	text, err := vault.SignAnnouncement(1, w.conf.Name, w.site)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code, said := honest.put(path.Join(w.conf.Folder, vault.AnnouncementPath(1)), text); code != 0 {
+		t.Fatal(said)
+	}
+	if code, said := honest.put(w.conf.Folder+"/incoming/a", []byte("bytes")); code != 0 {
+		t.Fatal(said)
+	}
+	if code, _ := status(thief.ask(fxpRemove, w.conf.Folder+"/incoming/a")); code == 0 {
+		t.Error("a connection without an announcement removed what a window has sent")
+	}
+	if code, _ := status(thief.ask(fxpRename, w.conf.Folder+"/incoming/a", w.conf.Folder+"/stolen")); code == 0 {
+		t.Error("and renamed it")
+	}
+	if code, said := status(honest.ask(fxpRename, w.conf.Folder+"/incoming/a", w.conf.Folder+"/kept")); code != 0 {
+		t.Error(said)
 	}
 }

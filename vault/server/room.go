@@ -59,13 +59,13 @@ func (r *room) take(n int64, announced bool) error {
 }
 
 func (r *room) admit(n int64, announced bool) error {
-	kept := r.kept
-	if announced {
-		kept = 0
-	}
 	d, err := r.disk()
 	if err != nil {
 		return fmt.Errorf("the vault's disk: %w", err)
+	}
+	kept, inodes := r.kept, d.files/10 // names without bytes take these alone
+	if announced || kept == 0 {
+		kept, inodes = 0, 0
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -81,7 +81,7 @@ func (r *room) admit(n int64, announced bool) error {
 		return &vault.FullError{Why: fmt.Sprintf("all but the %s that its host keeps for windows which the site announces (reserve) is taken", megabytes(kept))}
 	case n > d.free-r.floor:
 		return &vault.FullError{Why: fmt.Sprintf("%s are free on its disk, of which %s stay free (floor)", megabytes(d.free), megabytes(r.floor))}
-	case d.files > 0 && d.left < 1000+d.files/1000:
+	case d.files > 0 && d.left < 1000+d.files/1000+inodes:
 		return &vault.FullError{Why: "its disk has no more inodes"}
 	}
 	r.coming += n

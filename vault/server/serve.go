@@ -58,6 +58,7 @@ type serving struct {
 	mu       sync.Mutex
 	finished map[string]finished // by name in incoming/
 	conns    map[net.Conn]bool
+	logins   []*login // the longest there first
 	ended    bool
 }
 
@@ -231,11 +232,13 @@ func (s *serving) finish(temp string, f finished) {
 
 // claim takes a whole file that a client has put into incoming/ and means to name, or
 // to remove.
-func (s *serving) claim(temp, client string) (finished, bool) {
+// What an announced window has put there is an announced window's alone: the key of its client
+// may be somebody else's as well.
+func (s *serving) claim(temp, client string, announced bool) (finished, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f, ok := s.finished[temp]
-	if !ok || f.client != client {
+	if !ok || f.client != client || f.announced && !announced {
 		return finished{}, false
 	}
 	delete(s.finished, temp)
@@ -358,17 +361,20 @@ func (s *serving) connection(ctx context.Context, conn net.Conn) {
 		return
 	}
 	s.shaking.leave(conn)
-	if !s.logged.take(c.User()) {
+	if !s.logged.take(c.User()) && !(s.makePlace(c.User()) && s.logged.take(c.User())) {
 		s.conf.Log.Warn("too many connections; one was cut", "client", c.User(), "from", conn.RemoteAddr())
 		return
 	}
-	defer s.logged.give(c.User())
+	mine := &login{conn, c.User(), newLine(s.Limits.OpenFiles), make(chan struct{})}
+	s.enter(mine)
+	defer s.leave(mine)
 	go ssh.DiscardRequests(requests)
-	s.channels(ctx, conn, c, offered)
+	s.channels(ctx, mine, c, offered)
 }
 
 // channels serves a client's sessions. All end before it returns.
-func (s *serving) channels(ctx context.Context, conn net.Conn, c *ssh.ServerConn, offered <-chan ssh.NewChannel) {
+func (s *serving) channels(ctx context.Context, mine *login, c *ssh.ServerConn, offered <-chan ssh.NewChannel) {
+	conn, shared := mine.conn, mine.line
 	open := inCourse{}
 	var idle *time.Timer
 	idle = time.AfterFunc(s.Limits.Idle, func() {
@@ -381,7 +387,6 @@ func (s *serving) channels(ctx context.Context, conn net.Conn, c *ssh.ServerConn
 	})
 	defer idle.Stop()
 	stir := func() { idle.Reset(s.Limits.Idle) }
-	shared := newLine(s.Limits.OpenFiles)
 	places := make(chan struct{}, channels)
 	var sessions sync.WaitGroup
 	defer sessions.Wait()

@@ -307,7 +307,7 @@ func (s *session) rename(from, to string) error {
 	if !unfinished(from) || to == "." || ours(to) || vault.IsFolder(to) {
 		return s.refuse("rename", from+" to "+to)
 	}
-	f, ok := s.host.claim(from, s.client)
+	f, ok := s.host.claim(from, s.client, s.line.announced.Load())
 	if !ok {
 		if _, err := s.host.folder.Lstat(from); errors.Is(err, fs.ErrNotExist) {
 			return errNoFile
@@ -333,7 +333,7 @@ func (s *session) remove(name string) error {
 	if !unfinished(name) {
 		return s.refuse("remove", name)
 	}
-	f, ok := s.host.claim(name, s.client)
+	f, ok := s.host.claim(name, s.client, s.line.announced.Load())
 	if !ok {
 		return s.refuse("remove", name)
 	}

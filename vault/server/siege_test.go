@@ -440,9 +440,17 @@ func TestConnectionsAreShared(t *testing.T) {
 	limits := usual()
 	limits.Connections = 4
 	w.serve(limits)
+	var all []*raw
+	for range 20 { // the oldest make place for the newest
+		r, err := w.tryRaw()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, r)
+	}
 	greedy := 0
-	for range 20 {
-		if _, err := w.tryRaw(); err == nil {
+	for _, r := range all {
+		if _, _, err := r.tryAsk(fxpStat, w.conf.Folder); err == nil {
 			greedy++
 		}
 	}

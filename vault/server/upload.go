@@ -147,7 +147,7 @@ func (u *upload) Close() error {
 		return errors.Join(err, u.file.Close(), host.folder.drop(u.temp))
 	}
 	u.failed = fs.ErrClosed // nothing more gets into what is hashed
-	f := finished{client: u.session.client, size: u.hashed, at: host.now(), bytes: host.naming.settle(u.file, u.temp)}
+	f := finished{client: u.session.client, announced: u.session.line.announced.Load(), size: u.hashed, at: host.now(), bytes: host.naming.settle(u.file, u.temp)}
 	u.hash.Sum(f.sum[:0])
 	if u.final == "" {
 		host.finish(u.temp, f)
@@ -178,6 +178,8 @@ type finished struct {
 	sum    blob.Sum
 	at     time.Time
 	bytes  *durable
+	// announced says that it came by a connection on which the site announced a window.
+	announced bool
 }
 
 // newHash is what every file is hashed by.
