@@ -132,6 +132,8 @@ func (st *Status) ComparePolicy(runs policies.File) {
 	switch now, err := runs.Now(); {
 	case err != nil:
 		p.Differences = append(p.Differences, fmt.Sprintf("the policy file cannot be read any more; airlock runs with that of %s: %v", at(runs.Of), err))
+	case now.Digest != runs.Digest && !now.Sound():
+		p.Differences = append(p.Differences, fmt.Sprintf("the policy file has changed and cannot be used; airlock runs with that of %s; mend it before a restart", at(runs.Of)))
 	case now.Digest != runs.Digest:
 		p.Differences = append(p.Differences, fmt.Sprintf("the policy file has changed; airlock runs with that of %s; restart it", at(runs.Of)))
 	}

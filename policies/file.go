@@ -46,6 +46,15 @@ func ReadFile(name string) (text []byte, is File, err error) {
 	return text, File{name, hex.EncodeToString(sum[:]), info.ModTime()}, nil
 }
 
+// Sound says whether the file, as it is now, is a site's policy without mistakes.
+func (f File) Sound() bool {
+	text, _, err := ReadFile(f.Name)
+	if err == nil {
+		_, err = Parse(f.Name, text)
+	}
+	return err == nil
+}
+
 // Now reads the file at the same place once more, if it is a regular one.
 func (f File) Now() (File, error) {
 	info, err := os.Stat(f.Name)

@@ -61,7 +61,7 @@ func stateFiles(state string) []string {
 		return nil
 	}
 	all := []string{state}
-	for _, name := range []string{"keys", "keys/site.key", "keys/receipt.key", LastUsed} {
+	for _, name := range []string{"keys", "keys/site.key", "keys/site.pub", "keys/release.sha256", "keys/receipt.key", "keys/receipt.pub", "keys/ssh_host_ed25519", LastUsed} {
 		all = append(all, filepath.Join(state, name))
 	}
 	return all
@@ -86,14 +86,10 @@ func Writable(path string) error {
 		}
 	}
 	foreign(path, info)
-	if mode := info.Mode().Perm(); mode&0o022 != 0 && info.Mode()&os.ModeSticky == 0 {
+	if mode := info.Mode().Perm(); mode&0o022 != 0 && (info.Mode()&os.ModeSticky == 0 || !info.IsDir()) {
 		all = append(all, fmt.Errorf("%s may be written by others than its owner (mode %04o), who would decide what airlock does; run: chmod go-w %s", path, mode, path))
 	}
-	folders := []string{filepath.Dir(path)}
-	if real, err := filepath.EvalSymlinks(path); err == nil && filepath.Dir(real) != folders[0] {
-		folders = append(folders, filepath.Dir(real))
-	}
-	for _, folder := range folders {
+	for _, folder := range above(path) {
 		info, err := os.Stat(folder)
 		if err != nil {
 			continue
@@ -102,7 +98,26 @@ func Writable(path string) error {
 		if info.Mode()&os.ModeSticky != 0 || info.Mode().Perm()&0o022 == 0 {
 			continue
 		}
-		all = append(all, fmt.Errorf("in the folder %s others than its owner may replace %s (mode %04o); run: chmod go-w %s", folder, filepath.Base(path), info.Mode().Perm(), folder))
+		all = append(all, fmt.Errorf("in the folder %s others than its owner may replace what leads to %s (mode %04o); run: chmod go-w %s", folder, path, info.Mode().Perm(), folder))
 	}
 	return errors.Join(all...)
+}
+
+// above are the folders on the way to a path, by its name and where links lead.
+func above(path string) (all []string) {
+	paths := []string{path}
+	if real, err := filepath.EvalSymlinks(path); err == nil && real != path {
+		paths = append(paths, real)
+	}
+	for _, path := range paths {
+		for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
+			if !slices.Contains(all, dir) {
+				all = append(all, dir)
+			}
+			if dir == filepath.Dir(dir) {
+				break
+			}
+		}
+	}
+	return all
 }

@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,7 +15,8 @@ func TestFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{"/etc/airlock/known_hosts", "/etc/airlock/secrets/hidden-community", "/etc/airlock/secrets/hidden-key", "/etc/airlock/secrets/hidden-repository",
-		"/var/lib/airlock", "/var/lib/airlock/keys", "/var/lib/airlock/keys/receipt.key", "/var/lib/airlock/keys/site.key", "/var/lib/airlock/policy.last.yaml"}
+		"/var/lib/airlock", "/var/lib/airlock/keys", "/var/lib/airlock/keys/receipt.key", "/var/lib/airlock/keys/receipt.pub", "/var/lib/airlock/keys/release.sha256",
+		"/var/lib/airlock/keys/site.key", "/var/lib/airlock/keys/site.pub", "/var/lib/airlock/keys/ssh_host_ed25519", "/var/lib/airlock/policy.last.yaml"}
 	if got := Files(p); !slices.Equal(got, want) {
 		t.Errorf("the policy names %q, not %q", got, want)
 	}
@@ -57,6 +59,20 @@ func TestWritable(t *testing.T) {
 				}
 			}
 		}
+	}
+	lone := filepath.Join(t.TempDir(), "file")
+	if err := errors.Join(os.WriteFile(lone, nil, 0o600), os.Chmod(lone, 0o666|os.ModeSticky)); err != nil {
+		t.Fatal(err)
+	}
+	if Writable(lone) == nil {
+		t.Error("a file that all may write is nobody's alone, be it sticky")
+	}
+	far := filepath.Join(t.TempDir(), "a", "b", "c")
+	if err := errors.Join(os.MkdirAll(far, 0o755), os.Chmod(filepath.Dir(filepath.Dir(far)), 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	if Writable(filepath.Join(far, ".")) == nil {
+		t.Error("whoever may rename a folder above replaces all below")
 	}
 	sticky := t.TempDir()
 	for mode, refused := range map[os.FileMode]bool{0o777: true, 0o777 | os.ModeSticky: false, 0o755: false} {

@@ -26,9 +26,14 @@ func (a *app) exposed(p any) (all []error) {
 // nobody may replace what is another's (sticky) may be the machine's, as /tmp is.
 func tighten(state string) {
 	for _, dir := range []string{state, filepath.Join(state, "keys")} {
-		if info, err := os.Lstat(dir); err == nil && info.IsDir() && info.Mode().Perm()&0o022 != 0 && info.Mode()&os.ModeSticky == 0 {
-			_ = os.Chmod(dir, info.Mode().Perm()&^0o022) // only its owner may
+		f, err := policies.OpenOwnFolder(dir)
+		if err != nil {
+			continue // whoever reads it says so
 		}
+		if info, err := f.Stat(); err == nil && info.Mode().Perm()&0o022 != 0 && info.Mode()&os.ModeSticky == 0 {
+			_ = f.Chmod(info.Mode().Perm() &^ 0o022) // else it is refused
+		}
+		_ = f.Close() // nothing was written
 	}
 }
 

@@ -191,7 +191,11 @@ type app struct {
 func (a *app) text(format string, args ...any) string { return a.words.text(format, args...) }
 
 // print writes a line that a person reads.
-func (a *app) print(format string, args ...any) { fmt.Fprintln(a.out, a.words.text(format, args...)) }
+func (a *app) print(format string, args ...any) {
+	for line := range strings.SplitSeq(a.words.text(format, args...), "\n") {
+		fmt.Fprintln(a.out, plain(line))
+	}
+}
 
 // count is a number of things.
 func (a *app) count(n int, one, many string) string {

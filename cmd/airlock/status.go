@@ -146,7 +146,7 @@ func (a *app) nagios(st orchestrator.Status) error {
 	for _, name := range keys(st.Vaults) {
 		if w := st.Vaults[name].LastWindow; w != nil {
 			if !w.OpenedAt.IsZero() {
-				perf = append(perf, fmt.Sprintf("'exposure_%s'=%.3fs", name, w.Exposure))
+				perf = append(perf, fmt.Sprintf("'exposure_%s'=%.3fs", label(name), w.Exposure))
 			}
 			perf = append(perf, fmt.Sprintf("'bytes_%s'=%dB", name, w.Bytes))
 		}
@@ -158,9 +158,16 @@ func (a *app) nagios(st orchestrator.Status) error {
 	return exitStatus(worst)
 }
 
+// label is a name as performance data may quote it.
+func label(name string) string { return strings.NewReplacer("'", "", "=", "").Replace(oneLine(name)) }
+
 // oneLine fits a text into one line of a monitoring program.
 func oneLine(s string) string {
-	return strings.Join(strings.Fields(strings.ReplaceAll(s, "|", "/")), " ")
+	lines := strings.FieldsFunc(strings.ReplaceAll(s, "|", "/"), func(r rune) bool { return r == '\n' || r == '\r' })
+	for i, line := range lines {
+		lines[i] = strings.Join(strings.Fields(plain(line)), " ")
+	}
+	return strings.Join(lines, "; ")
 }
 
 func (a *app) printStatus(st orchestrator.Status) error {

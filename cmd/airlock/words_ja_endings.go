@@ -15,7 +15,5 @@ func japaneseEndings() []phrase {
 		{"the watcher was not ready within %s: %s", "立会役が {1} 以内に準備できませんでした: {2}"},
 		{"the door's watcher has ended", "扉の立会役が終了しました"},
 		{"%s: a defect in airlock ended it: %s", "{1}: airlock の不具合で終わりました: {2}"},
-		{"a defect in airlock: please report what the log of the service says", "airlock の不具合です。サービスのログの内容を報告してください"},
-		{"is shut, and its watcher does not hear it", "は閉じましたが、立会役に伝わりません"},
 	}
 }

@@ -70,7 +70,7 @@ func japaneseTroubleHeard() []phrase {
 		{"%s; the executor runs with the policy file of %s, which was changed since: restart it", "{1}。実行役は {2} の設定ファイルで動いていて、ファイルはその後変更されています。再起動してください"},
 		{"%s belongs to the user %s, neither root nor the one by whom airlock runs, who would decide what airlock does; run: %s", "{1} は root でも airlock の実行ユーザーでもないユーザー {2} のものです。airlock の動作を他人が決められる状態です。次を実行してください: {3}"},
 		{"%s may be written by others than its owner (mode %s), who would decide what airlock does; run: %s", "{1} を所有者以外も書き換えられます（モード {2}）。airlock の動作を他人が決められる状態です。次を実行してください: {3}"},
-		{"in the folder %s others than its owner may replace %s (mode %s); run: %s", "フォルダー {1} では、所有者以外も {2} を置き換えられます（モード {3}）。次を実行してください: {4}"},
+		{"in the folder %s others than its owner may replace what leads to %s (mode %s); run: %s", "フォルダー {1} では、所有者以外も {2} への道を置き換えられます（モード {3}）。次を実行してください: {4}"},
 		{"no entry of the ledger has the %s %q; the policy file has %s", "台帳に {1} が {2} の記録はありません。設定ファイルにあるのは {3}"},
 		{"no entry of the ledger has the %s %q; did you mean --actor %q?", "台帳に {1} が {2} の記録はありません。もしかして --actor {3}"},
 		{"no entry of the ledger has the %s %q; people are user NAME, and others schedule, airlock, guard", "台帳に {1} が {2} の記録はありません。人は \"user 名前\"、ほかは schedule、airlock、guard です"},

@@ -38,8 +38,6 @@ func japaneseVaultHost() []phrase {
 // japaneseVaultHeard are what a window says of a vault's generations.
 func japaneseVaultHeard() []phrase {
 	return append(japaneseExamined(), []phrase{
-		{"somebody else uses the site's key: %s; shut the vault's door out of reach (airlock lockdown), find out who, and give the site a new key", "ほかの誰かが施設の鍵を使っています: {1}。封鎖して（airlock lockdown）突き止め、施設の鍵を新しくしてください"},
-		{"somebody else uses the site's key", "ほかの誰かが施設の鍵を使っています"},
 	}...)
 }
 
