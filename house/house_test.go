@@ -32,6 +32,7 @@ const module = "airlock"
 var rooms = map[string][]string{
 	"spelling":                  {},
 	"mount":                     {},
+	"wholefile":                 {},
 	"blob":                      {},
 	"notice":                    {},
 	"policies":                  {"policies/yamldoc", "spelling"},
@@ -53,7 +54,7 @@ var rooms = map[string][]string{
 	"orchestrator/doors/window": {"notice"},
 	"orchestrator/doors/patrol": {"switchctl"},
 	"orchestrator/doors":        {"orchestrator/doors/window", "orchestrator/doors/patrol", "notice", "switchctl", "ledger", "policies", "lease"}, // not orchestrator, which asks it
-	"orchestrator":              {"notice", "orchestrator/doors", "orchestrator/doors/window", "blob", "mount", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "ledger/stamp/ask", "policies", "lease", "spelling"},
+	"orchestrator":              {"notice", "orchestrator/doors", "orchestrator/doors/window", "blob", "mount", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "ledger/stamp/ask", "policies", "lease", "spelling", "wholefile"},
 	"console":                   {"orchestrator", "ledger", "ledger/proof", "policies", "lease"},
 	"audit/report":              {"notice", "orchestrator", "ledger", "ledger/proof"},
 	"guard":                     {"notice", "switchctl", "ledger", "policies", "lease"}, // not orchestrator, whose mistakes it is there to catch

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -196,9 +195,4 @@ func (s *Site) untrusted(err error) error {
 		return formerHint(err, s.policy.State)
 	}
 	return err
-}
-
-// formerHint says what to do where another machine's generations are this site's own.
-func formerHint(err error, state string) error {
-	return fmt.Errorf("%w; if this machine took the place of another, write the public key of its recovery kit into %s", err, filepath.Join(state, "keys", formerKey))
 }

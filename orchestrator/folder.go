@@ -11,6 +11,7 @@ import (
 	"airlock/collectors"
 	"airlock/mount"
 	"airlock/policies"
+	"airlock/wholefile"
 )
 
 // folder is one of this machine that the policy file names, as it is known again: a
@@ -70,7 +71,7 @@ func (f folder) remember() error {
 		err = os.MkdirAll(filepath.Dir(f.file), 0o700)
 	}
 	if err == nil {
-		err = replaceFile(f.file, append(text, '\n'))
+		err = wholefile.Replace(f.file, append(text, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("remember where %s is mounted: %w", f.Path, err)

@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -57,43 +54,6 @@ func (s *Site) Leases(q Question) ([]byte, error) {
 		s.guards.asked(q, s.policy.Guard.Key, time.Now())
 	}
 	return answer, err
-}
-
-func siteSigner(state string) (note.Signer, error) {
-	text, err := os.ReadFile(filepath.Join(state, "keys", "site.key"))
-	if err != nil {
-		return nil, fmt.Errorf("the site's key: %w", err)
-	}
-	key, err := note.NewSigner(strings.TrimSpace(string(text)))
-	if err != nil {
-		return nil, fmt.Errorf("the site's key: the file site.key is damaged: %w", err) // S13: note quotes no key
-	}
-	return key, nil
-}
-
-// formerKey is where, beside the site's own, the public key of the machine may stand
-// whose place this one took.
-const formerKey = "former.pub"
-
-// siteVerifiers are the public keys by which the site's generations may be signed.
-// fs.ErrNotExist if the site has none.
-func siteVerifiers(state string) ([]note.Verifier, error) {
-	var keys []note.Verifier
-	for _, name := range []string{"site.pub", formerKey} {
-		text, err := os.ReadFile(filepath.Join(state, "keys", name))
-		if errors.Is(err, fs.ErrNotExist) && len(keys) > 0 {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("the site's public key: %w", err)
-		}
-		key, err := note.NewVerifier(strings.TrimSpace(string(text)))
-		if err != nil {
-			return nil, fmt.Errorf("the site's public key: the file %s is damaged: %w", name, err)
-		}
-		keys = append(keys, key)
-	}
-	return keys, nil
 }
 
 // GuardStatus is what is known of the guard: of the one on this machine by what it

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"airlock/ledger"
@@ -16,6 +15,7 @@ import (
 	"airlock/notice"
 	"airlock/policies"
 	"airlock/vault"
+	"airlock/wholefile"
 )
 
 // A vault holds heads of the ledger behind a shut door: each generation names the newest.
@@ -56,25 +56,12 @@ func keepHead(state, vault, head string) error {
 	dir := filepath.Join(state, "vaults", vault)
 	err := os.MkdirAll(dir, 0o700)
 	if err == nil {
-		err = replaceFile(filepath.Join(dir, heldFile), []byte(head))
+		err = wholefile.Replace(filepath.Join(dir, heldFile), []byte(head))
 	}
 	if err != nil {
 		return fmt.Errorf("the head of the ledger that vault %s holds: %w", vault, err)
 	}
 	return nil
-}
-
-// replaceFile puts text in the place of a file, whole or not at all.
-func replaceFile(name string, text []byte) error {
-	f, err := os.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
 }
 
 // ErrForeignHead: a vault holds a head that no key of this site has signed.
@@ -237,7 +224,7 @@ func (s *Site) keepProof(c *proof.Conflict, keptBy string) (string, error) {
 		err = os.MkdirAll(dir, 0o700)
 	}
 	if err == nil {
-		err = replaceFile(file, text)
+		err = wholefile.Replace(file, text)
 	}
 	return file, err
 }
@@ -324,13 +311,4 @@ func setAside(path string, why error) (moved string, err error) {
 	}
 	moved, _, err = ledger.SetAside(path, why, notes...)
 	return moved, err
-}
-
-// headKey is the public key by which the ledger's heads are signed; "" where there is none.
-func headKey(state string) string {
-	text, err := os.ReadFile(filepath.Join(state, "keys", "site.pub"))
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(text))
 }

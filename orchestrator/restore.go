@@ -16,6 +16,7 @@ import (
 	"airlock/notice"
 	"airlock/repository"
 	"airlock/vault"
+	"airlock/wholefile"
 )
 
 // Snapshot is one system at one time, in the repository or a vault.
@@ -285,7 +286,7 @@ func (r *Restored) writeList() error {
 		fmt.Fprintf(&b, "and %d more\n", more)
 	}
 	name := strings.TrimRight(r.To, "/") + ".not-restored.txt"
-	if err := replaceFile(name, []byte(b.String())); err != nil {
+	if err := wholefile.Replace(name, []byte(b.String())); err != nil {
 		return fmt.Errorf("the list of what was not restored: %w", err)
 	}
 	r.List = name

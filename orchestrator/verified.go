@@ -14,6 +14,7 @@ import (
 	"airlock/ledger"
 	"airlock/ledger/proof"
 	"airlock/notice"
+	"airlock/wholefile"
 )
 
 // LedgerVerified says when the whole ledger was found sound, and what it was then.
@@ -33,7 +34,7 @@ const verifiedFile = "verified.json"
 func KeepVerified(state string, v LedgerVerified) error {
 	text, err := json.Marshal(v)
 	if err == nil {
-		err = replaceFile(filepath.Join(state, verifiedFile), append(text, '\n'))
+		err = wholefile.Replace(filepath.Join(state, verifiedFile), append(text, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("when the ledger was verified: %w", err)
