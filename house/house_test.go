@@ -53,8 +53,9 @@ var rooms = map[string][]string{
 	"repository":                {"blob", "collectors", "sshconn", "smbconn"},
 	"orchestrator/doors/window": {"notice"},
 	"orchestrator/doors/patrol": {"switchctl"},
-	"orchestrator/doors":        {"orchestrator/doors/window", "orchestrator/doors/patrol", "notice", "switchctl", "ledger", "policies", "lease"}, // not orchestrator, which asks it
-	"orchestrator":              {"notice", "orchestrator/doors", "orchestrator/doors/window", "blob", "mount", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "ledger/stamp/ask", "policies", "lease", "spelling", "wholefile"},
+	"orchestrator/doors":        {"orchestrator/doors/window", "orchestrator/doors/patrol", "notice", "switchctl", "ledger", "policies", "lease"},   // not orchestrator, which asks it
+	"orchestrator/custody":      {"notice", "wholefile", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "ledger/stamp/ask", "policies"}, // not orchestrator, which asks it
+	"orchestrator":              {"notice", "orchestrator/doors", "orchestrator/doors/window", "orchestrator/custody", "blob", "mount", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "policies", "lease", "spelling", "wholefile"},
 	"console":                   {"orchestrator", "ledger", "ledger/proof", "policies", "lease"},
 	"audit/report":              {"notice", "orchestrator", "ledger", "ledger/proof"},
 	"guard":                     {"notice", "switchctl", "ledger", "policies", "lease"}, // not orchestrator, whose mistakes it is there to catch
@@ -168,6 +169,9 @@ func TestMisplacedImportsAreFound(t *testing.T) {
 		{"orchestrator/doors", "switchctl", true},
 		{"orchestrator/doors", "orchestrator", false},
 		{"orchestrator/doors", "vault", false},
+		{"orchestrator/custody", "ledger", true},
+		{"orchestrator/custody", "orchestrator", false},
+		{"orchestrator/custody", "orchestrator/doors", false},
 		{"guard", "switchctl", true},
 		{"guard", "lease", true},
 		{"guard", "orchestrator", false},

@@ -161,7 +161,7 @@ func recalledAlarms(ctx context.Context, r *ledger.Reader) ([]Alarm, error) {
 
 // recallAlarms puts those of earlier runs before those of this one.
 func (s *Site) recallAlarms(ctx context.Context) {
-	if s.journal.openErr != nil {
+	if s.journal.Err() != nil {
 		return
 	}
 	before, err := recalledAlarms(ctx, &s.journal.Ledger.Reader)

@@ -26,7 +26,7 @@ type cutShort struct {
 
 // cut is the end of the window of a vault that was begun last, where it has none.
 func (s *Site) cut(ctx context.Context, vault string) (end func(since time.Time) ledger.Entry) {
-	begun, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindWindow, Vault: vault})
+	begun, ok := s.journal.Newest(ctx, ledger.Filter{Kind: ledger.KindWindow, Vault: vault})
 	if !ok || !inCourse(begun.To) {
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"airlock/lease"
+	"airlock/orchestrator/custody"
 	"airlock/orchestrator/doors"
 	"airlock/policies"
 	"airlock/switchctl"
@@ -23,7 +24,7 @@ func (s *Site) newDoors() *doors.Doors {
 		}
 	}
 	return doors.Open(s.life, doors.Config{
-		Policy: s.policy, Ledger: filepath.Join(s.policy.State, ledgerFile), Broke: s.broke, Log: s.options.Log,
+		Policy: s.policy, Ledger: filepath.Join(s.policy.State, custody.LedgerFile), Broke: s.broke, Log: s.options.Log,
 		Dial: func(ctx context.Context, name string) (switchctl.Switch, error) {
 			return s.parts.Switch(ctx, name, *s.policy.Switches[name], func(r Recording) { s.queue.Enqueue(func() { s.recorded(name, r) }) })
 		},
@@ -77,7 +78,7 @@ func (s *Site) mayOpen(ctx context.Context, name string, by Caller) (leave func(
 	case err != nil:
 		return nil, lease.LockdownUnknown(err)
 	}
-	if err := s.trust(ctx); err != nil { // S1: what this ledger takes in would prove nothing
+	if err := s.custody.Trust(ctx); err != nil { // S1: what this ledger takes in would prove nothing
 		return nil, err
 	}
 	select {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"airlock/blob"
+	"airlock/orchestrator/custody"
 	"airlock/vault"
 )
 
@@ -130,8 +131,8 @@ func (s *Site) generationNumber(ctx context.Context, vaultName, text string) (in
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil && n > 0 && len(text) <= 8 {
 		return n, nil
 	}
-	if s.journal.openErr != nil {
-		return 0, s.journal.openErr
+	if s.journal.Err() != nil {
+		return 0, s.journal.Err()
 	}
 	known, err := Generations(ctx, &s.journal.Ledger.Reader, vaultName)
 	if err != nil {
@@ -154,7 +155,7 @@ func (e *errand) load(ctx context.Context, store vault.Store) (*vault.Generation
 	if e.number == 0 {
 		return e.site.newestTrusted(ctx, store, e.tell)
 	}
-	keys, err := siteVerifiers(e.site.policy.State)
+	keys, err := custody.Verifiers(e.site.policy.State)
 	var g *vault.Generation
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -174,7 +175,7 @@ const unsignedWarning = "the site has no key, so nobody can tell whether the new
 // newestTrusted loads what the vault held at the end of the last window that this site
 // has signed; of the last window, where the site has no key.
 func (s *Site) newestTrusted(ctx context.Context, store vault.Store, tell Watch) (*vault.Generation, error) {
-	keys, err := siteVerifiers(s.policy.State)
+	keys, err := custody.Verifiers(s.policy.State)
 	if errors.Is(err, fs.ErrNotExist) {
 		tell(Progress{Text: unsignedWarning})
 		return vault.Load(ctx, store, 0)
@@ -192,7 +193,7 @@ func (s *Site) newestTrusted(ctx context.Context, store vault.Store, tell Watch)
 // untrusted adds what helps against ErrUntrusted.
 func (s *Site) untrusted(err error) error {
 	if errors.Is(err, vault.ErrUntrusted) {
-		return formerHint(err, s.policy.State)
+		return custody.FormerHint(err, s.policy.State)
 	}
 	return err
 }

@@ -217,7 +217,7 @@ func (s *Site) gather(ctx context.Context, name string, by Caller, watch Watch) 
 		Time: g.End, Kind: ledger.KindGather, Actor: by.Actor, Reason: by.Reason,
 		System: name, To: g.Result, Detail: detail(inLedger),
 	})
-	s.head(context.WithoutCancel(ctx))
+	s.custody.SignedHead(context.WithoutCancel(ctx))
 	watch(Progress{Task: "gather " + name, Stage: g.Result, Files: g.Files, Bytes: g.Bytes, Failed: g.NotRead, Text: g.String()})
 	return g
 }

@@ -12,6 +12,7 @@ import (
 
 	"airlock/lease"
 	"airlock/notice"
+	"airlock/orchestrator/custody"
 	"airlock/policies"
 
 	"golang.org/x/mod/sumdb/note"
@@ -45,7 +46,7 @@ func (s *Site) Leases(q Question) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := siteSigner(s.policy.State)
+	key, err := custody.Signer(s.policy.State)
 	if err != nil {
 		return nil, err
 	}

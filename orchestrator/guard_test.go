@@ -12,6 +12,7 @@ import (
 
 	"airlock/lease"
 	"airlock/ledger/proof/notetest"
+	"airlock/orchestrator/custody"
 	"airlock/policies"
 
 	"golang.org/x/mod/sumdb/note"
@@ -81,9 +82,13 @@ func TestGuardThatIsHeardOf(t *testing.T) {
 func TestGuardThatIsMissing(t *testing.T) {
 	p := siteWith(t, "@daily", "")
 	p.Guard.Ledger = filepath.Join(t.TempDir(), "ledger.db")
+	none := custody.OpenJournal(t.Context(), t.TempDir(), nil) // a folder is no ledger
+	if none.Err() == nil {
+		t.Fatal("there is a ledger")
+	}
+	t.Cleanup(func() { _ = none.Close() })
 	synctest.Test(t, func(t *testing.T) {
-		s := &Site{policy: *p, options: Options{Log: slog.New(slog.DiscardHandler)}, begun: time.Now()}
-		s.journal = &journal{openErr: errors.New("none"), news: make(chan struct{}, 1)}
+		s := &Site{policy: *p, options: Options{Log: slog.New(slog.DiscardHandler)}, begun: time.Now(), journal: none}
 		alarms := func() int {
 			synctest.Wait()
 			s.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"airlock/orchestrator/custody"
 	"airlock/vault"
 )
 
@@ -26,7 +27,7 @@ func (s *Site) knownBy(in *vault.PlanInput, memory *vault.Memory) (err error) {
 	}
 	slices.Sort(in.Identity.Standing)
 	in.Identity.Standing = slices.Compact(in.Identity.Standing)
-	in.Identity.Trust, err = siteVerifiers(s.policy.State)
+	in.Identity.Trust, err = custody.Verifiers(s.policy.State)
 	if errors.Is(err, fs.ErrNotExist) { // it signs none
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"airlock/ledger"
+	"airlock/orchestrator/custody"
 	"airlock/policies"
 	"airlock/repository"
 
@@ -67,11 +68,11 @@ func Init(ctx context.Context, p policies.Policy, parts Parts, o Options) (made 
 	if err := r.Close(ctx); err != nil {
 		return made, err
 	}
-	key, err := siteSigner(p.State)
+	key, err := custody.Signer(p.State)
 	if err != nil {
 		return made, err
 	}
-	l, err := ledger.Open(ctx, filepath.Join(p.State, ledgerFile), ledger.Options{Signer: key})
+	l, err := ledger.Open(ctx, filepath.Join(p.State, custody.LedgerFile), ledger.Options{Signer: key})
 	if err != nil {
 		return made, err
 	}

@@ -118,7 +118,7 @@ func (s *Site) mayRelease(standing lease.Lockdown, by Caller, key string) error 
 // knows: no door is opened while that lasts, and nothing else follows from it (S15).
 func (s *Site) standing(ctx context.Context) (l *lease.Lockdown, err error) {
 	var r *ledger.Reader
-	if s.journal.openErr == nil {
+	if s.journal.Err() == nil {
 		r = &s.journal.Ledger.Reader
 	}
 	err = s.doors.Spend(func() error {
@@ -181,7 +181,7 @@ func (s *Site) followLock(ctx context.Context) {
 		return
 	}
 	s.doors.KeepLocked(l.By, strings.TrimSpace(byLockdown+" "+l.Reason))
-	if s.journal.openErr != nil {
+	if s.journal.Err() != nil {
 		return
 	}
 	if _, known, err := lockEntry(ctx, &s.journal.Ledger.Reader); err == nil && !known {

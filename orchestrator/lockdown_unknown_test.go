@@ -60,7 +60,7 @@ func TestLockdownOfWhichNobodyKnows(t *testing.T) {
 		if r, err := s.Window(t.Context(), "secondary", byTest, silent); err != nil {
 			t.Errorf("afterwards a window: %s, %v", r, err)
 		}
-		if e, ok := s.journal.last(t.Context(), ledger.Filter{Kind: ledger.KindLock}); ok {
+		if e, ok := s.journal.Newest(t.Context(), ledger.Filter{Kind: ledger.KindLock}); ok {
 			t.Errorf("there is an entry of a lockdown: %+v", e)
 		}
 	})

@@ -163,7 +163,7 @@ func (s *Site) do(ctx context.Context, o Order, watch Watch) (Outcome, error) {
 			out.Snapshots, err = s.Snapshots(ctx, name)
 		}
 	case "recheck":
-		s.recheck(ctx)
+		s.custody.Recheck(ctx)
 	case "status":
 		var st Status
 		st, err = s.Status(ctx)

@@ -13,6 +13,7 @@ import (
 	"airlock/blob"
 	"airlock/ledger"
 	"airlock/notice"
+	"airlock/orchestrator/custody"
 	"airlock/vault"
 
 	"golang.org/x/mod/sumdb/note"
@@ -21,7 +22,7 @@ import (
 // own is by what a window knows the site's own generations in a vault: the keys that sign
 // them, and the windows of the ledger. It is worked out with the doors shut.
 func (s *Site) own(ctx context.Context, vaultName string) ([]note.Verifier, *vault.Past, error) {
-	trust, err := siteVerifiers(s.policy.State)
+	trust, err := custody.Verifiers(s.policy.State)
 	if errors.Is(err, fs.ErrNotExist) { // it signs none
 		return nil, nil, nil
 	}

@@ -133,7 +133,7 @@ func (w *oversight) rest(ctx context.Context) {
 
 // lastTook is how long a system's last good gathering took.
 func (s *Site) lastTook(ctx context.Context, system string) time.Duration {
-	e, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindGather, System: system, To: resultDone})
+	e, ok := s.journal.Newest(ctx, ledger.Filter{Kind: ledger.KindGather, System: system, To: resultDone})
 	var g Gathered
 	if !ok || json.Unmarshal(e.Detail, &g) != nil || g.Accepted != "" {
 		return 0

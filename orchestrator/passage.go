@@ -15,6 +15,7 @@ import (
 	"airlock/blob"
 	"airlock/ledger"
 	"airlock/notice"
+	"airlock/orchestrator/custody"
 	"airlock/orchestrator/doors"
 	"airlock/policies"
 	"airlock/repository"
@@ -269,7 +270,7 @@ const longestNote = 64 << 10
 // load works out what the vault lacks, with the doors shut.
 func (s *Site) load(ctx context.Context, r *WindowRecord, replaced bool, tell Watch) (*cargo, error) {
 	r.Replaced = replaced
-	if err := s.trust(ctx); err != nil {
+	if err := s.custody.Trust(ctx); err != nil {
 		return nil, err // before much is worked out in vain
 	}
 	if err := s.awaitUpkeep(ctx, tell); err != nil {
@@ -290,7 +291,7 @@ func (s *Site) load(ctx context.Context, r *WindowRecord, replaced bool, tell Wa
 	}
 	in := vault.PlanInput{
 		Site: s.policy.Site, Vault: r.Vault, Window: r.ID, Now: time.Now(), Memory: memory,
-		Identity: vault.Identity{Replaced: replaced}, Ledger: s.head(ctx), Met: func(g *vault.Generation) error { return s.meet(ctx, r.Vault, g) },
+		Identity: vault.Identity{Replaced: replaced}, Ledger: s.custody.SignedHead(ctx), Met: func(g *vault.Generation) error { return s.custody.Met(ctx, r.Vault, g.Number, g.Ledger) },
 	}
 	if in.SiteKey, in.HostKey, err = s.sealingKeys(r.Vault); err == nil {
 		in.Trust, in.Past, err = s.own(ctx, r.Vault)
@@ -364,7 +365,7 @@ const readAhead = 64 << 20
 // which signs receipts, where the policy names one. A site without a key, which has been
 // told so, still copies: unsigned, and to no host that would have to vouch for it.
 func (s *Site) sealingKeys(name string) (site note.Signer, host note.Verifier, err error) {
-	site, err = siteSigner(s.policy.State)
+	site, err = custody.Signer(s.policy.State)
 	key := s.policy.Vaults[name].ReceiptKey
 	if key == "" {
 		return site, nil, nil
@@ -395,7 +396,7 @@ func (c *cargo) deliver(ctx context.Context, store vault.Store, r *WindowRecord)
 	r.Blobs, r.Bytes, r.Held, r.Generation = report.Blobs, report.Bytes, report.Held, report.Generation
 	r.Lacks, r.Conflicts, r.Relisted = report.Damaged, report.Conflicts, report.Relisted
 	if r.strange = report.Strange; errors.Is(err, vault.ErrOthers) {
-		err = formerHint(err, c.state)
+		err = custody.FormerHint(err, c.state)
 	}
 	r.Lacking, r.Resent = len(report.Damaged), report.Resent
 	r.marks.sent, r.marks.sealed = report.Sent, report.Sealed
@@ -403,7 +404,7 @@ func (c *cargo) deliver(ctx context.Context, store vault.Store, r *WindowRecord)
 	if report.Generation > 0 {
 		r.Hash = report.Hash.String()
 		if c.head != "" {
-			err = errors.Join(err, keepHead(c.state, r.Vault, c.head))
+			err = errors.Join(err, custody.KeepHead(c.state, r.Vault, c.head))
 		}
 	}
 	if report.Receipt != nil {
@@ -456,7 +457,7 @@ func (p *passage) hold(ctx context.Context, plan any, work inside) (WindowRecord
 		return p.end(doors.Times{}, fmt.Errorf("%w: %w", ErrRefused, err))
 	}
 	defer leave()
-	if err := s.trust(ctx); err != nil { // S1: what this ledger takes in would prove nothing
+	if err := s.custody.Trust(ctx); err != nil { // S1: what this ledger takes in would prove nothing
 		return p.end(doors.Times{}, fmt.Errorf("%w: %w", ErrRefused, err))
 	}
 	if err := s.knowsNoLockdown(ctx); err != nil { // S15: before the inner door is shut for nothing
@@ -624,7 +625,7 @@ func (p *passage) end(passed doors.Times, err error) (WindowRecord, error) {
 		Time: time.Now(), Kind: ledger.KindWindow, Actor: p.by.Actor, Reason: p.by.Reason,
 		Vault: r.Vault, Window: r.ID, From: r.Purpose, To: r.Result, Detail: detail(r.inLedger()),
 	})
-	p.site.head(context.WithoutCancel(p.site.life))
+	p.site.custody.SignedHead(context.WithoutCancel(p.site.life))
 	p.tell(Progress{Stage: r.Result, Text: r.String()})
 	return *r, err
 }

@@ -113,7 +113,7 @@ func (s *Site) Accept(ctx context.Context, system string, by Caller) (Accepted, 
 		Time: g.End, Kind: ledger.KindGather, Actor: by.Actor, Reason: by.Reason,
 		System: system, From: resultHeld, To: g.Result, Detail: detail(g),
 	})
-	s.head(context.WithoutCancel(ctx))
+	s.custody.SignedHead(context.WithoutCancel(ctx))
 	return Accepted{System: system, Snapshot: after.ID, Before: before.ID, Taken: after.Start, Files: after.Files, Bytes: after.Bytes}, nil
 }
 

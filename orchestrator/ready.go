@@ -167,7 +167,7 @@ func (s *Site) lastReceipt(ctx context.Context, vaultName string) (*vault.Receip
 	var newest *vault.Receipt
 	var at time.Time
 	for _, result := range []string{resultDone, resultInPart} {
-		e, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindWindow, Vault: vaultName, From: copying, To: result})
+		e, ok := s.journal.Newest(ctx, ledger.Filter{Kind: ledger.KindWindow, Vault: vaultName, From: copying, To: result})
 		if !ok || e.Time.Before(at) {
 			continue
 		}

@@ -77,7 +77,7 @@ func (h *hospital) intended(s *Site, up bool) {
 	if !up {
 		return
 	}
-	e, ok := s.journal.last(h.Context(), ledger.Filter{Kind: ledger.KindDoor, Door: "departments-door", To: window.Opening.String()})
+	e, ok := s.journal.Newest(h.Context(), ledger.Filter{Kind: ledger.KindDoor, Door: "departments-door", To: window.Opening.String()})
 	if !ok || e.Actor != byTest.Actor || !strings.HasPrefix(e.Reason, openedByHand) || e.Late {
 		h.Errorf("S1: the door moved, and the ledger had %+v, %t", e, ok)
 	}

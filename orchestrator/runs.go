@@ -38,7 +38,7 @@ type policyDetail struct {
 // noteStart notes that this executor begins, by which policy, and whether that is another
 // one than the last executor's.
 func (s *Site) noteStart(ctx context.Context) {
-	last, known := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindStart})
+	last, known := s.journal.Newest(ctx, ledger.Filter{Kind: ledger.KindStart})
 	now := startDetail{Version: s.options.Version, PID: os.Getpid(), Record: s.policy.Record()}
 	if f := s.options.File; f.Digest != "" {
 		now.Policy = &f

@@ -45,12 +45,12 @@ func (s *Site) Serve(ctx context.Context) error {
 	if s.policy.Traps != nil && s.parts.Traps != nil {
 		runs.Go(func() { s.lasting(ctx, "traps", s.receive) })
 	}
-	if s.policy.Ledger.Syslog != nil && s.journal.openErr == nil {
-		runs.Go(func() { s.lasting(ctx, "telling the SIEM", s.tell) })
+	if s.policy.Ledger.Syslog != nil && s.journal.Err() == nil {
+		runs.Go(func() { s.lasting(ctx, "telling the SIEM", s.custody.Forward) })
 	}
-	if s.policy.Ledger.Timestamps != nil && s.journal.openErr == nil {
+	if s.policy.Ledger.Timestamps != nil && s.journal.Err() == nil {
 		runs.Go(func() {
-			s.lasting(ctx, "time-stamps", func(ctx context.Context) { s.stampHeads(ctx, *s.policy.Ledger.Timestamps) })
+			s.lasting(ctx, "time-stamps", func(ctx context.Context) { s.custody.Stamp(ctx, *s.policy.Ledger.Timestamps) })
 		})
 	}
 	runs.Go(func() {
@@ -59,8 +59,8 @@ func (s *Site) Serve(ctx context.Context) error {
 	runs.Go(func() {
 		s.lasting(ctx, "upkeep", func(ctx context.Context) { every(ctx, time.Hour, func() { s.upkeep(ctx) }) })
 	})
-	if s.journal.openErr == nil {
-		runs.Go(func() { s.lasting(ctx, "watching the ledger", s.watchLedger) })
+	if s.journal.Err() == nil {
+		runs.Go(func() { s.lasting(ctx, "watching the ledger", s.custody.Watch) })
 	}
 	runs.Go(func() { s.lasting(ctx, "listening for the guard", s.listen) })
 	runs.Go(func() { s.lasting(ctx, "ending alarms", s.endAlarms) })
@@ -84,7 +84,7 @@ func (s *Site) logProgress(p Progress) {
 func (s *Site) lastRun(ctx context.Context, filters ...ledger.Filter) time.Time {
 	var last time.Time
 	for _, f := range filters {
-		if e, ok := s.journal.last(ctx, f); ok && e.Time.After(last) {
+		if e, ok := s.journal.Newest(ctx, f); ok && e.Time.After(last) {
 			last = e.Time
 		}
 	}
@@ -191,7 +191,7 @@ func (s *Site) awaitUpkeep(ctx context.Context, tell Watch) error {
 // upkeepDue counts from the last maintenance, or from the making of the site.
 func (s *Site) upkeepDue(ctx context.Context) bool {
 	for _, f := range []ledger.Filter{{Kind: ledger.KindUpkeep, Actor: "airlock"}, {Kind: ledger.KindInit}} {
-		if last, ok := s.journal.last(ctx, f); ok {
+		if last, ok := s.journal.Newest(ctx, f); ok {
 			return time.Since(last.Time) >= upkeepEvery
 		}
 	}

@@ -85,7 +85,7 @@ func TestRestoreIsNoCopy(t *testing.T) {
 			<-served
 		}()
 		for began := time.Now(); time.Since(began) < 30*time.Second; time.Sleep(10 * time.Millisecond) {
-			if e, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindWindow, From: copying}); ok && e.Window != "w1" {
+			if e, ok := s.journal.Newest(ctx, ledger.Filter{Kind: ledger.KindWindow, From: copying}); ok && e.Window != "w1" {
 				return
 			}
 		}

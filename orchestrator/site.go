@@ -7,7 +7,8 @@
 //
 // The work is done by the rooms beside this one. What decides about a door is the
 // state machine in orchestrator/doors/window; package orchestrator/doors executes it, and
-// is the only one that speaks to a door's switch.
+// is the only one that speaks to a door's switch. Package orchestrator/custody has the
+// ledger, and says before each opening whether it is the one that it was.
 package orchestrator
 
 import (
@@ -27,8 +28,8 @@ import (
 
 	"airlock/collectors"
 	"airlock/ledger"
-	"airlock/ledger/syslog"
 	"airlock/notice"
+	"airlock/orchestrator/custody"
 	"airlock/orchestrator/doors"
 	"airlock/orchestrator/doors/window"
 	"airlock/policies"
@@ -88,7 +89,8 @@ type Site struct {
 	parts   Parts
 	options Options
 	lock    *siteLock
-	journal *journal
+	journal *custody.Journal
+	custody *custody.Custody // of what journal writes to
 	queue   *doors.TaskQueue // for what has to be noted before there is a journal
 	doors   *doors.Doors
 	gate    collectors.Gate          // shut while a window keeps the departments' door shut
@@ -98,7 +100,6 @@ type Site struct {
 	turns   map[string]chan struct{} // of the vaults' windows, by the inner door that they shut
 	guards  guards
 	begun   time.Time
-	teller  *syslog.Forwarder // to the SIEM; nil unless serve runs with one
 
 	life      context.Context // of the doors
 	end       context.CancelFunc
@@ -122,10 +123,7 @@ type Site struct {
 	upkeeping chan struct{}       // closed when the maintenance in course ends; nil for none
 	alarms    []Alarm             // that are not over, oldest first
 
-	totals     totals
-	unread     unread
-	doubt      string          // why the ledger was not to be trusted when that was looked at last
-	distrusted map[string]bool // what of that was an alarm in this run
+	totals totals
 }
 
 // Alarm is something that a person must look at.
@@ -187,29 +185,30 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	s := &Site{
 		policy: p, parts: parts, options: o, lock: lock, life: life, end: end,
-		queue: doors.NewTaskQueue(), gathering: map[string]Progress{}, windows: map[string]bool{}, errands: map[string]bool{}, turns: map[string]chan struct{}{}, distrusted: map[string]bool{},
+		queue: doors.NewTaskQueue(), gathering: map[string]Progress{}, windows: map[string]bool{}, errands: map[string]bool{}, turns: map[string]chan struct{}{},
 		begun: time.Now(), slots: make(chan struct{}, max(2, runtime.NumCPU())), early: make(chan struct{}, mostEarly), opening: make(chan struct{}, 1),
 		passphrases: newPassphrases(),
 	}
 	s.ending, s.endOrders = context.WithCancel(life)
 	s.doors = s.newDoors() // S2, S5: they do not wait for the ledger
-	key, keyErr := siteSigner(p.State)
-	s.journal = openJournal(ctx, filepath.Join(p.State, ledgerFile), key)
+	key, keyErr := custody.Signer(p.State)
+	s.journal = custody.OpenJournal(ctx, filepath.Join(p.State, custody.LedgerFile), key)
+	s.custody = s.newCustody()
 	s.noteStart(ctx)
 	s.recallAlarms(ctx)
-	if s.journal.openErr == nil {
+	if s.journal.Err() == nil {
 		s.totals.count(ctx, &s.journal.Ledger.Reader)
 	}
-	if err := s.journal.openErr; err != nil {
+	if err := s.journal.Err(); err != nil {
 		s.alarm(Alarm{At: time.Now(), Notice: notice.LedgerNotOpened.Of(), Why: err.Error()})
 	}
-	if aside := s.journal.aside; aside != "" {
+	if aside := s.journal.Aside(); aside != "" {
 		s.alarm(Alarm{At: time.Now(), Notice: notice.LedgerBegunAnew.Of(), Why: aside})
 	}
 	if keyErr != nil && !errors.Is(keyErr, fs.ErrNotExist) {
 		s.alarm(Alarm{At: time.Now(), Notice: notice.LedgerNotSigned.Of(), Why: keyErr.Error()})
 	}
-	if err := s.trust(ctx); err != nil {
+	if err := s.custody.Trust(ctx); err != nil {
 		o.Log.Error("the ledger is not trusted", "error", err)
 	}
 	s.followLock(ctx)
@@ -218,9 +217,6 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	s.doors.Log(s.journal)
 	return s, nil
 }
-
-// ledgerFile is the ledger in the state folder.
-const ledgerFile = "ledger.db"
 
 // siteLock is what only one executor of a site has: the state folder itself, and a file in
 // it, which executors before had alone and which anybody may have taken away.
@@ -258,7 +254,7 @@ func takeLock(state string) (*siteLock, error) {
 // opening is owed, and windows that never ended.
 func (s *Site) recover(ctx context.Context) {
 	s.leftRecordings()
-	s.doors.Recall(ctx, doors.Past{Last: s.journal.last, Owed: s.owed, Cut: s.cut})
+	s.doors.Recall(ctx, doors.Past{Last: s.journal.Newest, Owed: s.owed, Cut: s.cut})
 }
 
 // owed reports whether the inner door was shut since it was open last, and no person
@@ -266,11 +262,11 @@ func (s *Site) recover(ctx context.Context) {
 // was the last that was heard of while the door was open may have shut it: its shutting
 // waited for no entry (S2), and a cut left none.
 func (s *Site) owed(ctx context.Context, name string) bool {
-	if s.journal.openErr != nil {
+	if s.journal.Err() != nil {
 		return false
 	}
 	f := ledger.Filter{Kind: ledger.KindDoor, Door: name, To: window.Open.String()}
-	open, wasOpen := s.journal.last(ctx, f)
+	open, wasOpen := s.journal.Newest(ctx, f)
 	f.To, f.AfterSeq = "", open.Seq
 	owed, first := false, int64(math.MaxInt64)
 	for e, err := range s.journal.Entries(ctx, f) {
@@ -345,11 +341,11 @@ func (s *Site) Close() error {
 		cancel()
 	}
 	s.journal.Note(ledger.Entry{Time: time.Now(), Kind: ledger.KindStop, Actor: s.options.Actor, Reason: "airlock " + s.options.Command})
-	if s.journal.openErr == nil {
-		s.head(context.Background()) // within headWithin
+	if s.journal.Err() == nil {
+		s.custody.SignedHead(context.Background()) // it waits for seconds at most
 	}
-	s.tellRest()
-	return errors.Join(err, s.journal.close(), s.lock.Unlock())
+	s.custody.ForwardRest()
+	return errors.Join(err, s.journal.Close(), s.lock.Unlock())
 }
 
 func (s *Site) isClosing() bool {

@@ -23,6 +23,7 @@ import (
 	collectlocal "airlock/collectors/local"
 	"airlock/ledger"
 	"airlock/notice"
+	"airlock/orchestrator/custody"
 	"airlock/policies"
 	"airlock/repository"
 	"airlock/switchctl"
@@ -286,7 +287,7 @@ func (h *hospital) entries(f ledger.Filter) []ledger.Entry {
 func (h *hospital) died(entries ...ledger.Entry) {
 	h.Helper()
 	h.toldByTest = true
-	l, err := ledger.Open(h.Context(), filepath.Join(h.policy.State, ledgerFile), ledger.Options{})
+	l, err := ledger.Open(h.Context(), filepath.Join(h.policy.State, custody.LedgerFile), ledger.Options{})
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -826,7 +827,7 @@ func TestNoLedger(t *testing.T) {
 	if err := h.sw.Edit(3, func(p *snmpswitch.Port) { p.Up = true }); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(h.policy.State, ledgerFile)
+	file := filepath.Join(h.policy.State, custody.LedgerFile)
 	if err := errors.Join(os.Rename(file, file+".away"), os.Mkdir(file, 0o700)); err != nil {
 		t.Fatal(err)
 	}
@@ -864,7 +865,7 @@ func TestNoLedger(t *testing.T) {
 func TestDamagedLedger(t *testing.T) {
 	h := newHospital(t)
 	h.within(func(*Site) {}) // makes the ledger
-	file := filepath.Join(h.policy.State, ledgerFile)
+	file := filepath.Join(h.policy.State, custody.LedgerFile)
 	damage := []byte("this was a ledger")
 	if err := os.WriteFile(file, damage, 0o600); err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 
 	"airlock/lease"
 	"airlock/ledger"
+	"airlock/orchestrator/custody"
 	"airlock/orchestrator/doors"
 	"airlock/policies"
 )
@@ -121,7 +122,7 @@ type SyslogStatus struct {
 // switch.
 func (s *Site) Status(ctx context.Context) (Status, error) {
 	var reader *ledger.Reader
-	if s.journal.openErr == nil {
+	if s.journal.Err() == nil {
 		reader = &s.journal.Ledger.Reader
 	}
 	st, err := observe(ctx, s.policy, reader)
@@ -135,22 +136,20 @@ func (s *Site) Status(ctx context.Context) (Status, error) {
 	for name, d := range s.doors.Describe(st.Time.Location()) {
 		st.Doors[name] = doorStatus(d, st.Time.Location())
 	}
-	if s.journal.openErr != nil {
-		st.Ledger.Error = s.journal.openErr.Error()
+	if s.journal.Err() != nil {
+		st.Ledger.Error = s.journal.Err().Error()
 	} else if n, why := s.journal.Pending(); n > 0 {
 		st.Ledger.Pending = n
 		if why != nil {
 			st.Ledger.Error = why.Error()
 		}
 	}
+	st.Ledger.Doubt = s.custody.Doubt()
+	if since, why := s.custody.Outage(); !since.IsZero() {
+		st.Ledger.Syslog = &SyslogStatus{Failing: since.In(st.Time.Location()), Error: why.Error()}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.Ledger.Doubt = s.doubt
-	if s.teller != nil {
-		if since, why := s.teller.State(); !since.IsZero() {
-			st.Ledger.Syslog = &SyslogStatus{Failing: since.In(st.Time.Location()), Error: why.Error()}
-		}
-	}
 	for _, name := range slices.Sorted(maps.Keys(s.gathering)) {
 		st.Running = append(st.Running, s.gathering[name])
 	}
@@ -317,7 +316,7 @@ func lastWindow(ctx context.Context, r *ledger.Reader, f ledger.Filter) (*Window
 func Observe(ctx context.Context, p policies.Policy, parts Parts, r *ledger.Reader) (Status, error) {
 	st, err := observe(ctx, p, r)
 	if err == nil && r != nil {
-		st.Ledger.Doubt, err = doubtIn(ctx, p.State, r)
+		st.Ledger.Doubt, err = custody.Doubt(ctx, p.State, r)
 	}
 	if err != nil {
 		return st, err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"airlock/notice"
+	"airlock/orchestrator/custody"
 	"airlock/policies"
 	"airlock/vault"
 )
@@ -72,7 +73,7 @@ func (s *Site) retention(dir string, v *policies.Vault, by Caller) (vault.Retent
 	if rules.Trouble != "" {
 		rules.Trouble += "; set the clock right, then say so: airlock window --clock-is-right"
 	}
-	rules.Trust, err = siteVerifiers(s.policy.State)
+	rules.Trust, err = custody.Verifiers(s.policy.State)
 	if errors.Is(err, fs.ErrNotExist) { // it signs none
 		err = nil
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"airlock/orchestrator/custody"
 	"airlock/policies"
 	"airlock/vault"
 )
@@ -199,7 +200,7 @@ func TestStrangeGeneration(t *testing.T) {
 			t.Fatal(alarms, err)
 		}
 	}
-	signer, err := siteSigner(h.policy.State)
+	signer, err := custody.Signer(h.policy.State)
 	if err != nil {
 		t.Fatal(err)
 	}

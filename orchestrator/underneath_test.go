@@ -4,19 +4,21 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"airlock/ledger"
+	"airlock/orchestrator/custody"
 )
 
 // S1, S11: an entry that is changed under a running executor opens no door, however old it
 // is; and when it is put back and looked at, doors are opened again.
 func TestOldEntryChangedUnderneath(t *testing.T) {
 	h := newHospital(t)
-	path := filepath.Join(h.policy.State, ledgerFile)
+	path := filepath.Join(h.policy.State, custody.LedgerFile)
 	l, err := ledger.Open(t.Context(), path, ledger.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -43,13 +45,13 @@ func TestOldEntryChangedUnderneath(t *testing.T) {
 		}
 	}
 	h.within(func(s *Site) {
-		if err := s.trust(t.Context()); err != nil {
+		if err := s.custody.Trust(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		change("UPDATE entry SET reason = 'never' WHERE seq = 2")
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := s.trust(gone); err == nil || errors.Is(err, ledger.ErrChanged) { // S15
+		if err := s.custody.Trust(gone); err == nil || errors.Is(err, ledger.ErrChanged) { // S15
 			t.Errorf("whoever asks went away, and that is told as %v", err)
 		}
 		if st, err := s.Status(t.Context()); err != nil || st.Ledger.Doubt != "" {
@@ -66,10 +68,10 @@ func TestOldEntryChangedUnderneath(t *testing.T) {
 			t.Errorf("the status has no doubt: %v", err)
 		}
 		change("UPDATE entry SET reason = 'long ago' WHERE seq = 2")
-		if err := forgetVerified(h.policy.State); err != nil { // as audit verify does when all is sound
+		if err := os.Remove(filepath.Join(h.policy.State, "verified.json")); err != nil { // as audit verify does when all is sound
 			t.Fatal(err)
 		}
-		if err := s.trust(t.Context()); err != nil {
+		if err := s.custody.Trust(t.Context()); err != nil {
 			t.Errorf("it was put back, and %v", err)
 		}
 	})
@@ -80,10 +82,10 @@ func TestOldEntryChangedUnderneath(t *testing.T) {
 func TestTriggersDroppedUnderneath(t *testing.T) {
 	h := newHospital(t)
 	h.within(func(s *Site) {
-		if err := s.trust(t.Context()); err != nil {
+		if err := s.custody.Trust(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		db, err := sql.Open("sqlite3", filepath.Join(h.policy.State, ledgerFile))
+		db, err := sql.Open("sqlite3", filepath.Join(h.policy.State, custody.LedgerFile))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,7 @@ import (
 	"airlock/ledger/proof"
 	"airlock/ledger/stamp"
 	"airlock/orchestrator"
+	"airlock/orchestrator/custody"
 	"airlock/policies"
 
 	"github.com/spf13/cobra"
@@ -157,7 +158,7 @@ func tellVerified(ctx context.Context, p policies.Policy, found audited, err err
 	case err != nil:
 		return nil // nothing was found out
 	}
-	if err := orchestrator.TakeVerified(p.State, found.Report, err); err != nil {
+	if err := custody.TakeVerified(p.State, found.Report, err); err != nil {
 		return err
 	}
 	remote, err := console.Connect(ctx, console.SocketPath(p.State))

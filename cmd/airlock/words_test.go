@@ -164,7 +164,7 @@ func TestCatalogueUsesEveryArgument(t *testing.T) {
 func TestHeardWordsAreStillSaid(t *testing.T) {
 	var source strings.Builder
 	for _, dir := range []string{
-		"../../orchestrator", "../../orchestrator/doors", "../../guard", "../../lease", "../../console", "../../switchctl", "../../ledger", "../../ledger/proof", "../../repository", "../../collectors", "../../mount", "../../sshconn", "../../vault", "../../vault/server", "../../policies", ".",
+		"../../orchestrator", "../../orchestrator/doors", "../../orchestrator/custody", "../../guard", "../../lease", "../../console", "../../switchctl", "../../ledger", "../../ledger/proof", "../../repository", "../../collectors", "../../mount", "../../sshconn", "../../vault", "../../vault/server", "../../policies", ".",
 	} {
 		files, err := filepath.Glob(dir + "/*.go")
 		if err != nil || len(files) == 0 {

@@ -1,4 +1,4 @@
-package orchestrator
+package custody
 
 import (
 	"errors"
@@ -11,9 +11,9 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// siteSigner is the site's own key: it signs the ledger's heads, its generations, and what is
+// Signer is the site's own key: it signs the ledger's heads, its generations, and what is
 // said to the guard. fs.ErrNotExist if the site has none.
-func siteSigner(state string) (note.Signer, error) {
+func Signer(state string) (note.Signer, error) {
 	text, err := os.ReadFile(filepath.Join(state, "keys", "site.key"))
 	if err != nil {
 		return nil, fmt.Errorf("the site's key: %w", err)
@@ -29,9 +29,9 @@ func siteSigner(state string) (note.Signer, error) {
 // whose place this one took.
 const formerKey = "former.pub"
 
-// siteVerifiers are the public keys by which the site's generations may be signed.
+// Verifiers are the public keys by which the site's generations may be signed.
 // fs.ErrNotExist if the site has none.
-func siteVerifiers(state string) ([]note.Verifier, error) {
+func Verifiers(state string) ([]note.Verifier, error) {
 	var keys []note.Verifier
 	for _, name := range []string{"site.pub", formerKey} {
 		text, err := os.ReadFile(filepath.Join(state, "keys", name))
@@ -50,8 +50,8 @@ func siteVerifiers(state string) ([]note.Verifier, error) {
 	return keys, nil
 }
 
-// headKey is the public key by which the ledger's heads are signed; "" where there is none.
-func headKey(state string) string {
+// publicKey is the public key by which the ledger's heads are signed; "" where there is none.
+func publicKey(state string) string {
 	text, err := os.ReadFile(filepath.Join(state, "keys", "site.pub"))
 	if err != nil {
 		return ""
@@ -59,7 +59,7 @@ func headKey(state string) string {
 	return strings.TrimSpace(string(text))
 }
 
-// formerHint says what to do where another machine's generations are this site's own.
-func formerHint(err error, state string) error {
+// FormerHint adds to err what to do where another machine's generations are this site's own.
+func FormerHint(err error, state string) error {
 	return fmt.Errorf("%w; if this machine took the place of another, write the public key of its recovery kit into %s", err, filepath.Join(state, "keys", formerKey))
 }

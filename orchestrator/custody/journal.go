@@ -1,12 +1,9 @@
-package orchestrator
+package custody
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -15,14 +12,14 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// journal is the ledger of a running executor. If the ledger could not be opened,
+// Journal is the ledger of a running executor. If the ledger could not be opened,
 // nothing can be appended, and so no door is opened (S1); what happens all the same
 // is kept in the ledger's emergency file (S2).
-type journal struct {
+type Journal struct {
 	*ledger.Ledger
 	path    string
 	openErr error
-	aside   string // what became of a damaged ledger in whose place this one stands; "" for none
+	aside   string // set by OpenJournal, as the three above
 
 	// With openErr, what was noted waits here until it is in the emergency file.
 	mu      sync.Mutex
@@ -32,9 +29,9 @@ type journal struct {
 	closed  chan struct{}
 }
 
-// openJournal opens the ledger; key signs its heads, and is nil where there is none.
-func openJournal(ctx context.Context, path string, key note.Signer) *journal {
-	j := &journal{path: path}
+// OpenJournal opens the ledger; key signs its heads, and is nil where there is none.
+func OpenJournal(ctx context.Context, path string, key note.Signer) *Journal {
+	j := &Journal{path: path}
 	j.Ledger, j.openErr = ledger.Open(ctx, path, ledger.Options{Signer: key})
 	if errors.Is(j.openErr, ledger.ErrDamaged) {
 		j.renew(ctx, key)
@@ -49,7 +46,7 @@ func openJournal(ctx context.Context, path string, key note.Signer) *journal {
 
 // renew sets a damaged ledger aside and begins a new one. Until that stands, nothing can
 // be appended (S1).
-func (j *journal) renew(ctx context.Context, key note.Signer) {
+func (j *Journal) renew(ctx context.Context, key note.Signer) {
 	moved, err := setAside(j.path, j.openErr)
 	if err != nil {
 		j.openErr = errors.Join(j.openErr, err)
@@ -59,8 +56,14 @@ func (j *journal) renew(ctx context.Context, key note.Signer) {
 	j.Ledger, j.openErr = ledger.Open(ctx, j.path, ledger.Options{Signer: key})
 }
 
+// Err is why there is no ledger; nil while there is one.
+func (j *Journal) Err() error { return j.openErr }
+
+// Aside says what became of a damaged ledger in whose place this one stands; "" for none.
+func (j *Journal) Aside() string { return j.aside }
+
 // Append returns once e is durable.
-func (j *journal) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) {
+func (j *Journal) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, error) {
 	if j.openErr != nil {
 		return ledger.Entry{}, j.openErr
 	}
@@ -68,7 +71,7 @@ func (j *journal) Append(ctx context.Context, e ledger.Entry) (ledger.Entry, err
 }
 
 // Note never waits (S2).
-func (j *journal) Note(e ledger.Entry) {
+func (j *Journal) Note(e ledger.Entry) {
 	if j.openErr == nil {
 		j.Ledger.Note(e)
 		return
@@ -84,7 +87,7 @@ func (j *journal) Note(e ledger.Entry) {
 
 // keep moves what is kept to the emergency file, for as long as the site lives, and a
 // last time when it ends.
-func (j *journal) keep(ctx context.Context) {
+func (j *Journal) keep(ctx context.Context) {
 	defer close(j.closed)
 	const longest = time.Minute
 	for wait := time.Second; ctx.Err() == nil; {
@@ -102,7 +105,7 @@ func (j *journal) keep(ctx context.Context) {
 }
 
 // rescue writes what is kept to the emergency file.
-func (j *journal) rescue() error {
+func (j *Journal) rescue() error {
 	j.mu.Lock()
 	batch := j.kept
 	j.mu.Unlock()
@@ -118,8 +121,8 @@ func (j *journal) rescue() error {
 	return nil
 }
 
-// last is the newest entry that f chooses; none if the ledger cannot be read.
-func (j *journal) last(ctx context.Context, f ledger.Filter) (ledger.Entry, bool) {
+// Newest is the newest entry that f chooses; none if the ledger cannot be read.
+func (j *Journal) Newest(ctx context.Context, f ledger.Filter) (ledger.Entry, bool) {
 	if j.openErr != nil {
 		return ledger.Entry{}, false
 	}
@@ -127,8 +130,8 @@ func (j *journal) last(ctx context.Context, f ledger.Filter) (ledger.Entry, bool
 	return e, ok && err == nil
 }
 
-// close says what could not be written anywhere.
-func (j *journal) close() error {
+// Close says what could not be written anywhere.
+func (j *Journal) Close() error {
 	if j.openErr == nil {
 		if err := j.Ledger.Close(); err != nil {
 			return fmt.Errorf("not all could be written down: %w", err)
@@ -142,16 +145,3 @@ func (j *journal) close() error {
 	}
 	return nil
 }
-
-// OpenLedger opens a site's ledger for reading, beside whoever writes it; nil if there
-// is none yet.
-func OpenLedger(ctx context.Context, state string) (*ledger.Reader, error) {
-	r, err := ledger.OpenReader(ctx, filepath.Join(state, ledgerFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return r, err
-}
-
-// detail is ledger.Detail.
-func detail(v any) json.RawMessage { return ledger.Detail(v) }

@@ -14,6 +14,7 @@ import (
 	"airlock/ledger"
 	"airlock/ledger/proof"
 	"airlock/ledger/proof/notetest"
+	"airlock/orchestrator/custody"
 	"airlock/switchctl/switchtest/snmpswitch"
 	"airlock/vault"
 	vaultlocal "airlock/vault/local"
@@ -139,9 +140,9 @@ func TestHeadsLeaveTheMachine(t *testing.T) {
 		if err != nil || named.Size < first.Size || named.Size > last.Size {
 			t.Errorf("the generation names a head of %d entries, %v; before it were %d, after it %d", named.Size, err, first.Size, last.Size)
 		}
-		held, err := heldHeads(h.policy.State)
-		if err != nil || len(held) != 1 || held[0] != (heldHead{"secondary", g.Ledger}) {
-			t.Errorf("kept of it: %v, %v", held, err)
+		held, err := os.ReadFile(filepath.Join(h.policy.State, "vaults", "secondary", "head.note"))
+		if err != nil || string(held) != g.Ledger {
+			t.Errorf("kept of it: %q, %v", held, err)
 		}
 		st, err := s.Status(t.Context())
 		if err != nil || st.Ledger.Head != last.Note || !strings.HasPrefix(st.Ledger.Key, h.policy.Site+"+") || st.Ledger.Doubt != "" {
@@ -155,7 +156,7 @@ func TestHeadsLeaveTheMachine(t *testing.T) {
 func TestLedgerThatWasPutBack(t *testing.T) {
 	h := newHospital(t)
 	key := h.keys()
-	file := filepath.Join(h.policy.State, ledgerFile)
+	file := filepath.Join(h.policy.State, custody.LedgerFile)
 	if _, err := h.window(); err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +238,7 @@ func TestDamageThatVerificationFinds(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.died(slices.Repeat([]ledger.Entry{{Kind: ledger.KindPatrol}}, 100)...) // opening looks at the last entries
-	file := filepath.Join(h.policy.State, ledgerFile)
+	file := filepath.Join(h.policy.State, custody.LedgerFile)
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -248,13 +249,13 @@ func TestDamageThatVerificationFinds(t *testing.T) {
 	h.within(func(s *Site) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		if err := s.verifyLedger(ctx); err != nil {
+		if err := s.custody.Verify(ctx); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.journal.Flush(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if e, ok := s.journal.last(ctx, ledger.Filter{Kind: ledger.KindLedger, To: foundUnsound}); !ok || !strings.Contains(string(e.Detail), "it is not the entry that was written") {
+		if e, ok := s.journal.Newest(ctx, ledger.Filter{Kind: ledger.KindLedger, To: "unsound"}); !ok || !strings.Contains(string(e.Detail), "it is not the entry that was written") {
 			t.Errorf("the ledger says of itself %+v", e)
 		}
 	})
@@ -266,7 +267,7 @@ func TestDamageThatVerificationFinds(t *testing.T) {
 		t.Errorf("a window with the new ledger: %v", err)
 	}
 	h.within(func(s *Site) {
-		if err := s.verifyLedger(t.Context()); err != nil {
+		if err := s.custody.Verify(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if st, err := s.Status(t.Context()); err != nil || st.Ledger.VerifiedAt == nil || st.Ledger.Doubt != "" {

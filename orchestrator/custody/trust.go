@@ -1,4 +1,4 @@
-package orchestrator
+package custody
 
 import (
 	"context"
@@ -13,8 +13,6 @@ import (
 	"airlock/ledger"
 	"airlock/ledger/proof"
 	"airlock/notice"
-	"airlock/policies"
-	"airlock/vault"
 	"airlock/wholefile"
 )
 
@@ -51,8 +49,8 @@ func heldHeads(state string) ([]heldHead, error) {
 	return all, nil
 }
 
-// keepHead keeps the head that a vault holds.
-func keepHead(state, vault, head string) error {
+// KeepHead keeps the head that a vault holds.
+func KeepHead(state, vault, head string) error {
 	dir := filepath.Join(state, "vaults", vault)
 	err := os.MkdirAll(dir, 0o700)
 	if err == nil {
@@ -64,8 +62,8 @@ func keepHead(state, vault, head string) error {
 	return nil
 }
 
-// ErrForeignHead: a vault holds a head that no key of this site has signed.
-var ErrForeignHead = errors.New("the head of the ledger that the vault holds is signed by no key of this site")
+// errForeignHead: a vault holds a head that no key of this site has signed.
+var errForeignHead = errors.New("the head of the ledger that the vault holds is signed by no key of this site")
 
 // compare holds the ledger to a head that a vault holds: a *proof.Conflict if it is not the
 // ledger that the head was signed for. Heads of a ledger that was set aside, and of the
@@ -74,7 +72,7 @@ func compare(ctx context.Context, state string, r *ledger.Reader, head string) e
 	if _, err := proof.ReadHead([]byte(head)); err != nil {
 		return fmt.Errorf("%w; a file %s that is damaged may be removed, for the next window asks the vault itself", err, heldFile)
 	}
-	keys, err := siteVerifiers(state)
+	keys, err := Verifiers(state)
 	if errors.Is(err, fs.ErrNotExist) { // it signs none, and knows none
 		return nil
 	}
@@ -95,7 +93,7 @@ func compare(ctx context.Context, state string, r *ledger.Reader, head string) e
 	if _, former := proof.OpenHead([]byte(head), keys[1:]...); former == nil {
 		return nil
 	}
-	return formerHint(fmt.Errorf("%w: %w", ErrForeignHead, err), state)
+	return FormerHint(fmt.Errorf("%w: %w", errForeignHead, err), state)
 }
 
 // doubted is a reason not to trust the ledger.
@@ -132,7 +130,7 @@ func doubts(ctx context.Context, state string, r *ledger.Reader) ([]doubted, err
 // not look.
 func contradicts(err error) bool {
 	_, conflict := errors.AsType[*proof.Conflict](err)
-	return conflict || errors.Is(err, ErrForeignHead)
+	return conflict || errors.Is(err, errForeignHead)
 }
 
 // joined is one error for all of them; nil for none.
@@ -144,8 +142,8 @@ func joined(all []doubted) error {
 	return errors.Join(errs...)
 }
 
-// doubtIn says why a ledger that nobody runs is not to be trusted; "" for no reason.
-func doubtIn(ctx context.Context, state string, r *ledger.Reader) (string, error) {
+// Doubt says why a ledger that nobody runs is not to be trusted; "" for no reason.
+func Doubt(ctx context.Context, state string, r *ledger.Reader) (string, error) {
 	all, err := doubts(ctx, state, r)
 	if why := joined(all); why != nil {
 		return why.Error(), err
@@ -156,70 +154,70 @@ func doubtIn(ctx context.Context, state string, r *ledger.Reader) (string, error
 // renewHint is what a person does about a ledger that is not trusted.
 const renewHint = "shutting goes on, and no vault's door is opened; keep the proofs, find out who did it, and then begin a new ledger: airlock audit renew --reason TEXT"
 
-// trust holds the ledger to what is known of it elsewhere, and says why it is not to be
+// Trust holds the ledger to what is known of it elsewhere, and says why it is not to be
 // trusted. A reason that is new in this run is an alarm.
-func (s *Site) trust(ctx context.Context) error {
-	if s.journal.openErr != nil {
+func (c *Custody) Trust(ctx context.Context) error {
+	if c.journal.openErr != nil {
 		return nil // nothing can be appended, and so nothing opened
 	}
-	switch err := s.underneath(ctx); {
+	switch err := c.underneath(ctx); {
 	case errors.Is(err, ledger.ErrMoved), errors.Is(err, ledger.ErrChanged):
-		return s.doubtAll(err)
+		return c.doubtAll(err)
 	case err != nil: // S15: a question that had no answer is no doubt
 		return err
 	}
-	all, unread := doubts(ctx, s.policy.State, &s.journal.Ledger.Reader)
+	all, unread := doubts(ctx, c.Policy.State, &c.journal.Ledger.Reader)
 	for _, d := range all {
-		s.distrust(d)
+		c.distrust(d)
 	}
 	why := joined(all)
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	switch {
 	case why != nil:
-		s.doubt = why.Error()
+		c.doubt = why.Error()
 		why = fmt.Errorf("%w; %s", why, renewHint)
 	case unread == nil: // else it may be as it was
-		s.doubt = ""
+		c.doubt = ""
 	}
 	return errors.Join(why, unread)
 }
 
 // distrust calls a person, once in a run for each reason, and leaves a proof where there
 // can be one.
-func (s *Site) distrust(d doubted) {
-	s.mu.Lock()
-	known := s.distrusted[d.about]
-	s.distrusted[d.about] = true
-	s.mu.Unlock()
+func (c *Custody) distrust(d doubted) {
+	c.mu.Lock()
+	known := c.distrusted[d.about]
+	c.distrusted[d.about] = true
+	c.mu.Unlock()
 	if known {
 		return
 	}
 	why := d.err.Error()
-	if c, ok := errors.AsType[*proof.Conflict](d.err); ok {
-		file, err := s.keepProof(c, "vault "+d.vault)
+	if conflict, ok := errors.AsType[*proof.Conflict](d.err); ok {
+		file, err := c.keepProof(conflict, "vault "+d.vault)
 		if err != nil {
-			s.options.Log.Error("no proof could be made of it", "error", err)
+			c.Log.Error("no proof could be made of it", "error", err)
 		} else {
 			why += "; the proof is " + file
 		}
 	}
-	s.alarm(Alarm{At: time.Now(), Vault: d.vault, Notice: notice.LedgerNotTrusted.Of(), Why: why + "; " + renewHint})
+	c.Alarm(d.vault, notice.LedgerNotTrusted.Of(), why+"; "+renewHint)
 }
 
 // keepProof leaves a proof of a conflict that stands by itself, and names its file. One
 // that is there already is older, and better.
-func (s *Site) keepProof(c *proof.Conflict, keptBy string) (string, error) {
-	dir := filepath.Join(s.policy.State, proofsDir)
-	file := filepath.Join(dir, fmt.Sprintf("ledger-%d-%x.proof", c.Head.Size, c.Head.Root[:4]))
+func (c *Custody) keepProof(conflict *proof.Conflict, keptBy string) (string, error) {
+	dir := filepath.Join(c.Policy.State, proofsDir)
+	file := filepath.Join(dir, fmt.Sprintf("ledger-%d-%x.proof", conflict.Head.Size, conflict.Head.Root[:4]))
 	if _, err := os.Stat(file); err == nil {
 		return file, nil
 	}
-	key, err := siteSigner(s.policy.State)
+	key, err := Signer(c.Policy.State)
 	if err != nil {
 		return "", err
 	}
-	text, err := proof.SignContradiction(c, keptBy, time.Now(), key)
+	text, err := proof.SignContradiction(conflict, keptBy, time.Now(), key)
 	if err == nil {
 		err = os.MkdirAll(dir, 0o700)
 	}
@@ -229,86 +227,29 @@ func (s *Site) keepProof(c *proof.Conflict, keptBy string) (string, error) {
 	return file, err
 }
 
-// meet holds the ledger to the head that the vault's newest generation names. It is asked
-// while the door is open, and waits for nothing but the ledger's own file.
-func (s *Site) meet(ctx context.Context, vaultName string, g *vault.Generation) error {
-	if g.Ledger == "" {
+// Met holds the ledger to the head that the vault's newest generation names; "" for none. It
+// is asked while the door is open, and waits for nothing but the ledger's own file.
+func (c *Custody) Met(ctx context.Context, vault string, generation int64, head string) error {
+	if head == "" {
 		return nil
 	}
-	err := compare(ctx, s.policy.State, &s.journal.Ledger.Reader, g.Ledger)
+	err := compare(ctx, c.Policy.State, &c.journal.Ledger.Reader, head)
 	if err == nil {
 		return nil
 	}
 	if _, contradicted := errors.AsType[*proof.Conflict](err); contradicted {
 		// From now on it is known without opening the door, and a person is called.
-		if err = keepHead(s.policy.State, vaultName, g.Ledger); err == nil {
-			err = s.trust(ctx)
+		if err = KeepHead(c.Policy.State, vault, head); err == nil {
+			err = c.Trust(ctx)
 		}
 	}
-	return fmt.Errorf("nothing was sent, for generation %d names another ledger: %w", g.Number, err)
+	return fmt.Errorf("nothing was sent, for generation %d names another ledger: %w", generation, err)
 }
 
-// Renew sets a ledger aside that cannot be trusted, and begins a new one that names it, its
-// last head and those that vaults hold. It is a person's decision, for which a reason is
-// needed. No executor may run (ErrBusy). A ledger against which nothing speaks stays.
-func Renew(ctx context.Context, p policies.Policy, by Caller) (moved string, err error) {
-	lock, err := takeLock(p.State)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, lock.Unlock()) }()
-	path := filepath.Join(p.State, ledgerFile)
-	why, err := untrustedFor(ctx, p.State, path)
-	if err != nil {
-		return "", err
-	}
-	if why == nil {
-		return "", errors.New("nothing speaks against the ledger, so it stays: airlock audit verify looks at all of it")
-	}
-	key, err := siteSigner(p.State)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
-	}
-	if moved, err = setAside(path, why); err != nil {
-		return "", err
-	}
-	l, err := ledger.Open(ctx, path, ledger.Options{Signer: key})
-	if err != nil {
-		return moved, err
-	}
-	_, err = l.Append(ctx, ledger.Entry{
-		Time: time.Now(), Kind: ledger.KindLedger, Actor: by.Actor, Reason: by.Reason, To: begunAnew,
-		Detail: detail(map[string]string{"file": filepath.Base(moved)}),
-	})
-	return moved, errors.Join(err, l.Close(), forgetVerified(p.State))
-}
-
-// untrustedFor is why the ledger is not to be trusted; nil for no reason.
-func untrustedFor(ctx context.Context, state, path string) (why, err error) {
-	r, err := ledger.OpenReader(ctx, path)
-	if errors.Is(err, ledger.ErrDamaged) {
-		return err, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	all, err := doubts(ctx, state, r)
-	if err = errors.Join(err, r.Close()); err != nil {
-		return nil, err
-	}
-	return joined(all), nil
-}
-
-// setAside moves the ledger out of the way; the next one names the heads that vaults hold.
-func setAside(path string, why error) (moved string, err error) {
-	held, err := heldHeads(filepath.Dir(path))
-	if err != nil {
-		return "", err
-	}
-	var notes []string
-	for _, h := range held {
-		notes = append(notes, h.note)
-	}
-	moved, _, err = ledger.SetAside(path, why, notes...)
-	return moved, err
+// Doubt is why the ledger was not to be trusted when that was looked at last; "" for no
+// reason.
+func (c *Custody) Doubt() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.doubt
 }

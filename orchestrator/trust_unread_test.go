@@ -18,7 +18,7 @@ func TestWhatCannotBeComparedIsNoContradiction(t *testing.T) {
 	if _, err := h.window(); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(h.policy.State, "vaults", "secondary", heldFile)
+	file := filepath.Join(h.policy.State, "vaults", "secondary", "head.note")
 	head, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +38,7 @@ func TestWhatCannotBeComparedIsNoContradiction(t *testing.T) {
 	h.within(func(s *Site) {
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := s.trust(gone); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "contradict") {
+		if err := s.custody.Trust(gone); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "contradict") {
 			t.Errorf("broken off: %v", err)
 		}
 		trusted(s)

@@ -1,4 +1,4 @@
-package orchestrator
+package custody
 
 import (
 	"context"
@@ -17,8 +17,8 @@ import (
 	"airlock/wholefile"
 )
 
-// LedgerVerified says when the whole ledger was found sound, and what it was then.
-type LedgerVerified struct {
+// verified says when the whole ledger was found sound, and what it was then.
+type verified struct {
 	At      time.Time  `json:"at,omitzero"`
 	Entries int64      `json:"entries"`
 	Root    proof.Hash `json:"root"`
@@ -29,9 +29,9 @@ type LedgerVerified struct {
 
 const verifiedFile = "verified.json"
 
-// KeepVerified keeps it in the state folder, for the status. It is a convenience and no
+// keepVerified keeps it in the state folder, for the status. It is a convenience and no
 // evidence; but no vault's door is opened while it says that the ledger is unsound.
-func KeepVerified(state string, v LedgerVerified) error {
+func keepVerified(state string, v verified) error {
 	text, err := json.Marshal(v)
 	if err == nil {
 		err = wholefile.Replace(filepath.Join(state, verifiedFile), append(text, '\n'))
@@ -42,8 +42,8 @@ func KeepVerified(state string, v LedgerVerified) error {
 	return nil
 }
 
-// readVerified is what KeepVerified kept; the zero value if it never did.
-func readVerified(state string) (v LedgerVerified, err error) {
+// readVerified is what keepVerified kept; the zero value if it never did.
+func readVerified(state string) (v verified, err error) {
 	text, err := os.ReadFile(filepath.Join(state, verifiedFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return v, nil
@@ -75,43 +75,36 @@ const (
 	foundUnsound = "unsound"
 )
 
-// watchLedger verifies the whole ledger when serve begins, and daily, until ctx ends. It
+// Watch verifies the whole ledger when serve begins, and daily, until ctx ends. It
 // makes way for windows.
-func (s *Site) watchLedger(ctx context.Context) {
+func (c *Custody) Watch(ctx context.Context) {
 	var last time.Time
 	every(ctx, time.Minute, func() {
-		if s.passing() {
+		if c.Busy() {
 			return
 		}
 		if !last.IsZero() && time.Since(last) < verifyEvery {
-			s.recheck(ctx)
+			c.Recheck(ctx)
 			return
 		}
-		if err := s.verifyLedger(ctx); err == nil || !errors.Is(err, context.Canceled) {
+		if err := c.Verify(ctx); err == nil || !errors.Is(err, context.Canceled) {
 			last = time.Now()
 		}
 	})
 }
 
-// passing reports whether a window is planned or in course.
-func (s *Site) passing() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.windows) > 0
-}
-
-// verifyLedger signs a head, holds the ledger to the heads that vaults hold, and looks at
+// Verify signs a head, holds the ledger to the heads that vaults hold, and looks at
 // all of it, unless a window begins meanwhile (context.Canceled). What it finds is an
 // alarm, and the next one is only for what is new.
-func (s *Site) verifyLedger(ctx context.Context) error {
+func (c *Custody) Verify(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	s.head(ctx)
-	before, err := readVerified(s.policy.State)
+	c.SignedHead(ctx)
+	before, err := readVerified(c.Policy.State)
 	if err != nil {
-		s.options.Log.Warn("as if the ledger had never been verified", "error", err)
+		c.Log.Warn("as if the ledger had never been verified", "error", err)
 	}
-	report, err := s.audit(ctx, cancel)
+	report, err := c.audit(ctx, cancel)
 	now := before
 	switch {
 	case ctx.Err() != nil:
@@ -119,29 +112,29 @@ func (s *Site) verifyLedger(ctx context.Context) error {
 	case errors.Is(err, ledger.ErrDamaged):
 		now.Unsound, now.UnsoundAt = err.Error(), time.Now()
 	case err != nil:
-		s.alarm(Alarm{At: time.Now(), Notice: notice.LedgerNotVerified.Of(), Why: err.Error()})
+		c.Alarm("", notice.LedgerNotVerified.Of(), err.Error())
 		return err
 	default:
 		if now.Unsound = altered(report); now.Unsound != "" {
 			now.UnsoundAt = time.Now()
 		} else {
-			now = LedgerVerified{At: time.Now(), Entries: report.Entries, Root: report.Root}
+			now = verified{At: time.Now(), Entries: report.Entries, Root: report.Root}
 		}
-		s.told(report, before.Entries)
+		c.told(report, before.Entries)
 	}
-	if err := KeepVerified(s.policy.State, now); err != nil {
-		s.alarm(Alarm{At: time.Now(), Notice: notice.VerificationNotKept.Of(), Why: err.Error()})
+	if err := keepVerified(c.Policy.State, now); err != nil {
+		c.Alarm("", notice.VerificationNotKept.Of(), err.Error())
 	}
 	result := foundSound
 	if now.Unsound != "" {
 		result = foundUnsound
 	}
-	s.journal.Note(ledger.Entry{
+	c.journal.Note(ledger.Entry{
 		Time: time.Now(), Kind: ledger.KindLedger, Actor: "airlock", Reason: "the whole ledger was verified", To: result,
-		Detail: detail(verifyDetail{report.Entries, report.Root, report.Heads, report.Outside, report.Grave, now.Unsound}),
+		Detail: ledger.Detail(verifyDetail{report.Entries, report.Root, report.Heads, report.Outside, report.Grave, now.Unsound}),
 	})
-	if err := s.trust(ctx); err != nil {
-		s.options.Log.Error("the ledger is not trusted", "error", err)
+	if err := c.Trust(ctx); err != nil {
+		c.Log.Error("the ledger is not trusted", "error", err)
 	}
 	return nil
 }
@@ -156,38 +149,38 @@ type verifyDetail struct {
 }
 
 // audit looks at the whole ledger, and gives way to a window by way of cancel.
-func (s *Site) audit(ctx context.Context, cancel context.CancelFunc) (proof.Report, error) {
-	keys, err := siteVerifiers(s.policy.State)
+func (c *Custody) audit(ctx context.Context, cancel context.CancelFunc) (proof.Report, error) {
+	keys, err := Verifiers(c.Policy.State)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return proof.Report{}, err
 	}
-	outside, err := s.outside(ctx)
+	outside, err := c.outside(ctx)
 	if err != nil {
 		return proof.Report{}, err
 	}
 	go every(ctx, time.Second, func() { // also while SQLite looks at its file
-		if s.passing() {
+		if c.Busy() {
 			cancel()
 		}
 	})
 	began := time.Now()
-	return s.journal.Verify(ctx, keys, outside, func(_, _ int64) {
+	return c.journal.Verify(ctx, keys, outside, func(_, _ int64) {
 		pause(ctx, verifyShare*time.Since(began))
 		began = time.Now()
 	})
 }
 
 // outside are the heads of this ledger that vaults hold and that fit; those that do not
-// are told of by trust.
-func (s *Site) outside(ctx context.Context) ([]proof.Head, error) {
-	held, err := heldHeads(s.policy.State)
+// are told of by Trust.
+func (c *Custody) outside(ctx context.Context) ([]proof.Head, error) {
+	held, err := heldHeads(c.Policy.State)
 	if err != nil {
 		return nil, err
 	}
 	var fit []proof.Head
 	for _, h := range held {
 		head, err := proof.ReadHead([]byte(h.note))
-		if err == nil && s.journal.Against(ctx, head) == nil {
+		if err == nil && c.journal.Against(ctx, head) == nil {
 			fit = append(fit, head)
 		}
 	}
@@ -215,13 +208,13 @@ func altered(r proof.Report) string {
 
 // told calls a person for what the ledger tells and should not have happened, if it is
 // younger than the last verification.
-func (s *Site) told(r proof.Report, before int64) {
+func (c *Custody) told(r proof.Report, before int64) {
 	if altered(r) != "" {
 		return // then what it tells is worth little
 	}
 	for _, f := range r.Findings {
 		if f.Grave && f.Seq > before {
-			s.alarm(Alarm{At: time.Now(), Notice: notice.LedgerTells.Of(), Why: f.String()})
+			c.Alarm("", notice.LedgerTells.Of(), f.String())
 			return
 		}
 	}

@@ -1,4 +1,4 @@
-package orchestrator
+package custody
 
 import (
 	"context"
@@ -28,10 +28,10 @@ type stampDetail struct {
 	Root proof.Hash `json:"root"`
 }
 
-// stampHeads has the ledger's newest head time-stamped regularly, until ctx ends.
-func (s *Site) stampHeads(ctx context.Context, p policies.Timestamps) {
-	last, due, told := s.begun, s.begun, false
-	if all, err := s.journal.Stamps(ctx); err == nil && len(all) > 0 {
+// Stamp has the ledger's newest head time-stamped as often as p says, until ctx ends.
+func (c *Custody) Stamp(ctx context.Context, p policies.Timestamps) {
+	last, due, told := c.Begun, c.Begun, false
+	if all, err := c.journal.Stamps(ctx); err == nil && len(all) > 0 {
 		last = all[len(all)-1].At
 		due = last.Add(time.Duration(p.Every))
 	}
@@ -41,7 +41,7 @@ func (s *Site) stampHeads(ctx context.Context, p policies.Timestamps) {
 			pause(ctx, min(left, time.Minute))
 			continue
 		}
-		at, err := s.stampHead(ctx, p)
+		at, err := c.stampHead(ctx, p)
 		switch {
 		case err == nil:
 			last, told, due = at, false, time.Now().Add(time.Duration(p.Every))
@@ -49,24 +49,24 @@ func (s *Site) stampHeads(ctx context.Context, p policies.Timestamps) {
 		case ctx.Err() != nil:
 			return
 		}
-		s.options.Log.Warn("the ledger's head was not time-stamped; trying again in an hour", "error", err)
+		c.Log.Warn("the ledger's head was not time-stamped; trying again in an hour", "error", err)
 		if !told && time.Since(last) > 2*time.Duration(p.Every) {
 			told = true
-			s.alarm(Alarm{At: time.Now(), Notice: notice.NotStamped.Of(last.In(s.policy.Timezone.Location).Format("2006-01-02 15:04")), Why: err.Error()})
+			c.Alarm("", notice.NotStamped.Of(last.In(c.Policy.Timezone.Location).Format("2006-01-02 15:04")), err.Error())
 		}
 		due = time.Now().Add(min(stampRetry, time.Duration(p.Every)))
 	}
 }
 
 // stampHead has the ledger as it stands stamped, and keeps the token.
-func (s *Site) stampHead(ctx context.Context, p policies.Timestamps) (time.Time, error) {
+func (c *Custody) stampHead(ctx context.Context, p policies.Timestamps) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, stampWithin)
 	defer cancel()
 	roots, err := stamp.Authorities(p.CA)
 	if err != nil {
 		return time.Time{}, err
 	}
-	head, err := s.journal.Checkpoint(ctx)
+	head, err := c.journal.Checkpoint(ctx)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -74,12 +74,12 @@ func (s *Site) stampHead(ctx context.Context, p policies.Timestamps) (time.Time,
 	if err != nil {
 		return time.Time{}, err
 	}
-	if err := s.journal.KeepStamp(ctx, ledger.Stamp{Head: head, At: at, Token: token}); err != nil {
+	if err := c.journal.KeepStamp(ctx, ledger.Stamp{Head: head, At: at, Token: token}); err != nil {
 		return time.Time{}, err
 	}
-	s.journal.Note(ledger.Entry{
+	c.journal.Note(ledger.Entry{
 		Time: time.Now(), Kind: ledger.KindLedger, Actor: "airlock", Reason: "the ledger's head was time-stamped", To: stamped,
-		Detail: detail(stampDetail{at, head.Size, head.Root}),
+		Detail: ledger.Detail(stampDetail{at, head.Size, head.Root}),
 	})
 	return at, nil
 }

@@ -1,4 +1,4 @@
-package orchestrator
+package custody
 
 import (
 	"context"
@@ -23,43 +23,43 @@ const movedHint = "shutting goes on, and no vault's door is opened; put the very
 // changed is unsound until all of it was verified. It takes some ten milliseconds, however
 // long the ledger is; but where somebody else wrote to it, all of it is looked at, for an old
 // entry may be another one now.
-func (s *Site) underneath(ctx context.Context) error {
-	if err := s.journal.Present(); err != nil {
+func (c *Custody) underneath(ctx context.Context) error {
+	if err := c.journal.Present(); err != nil {
 		return fmt.Errorf("%w; %s", err, movedHint)
 	}
-	keys, err := siteVerifiers(s.policy.State)
+	keys, err := Verifiers(c.Policy.State)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	err = errors.Join(s.journal.Recent(ctx, keys), s.foreign(ctx, keys))
+	err = errors.Join(c.journal.Recent(ctx, keys), c.foreign(ctx, keys))
 	if !errors.Is(err, ledger.ErrChanged) {
 		return err
 	}
-	v, broken := readVerified(s.policy.State)
+	v, broken := readVerified(c.Policy.State)
 	if v.Unsound == "" {
 		v.Unsound, v.UnsoundAt = err.Error(), time.Now()
-		broken = errors.Join(broken, KeepVerified(s.policy.State, v))
+		broken = errors.Join(broken, keepVerified(c.Policy.State, v))
 	}
 	return broken
 }
 
 // foreign looks at the whole ledger if anybody but this executor has written to it since that
 // was done last: ledger.ErrChanged if it is not what it was.
-func (s *Site) foreign(ctx context.Context, keys []note.Verifier) error {
-	s.unread.Lock()
-	defer s.unread.Unlock()
-	written, err := s.journal.Foreign(ctx)
+func (c *Custody) foreign(ctx context.Context, keys []note.Verifier) error {
+	c.unread.Lock()
+	defer c.unread.Unlock()
+	written, err := c.journal.Foreign(ctx)
 	if err != nil {
 		return err
 	}
-	if s.unread.foreign = s.unread.foreign || written; !s.unread.foreign {
+	if c.unread.foreign = c.unread.foreign || written; !c.unread.foreign {
 		return nil
 	}
-	s.options.Log.Warn("somebody else has written to the ledger; all of it is looked at")
-	err = s.journal.Intact(ctx)
+	c.Log.Warn("somebody else has written to the ledger; all of it is looked at")
+	err = c.journal.Intact(ctx)
 	var report proof.Report
 	if err == nil {
-		report, err = s.journal.Verify(ctx, keys, nil, nil)
+		report, err = c.journal.Verify(ctx, keys, nil, nil)
 	}
 	if errors.Is(err, ledger.ErrDamaged) {
 		return fmt.Errorf("%w: %w", ledger.ErrChanged, err)
@@ -67,7 +67,7 @@ func (s *Site) foreign(ctx context.Context, keys []note.Verifier) error {
 	if err != nil {
 		return fmt.Errorf("somebody else has written to the ledger, and it could not be looked at: %w", err)
 	}
-	s.unread.foreign = false
+	c.unread.foreign = false
 	if why := altered(report); why != "" {
 		return fmt.Errorf("%w: %s", ledger.ErrChanged, why)
 	}
@@ -81,14 +81,14 @@ type unread struct {
 }
 
 // doubtAll makes one reason the site's doubt, and calls a person for it.
-func (s *Site) doubtAll(err error) error {
-	s.mu.Lock()
-	s.doubt = err.Error()
-	known := s.distrusted[s.doubt]
-	s.distrusted[s.doubt] = true
-	s.mu.Unlock()
+func (c *Custody) doubtAll(err error) error {
+	c.mu.Lock()
+	c.doubt = err.Error()
+	known := c.distrusted[c.doubt]
+	c.distrusted[c.doubt] = true
+	c.mu.Unlock()
 	if !known {
-		s.alarm(Alarm{At: time.Now(), Notice: notice.LedgerNotTrusted.Of(), Why: err.Error()})
+		c.Alarm("", notice.LedgerNotTrusted.Of(), err.Error())
 	}
 	return err
 }
@@ -98,7 +98,7 @@ func (s *Site) doubtAll(err error) error {
 func TakeVerified(state string, r proof.Report, damage error) error {
 	v, err := readVerified(state)
 	if err != nil {
-		v = LedgerVerified{} // it is written anew
+		v = verified{} // it is written anew
 	}
 	if v.Unsound = altered(r); damage != nil {
 		v.Unsound = damage.Error()
@@ -107,14 +107,14 @@ func TakeVerified(state string, r proof.Report, damage error) error {
 	case v.Unsound != "":
 		v.UnsoundAt = time.Now()
 	case r.Sound():
-		v = LedgerVerified{At: time.Now(), Entries: r.Entries, Root: r.Root}
+		v = verified{At: time.Now(), Entries: r.Entries, Root: r.Root}
 	}
-	return KeepVerified(state, v)
+	return keepVerified(state, v)
 }
 
-// recheck has the executor look again at what is known of the ledger.
-func (s *Site) recheck(ctx context.Context) {
-	if err := s.trust(ctx); err != nil {
-		s.options.Log.Error("the ledger is not trusted", "error", err)
+// Recheck has the executor look again at what is known of the ledger.
+func (c *Custody) Recheck(ctx context.Context) {
+	if err := c.Trust(ctx); err != nil {
+		c.Log.Error("the ledger is not trusted", "error", err)
 	}
 }
