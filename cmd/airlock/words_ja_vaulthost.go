@@ -37,8 +37,7 @@ func japaneseVaultHost() []phrase {
 
 // japaneseVaultHeard are what a window says of a vault's generations.
 func japaneseVaultHeard() []phrase {
-	return append(japaneseExamined(), []phrase{
-	}...)
+	return append(japaneseExamined(), []phrase{}...)
 }
 
 // japaneseExamined are what is wrong with a vault's host, and what to do about it.
