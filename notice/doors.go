@@ -174,13 +174,11 @@ var (
 		Code: "open-without-lease", Severity: Critical,
 		What: Text{"stands open without a lease", "開扉許可のないまま開いています"},
 		Next: Text{"the guard shuts it; look why the executor did not: airlock status", "見張りが閉じます。実行役が閉じなかった原因を調べてください: airlock status"},
-		Over: atRest,
 	})
 	OpenInLockdown = declare(Kind{
 		Code: "open-in-lockdown", Severity: Critical,
 		What: Text{"stands open in a lockdown", "封鎖中に開いています"},
 		Next: Text{"the guard shuts it; find out who opened it", "見張りが閉じます。誰が開けたかを調べてください"},
-		Over: atRest,
 	})
 	LeaselessUnread = declare(Kind{
 		Code: "unread-without-lease", Severity: Critical,

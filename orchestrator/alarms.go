@@ -57,7 +57,7 @@ func causes() []cause {
 	of := func(kinds ...*notice.Kind) []*notice.Kind { return kinds }
 	return []cause{
 		{of(notice.NotProvenShut, notice.ProvenAfterAll, notice.NotReadAtStart, notice.NotReadAnyMore, notice.InnerNotOpened,
-			notice.LeaselessOpen, notice.LeaselessUnread, notice.OpenInLockdown, notice.UnreadInLockdown, notice.GuardCannotShut), atRest},
+			notice.LeaselessUnread, notice.UnreadInLockdown, notice.GuardCannotShut), atRest},
 		{of(notice.NoIntent, notice.NoLease), func(st Status, a Alarm) bool { return trusted(st, a) && atRest(st, a) }},
 		{of(notice.ProbeProvesNothing), func(st Status, a Alarm) bool { return st.Doors[a.Door].Doubt == "" }},
 		{of(notice.NotGathered, notice.GatheringGoesOn), gathered(resultDone, resultInPart, resultHeld)},
