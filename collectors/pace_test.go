@@ -14,14 +14,21 @@ const busyFor = 20 * time.Millisecond
 // busy is a source that takes its time, and counts who asks it at once.
 type busy struct {
 	Source
+	mu        *sync.Mutex
 	now, most *int
 }
 
-func (b busy) Stat(context.Context, string) (fs.FileInfo, error) {
-	*b.now++
+func (b busy) count(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	*b.now += n
 	*b.most = max(*b.most, *b.now)
+}
+
+func (b busy) Stat(context.Context, string) (fs.FileInfo, error) {
+	b.count(1)
 	time.Sleep(busyFor)
-	*b.now--
+	b.count(-1)
 	return nil, nil
 }
 
@@ -32,7 +39,7 @@ func TestYieldingSourceGoesAlone(t *testing.T) {
 			const readers = 8
 			var now, most int
 			p := Pace{Yields: func() bool { return yields }}
-			src := p.Wrap(busy{nil, &now, &most})
+			src := p.Wrap(busy{nil, new(sync.Mutex), &now, &most})
 			began := time.Now()
 			var all sync.WaitGroup
 			for range readers {

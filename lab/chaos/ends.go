@@ -49,6 +49,9 @@ func loseTerminal(_ context.Context, r *round) error {
 	if r.site.serve == nil {
 		r.died = append(r.died, time.Now())
 	}
+	if r.foreground == nil { // nobody has typed anything yet
+		return nil
+	}
 	return r.foreground.terminal.Close()
 }
 
