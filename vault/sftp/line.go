@@ -2,6 +2,7 @@ package sftp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -67,7 +68,7 @@ func (l *line) session(ctx context.Context) (*sshconn.SFTP, error) {
 		return nil, fmt.Errorf("sftp on %s: %w", l.conf.Address, err)
 	}
 	if a := l.announced.Load(); a != nil {
-		a.show(client.Client)
+		a.show(ctx, conn, client.Client)
 	}
 	l.ssh, l.sftp = conn, client
 	go l.watch(conn)
@@ -78,17 +79,48 @@ func (l *line) session(ctx context.Context) (*sshconn.SFTP, error) {
 type announcement struct {
 	path string // absolute
 	text []byte
+
+	mu      sync.Mutex
+	refused error // why a server did not take it, the last time; nil if it did
 }
 
-// show shows it. A server that refuses it takes no notice of such files: it gives what room
-// it gives to everybody, and says so itself if that is not enough.
-func (a *announcement) show(c *sftp.Client) {
+// show shows it. A server that refuses it gives what room it gives to everybody: why it did
+// is told once that is not enough. When ctx ends, so does the connection (S4).
+func (a *announcement) show(ctx context.Context, conn *ssh.Client, c *sftp.Client) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // its error is that of the call
+	defer stop()
 	f, err := c.OpenFile(a.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
-	if err != nil {
-		return
+	if err == nil {
+		_, err = f.Write(a.text)
+		err = errors.Join(err, f.Close())
 	}
-	_, _ = f.Write(a.text)
-	_ = f.Close()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.refused = err
+}
+
+// why is why the server did not take the announcement; nil if it did, or there is none.
+func (a *announcement) why() error {
+	if a == nil {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.refused
+}
+
+// announce shows what is announced on a connection that stands. One that is dialled for it
+// has shown it by itself.
+func (l *line) announce(ctx context.Context) error {
+	l.mu.Lock()
+	conn, client := l.ssh, l.sftp
+	l.mu.Unlock()
+	if client == nil {
+		_, err := l.session(ctx)
+		return err
+	}
+	l.announced.Load().show(ctx, conn, client.Client)
+	return nil
 }
 
 // takesLarge says whether the server takes packets of 255 KiB: OpenSSH's, and our own,

@@ -187,19 +187,13 @@ func (s *Store) Close() error {
 // Announce implements vault.Announcer: a connection that is made from now on shows it by
 // itself.
 func (s *Store) Announce(ctx context.Context, name string, text []byte) {
-	a := &announcement{path.Join(s.root, name), text}
-	s.announced.Store(a)
+	s.announced.Store(&announcement{path: path.Join(s.root, name), text: text})
 	s.picking.Lock()
 	lines := slices.Clone(s.lines)
 	s.picking.Unlock()
 	var showing sync.WaitGroup
 	for _, l := range lines {
-		showing.Go(func() {
-			defer l.bind(ctx)()
-			if c, err := l.session(ctx); err == nil { // or whoever uses it next learns why not
-				a.show(c.Client)
-			}
-		})
+		showing.Go(func() { _ = l.announce(ctx) }) // whoever uses the line next learns why it is lost
 	}
 	showing.Wait()
 }
@@ -436,6 +430,9 @@ func (s *Store) explain(c *sftp.Client, err error, size int64) error {
 		return err
 	}
 	if full := vault.ReadFull(status.Error()); full != nil {
+		if why := s.announced.Load().why(); why != nil {
+			return fmt.Errorf("%w; and it did not take this window's announcement: %w", full, why)
+		}
 		return full
 	}
 	disk, unknown := c.StatVFS(s.root)

@@ -95,6 +95,11 @@ func TestHangingLink(t *testing.T) {
 			_, err := s.List(ctx, "p")
 			return err
 		},
+		"announce": func(ctx context.Context, hang func()) error {
+			hang()
+			s.Announce(ctx, vault.AnnouncementPath(1), []byte("text"))
+			return context.Cause(ctx)
+		},
 	} {
 		t.Run(what, func(t *testing.T) {
 			ctx, end := context.WithCancelCause(t.Context())
