@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"slices"
 	"sync"
-	"time"
 
 	"airlock/vault"
 )
+
+// announcedDir is where clients show announcements. Nothing lies there.
+const announcedDir = "announced"
 
 // announcing is an announcement on its way: no file, but a word.
 type announcing struct {
@@ -60,50 +60,4 @@ func (a *announcing) Close() error {
 	}
 	a.s.line.announced.Store(true)
 	return nil
-}
-
-// login is a connection by which a client has logged in.
-type login struct {
-	conn   net.Conn
-	client string
-	line   *line
-	left   chan struct{} // closed once its place is free again
-}
-
-func (s *serving) enter(l *login) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.logins = append(s.logins, l)
-}
-
-func (s *serving) leave(l *login) {
-	s.mu.Lock()
-	s.logins = slices.DeleteFunc(s.logins, func(other *login) bool { return other == l })
-	s.mu.Unlock()
-	s.logged.give(l.client)
-	close(l.left)
-}
-
-// placeWithin is how long a newcomer waits for the place of one that is cut for it.
-const placeWithin = 2 * time.Second
-
-// makePlace cuts the connection of a client that has been there longest and on which no
-// window was announced, so that whoever holds all places cannot keep a window out.
-func (s *serving) makePlace(client string) bool {
-	s.mu.Lock()
-	at := slices.IndexFunc(s.logins, func(l *login) bool { return l.client == client && !l.line.announced.Load() })
-	if at < 0 {
-		s.mu.Unlock()
-		return false
-	}
-	oldest := s.logins[at]
-	s.mu.Unlock()
-	s.conf.Log.Warn("too many connections; the oldest that announces no window was cut", "client", client, "from", oldest.conn.RemoteAddr())
-	_ = oldest.conn.Close()
-	select {
-	case <-oldest.left:
-		return true
-	case <-time.After(placeWithin):
-		return false
-	}
 }

@@ -74,6 +74,13 @@ func TestAnnouncements(t *testing.T) {
 			t.Errorf("after %s, room for more: %d %s", c.what, code, text)
 		}
 	}
+	r := w.raw()
+	if code, _ := status(r.ask(fxpMkdir, w.conf.Folder+"/announced", uint32(0))); code == 0 {
+		t.Error("a folder was made where announcements are shown")
+	}
+	if code, _ := r.put(w.conf.Folder+"/announced/file", []byte("x")); code == 0 {
+		t.Error("a file was put where announcements are shown")
+	}
 	for name := range w.finishedFiles() {
 		if strings.HasPrefix(name, "announced") {
 			t.Errorf("%s lies there", name)

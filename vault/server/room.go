@@ -81,8 +81,10 @@ func (r *room) admit(n int64, announced bool) error {
 		return &vault.FullError{Why: fmt.Sprintf("all but the %s that its host keeps for windows which the site announces (reserve) is taken", megabytes(kept))}
 	case n > d.free-r.floor:
 		return &vault.FullError{Why: fmt.Sprintf("%s are free on its disk, of which %s stay free (floor)", megabytes(d.free), megabytes(r.floor))}
-	case d.files > 0 && d.left < 1000+d.files/1000+inodes:
+	case d.files > 0 && d.left < 1000+d.files/1000:
 		return &vault.FullError{Why: "its disk has no more inodes"}
+	case d.files > 0 && d.left < 1000+d.files/1000+inodes:
+		return &vault.FullError{Why: "its disk has no more inodes but those that its host keeps for windows which the site announces (reserve)"}
 	}
 	r.coming += n
 	return nil

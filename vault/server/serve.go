@@ -231,9 +231,8 @@ func (s *serving) finish(temp string, f finished) {
 }
 
 // claim takes a whole file that a client has put into incoming/ and means to name, or
-// to remove.
-// What an announced window has put there is an announced window's alone: the key of its client
-// may be somebody else's as well.
+// to remove. What an announced window has put there is an announced window's alone: the key
+// of its client may be somebody else's as well.
 func (s *serving) claim(temp, client string, announced bool) (finished, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

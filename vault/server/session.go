@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -101,10 +102,10 @@ const maxDepth = 16
 // unfinished is where in incoming/ a name lies, if it lies there.
 func unfinished(name string) bool { return path.Dir(name) == vault.Incoming }
 
-// ours says whether only the host writes there.
+// ours says whether only the host writes there, or nobody does.
 func ours(name string) bool {
 	first, _, _ := strings.Cut(name, "/")
-	return strings.EqualFold(first, vault.Incoming) || strings.EqualFold(first, receiptsDir)
+	return slices.ContainsFunc([]string{vault.Incoming, receiptsDir, announcedDir}, func(dir string) bool { return strings.EqualFold(first, dir) })
 }
 
 // Fileread opens a file. A receipt is made when it is asked for.
@@ -201,12 +202,15 @@ func (s *session) Filewrite(r *sftp.Request) (io.WriterAt, error) {
 	return u, nil
 }
 
+// take takes room, as much as the connection may have.
+func (s *session) take(n int64) error { return s.host.room.take(n, s.line.announced.Load()) }
+
 // begin makes an upload's file. fs.ErrExist if there is one by its temporary name.
 func (s *session) begin(u *upload) (err error) {
 	if err := s.place(); err != nil {
 		return err
 	}
-	if err = s.host.room.take(nameWeight, s.line.announced.Load()); err == nil {
+	if err = s.take(nameWeight); err == nil {
 		if u.file, err = s.host.folder.create(u.temp); err == nil {
 			u.taken = nameWeight
 			return nil
@@ -290,7 +294,7 @@ func (s *session) mkdir(name string) error {
 	if vault.IsFile(name) {
 		return s.refuse("make a folder where a file belongs", name)
 	}
-	if err := s.host.room.take(nameWeight, s.line.announced.Load()); err != nil {
+	if err := s.take(nameWeight); err != nil {
 		return told(err)
 	}
 	if err := s.host.naming.makeFolder(name); err != nil {

@@ -75,7 +75,7 @@ func (u *upload) write(b []byte, off int64) error {
 	if off > u.hashed {
 		weight += apart
 	}
-	if err := u.session.host.room.take(weight, u.session.line.announced.Load()); err != nil {
+	if err := u.session.take(weight); err != nil {
 		return err
 	}
 	u.taken += weight
