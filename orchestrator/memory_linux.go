@@ -18,7 +18,7 @@ import (
 func freeMemory(root string) (free int64, known bool) {
 	free = math.MaxInt64
 	if n, ok := field(filepath.Join(root, "proc/meminfo"), "MemAvailable:"); ok {
-		free, known = n<<10, true
+		free, known = min(n, math.MaxInt64>>10)<<10, true
 	}
 	for dir := ownGroup(root); dir != ""; dir = above(dir) {
 		if n, ok := groupFree(filepath.Join(root, "sys/fs/cgroup", dir)); ok {
@@ -28,7 +28,7 @@ func freeMemory(root string) (free int64, known bool) {
 	var limit unix.Rlimit
 	size, ok := field(filepath.Join(root, "proc/self/status"), "VmSize:")
 	if ok && unix.Getrlimit(unix.RLIMIT_AS, &limit) == nil && limit.Cur != unix.RLIM_INFINITY {
-		free, known = min(free, int64(limit.Cur)-size<<10), true
+		free, known = min(free, int64(min(limit.Cur, math.MaxInt64))-size<<10), true
 	}
 	return max(0, free), known
 }

@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,6 +22,7 @@ func TestFreeMemory(t *testing.T) {
 	}{
 		"nothing to ask": {nil, 0, false},
 		"the machine":    {machine, 1000000 << 10, true},
+		"absurdly much":  {map[string]string{"proc/meminfo": "MemAvailable: 9007199254740993 kB\n"}, (math.MaxInt64 >> 10) << 10, true},
 		"no limit":       {with(machine, group+"memory.max", "max\n", group+"memory.current", "5\n"), 1000000 << 10, true},
 		"its group":      {with(machine, group+"memory.max", "1000\n", group+"memory.current", "900\n"), 100, true},
 		"its group, which has caches": {with(machine, group+"memory.max", "1000\n", group+"memory.current", "900\n",

@@ -130,7 +130,9 @@ func Read(ctx context.Context, c Config, from, guard Source) (*Report, error) {
 			if err != nil {
 				return nil, fmt.Errorf("the guard's ledger: %w", err)
 			}
-			r.takeGuards(e)
+			if err := r.takeGuards(e); err != nil {
+				return nil, fmt.Errorf("the guard's ledger: entry %d: %w", e.Seq, err)
+			}
 		}
 	}
 	r.account()
@@ -304,23 +306,20 @@ func (r *Report) takeStart(e ledger.Entry) error {
 	return nil
 }
 
-// guardsNotice is what a guard called for.
-func guardsNotice(e ledger.Entry) notice.Notice {
-	n := notice.Notice{What: e.Reason}
-	_ = json.Unmarshal(e.Detail, &n) // an older guard's entries have no code
-	return n
-}
-
 // takeGuards keeps what the guard did, and whom it called.
-func (r *Report) takeGuards(e ledger.Entry) {
+func (r *Report) takeGuards(e ledger.Entry) error {
 	switch e.Kind {
 	case ledger.KindDoor:
 		r.guards = append(r.guards, e)
 	case ledger.KindAlarm:
 		l := line(e)
-		l.Guard, l.Alarm, l.Reason = true, guardsNotice(e), ""
+		l.Guard, l.Alarm, l.Reason = true, notice.Notice{What: e.Reason}, ""
+		if err := read(e, &l.Alarm); err != nil { // an older guard's has no code
+			return err
+		}
 		r.Alarms = append(r.Alarms, l)
 	}
+	return nil
 }
 
 // account makes openings of what was taken, and gives each window its own.

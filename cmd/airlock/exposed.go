@@ -24,29 +24,32 @@ func (a *app) exposed(p any) (all []error) {
 // tighten takes from others the right to write to a state folder that is this user's own, as
 // one that somebody else made may give it; what cannot be taken is refused. One in which
 // nobody may replace what is another's (sticky) may be the machine's, as /tmp is.
-func tighten(state string) {
+func tighten(state string) (err error) {
 	for _, dir := range []string{state, filepath.Join(state, "keys")} {
-		f, err := policies.OpenOwnFolder(dir)
-		if err != nil {
+		f, unopened := policies.OpenOwnFolder(dir)
+		if unopened != nil {
 			continue // whoever reads it says so
 		}
-		if info, err := f.Stat(); err == nil && info.Mode().Perm()&0o022 != 0 && info.Mode()&os.ModeSticky == 0 {
-			_ = f.Chmod(info.Mode().Perm() &^ 0o022) // else it is refused
+		info, failed := f.Stat()
+		if failed == nil && info.Mode().Perm()&0o022 != 0 && info.Mode()&os.ModeSticky == 0 {
+			failed = f.Chmod(info.Mode().Perm() &^ 0o022)
 		}
-		_ = f.Close() // nothing was written
+		err = errors.Join(err, failed, f.Close())
 	}
+	return err
 }
 
 // refuseExposed refuses to begin by files that anybody may have written (S7): whoever could,
 // chooses which port is opened, and whom airlock believes. Shutting waits for nothing (S2).
 func (a *app) refuseExposed(p any) error {
+	var loose error
 	switch p := p.(type) {
 	case policies.Policy:
-		tighten(p.State)
+		loose = tighten(p.State)
 	case *policies.VaultHost:
-		tighten(p.State)
+		loose = tighten(p.State)
 	}
-	return errors.Join(a.exposed(p)...)
+	return errors.Join(append(a.exposed(p), loose)...)
 }
 
 // exposedHere are the same as what a check finds.
