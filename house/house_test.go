@@ -33,6 +33,7 @@ var rooms = map[string][]string{
 	"spelling":                  {},
 	"mount":                     {},
 	"wholefile":                 {},
+	"pause":                     {},
 	"blob":                      {},
 	"notice":                    {},
 	"policies":                  {"policies/yamldoc", "spelling"},
@@ -40,7 +41,7 @@ var rooms = map[string][]string{
 	"ledger":                    {"ledger/proof"},
 	"ledger/proof":              {}, // what an auditor's laptop needs: no database, no cgo
 	"ledger/proof/…":            {}, // keys for tests
-	"ledger/syslog":             {"ledger", "ledger/proof"},
+	"ledger/syslog":             {"pause", "wholefile", "ledger", "ledger/proof"},
 	"ledger/stamp":              {"ledger/proof"},
 	"ledger/stamp/…":            {"ledger/proof", "ledger/stamp"},
 	"silence":                   {},
@@ -49,13 +50,13 @@ var rooms = map[string][]string{
 	"lease":                     {"notice"},
 	"switchctl":                 {"spelling"},
 	"collectors":                {"mount"},
-	"vault":                     {"blob", "lease", "silence"},
+	"vault":                     {"wholefile", "blob", "lease", "silence"},
 	"repository":                {"blob", "collectors", "sshconn", "smbconn"},
 	"orchestrator/doors/window": {"notice"},
 	"orchestrator/doors/patrol": {"switchctl"},
-	"orchestrator/doors":        {"orchestrator/doors/window", "orchestrator/doors/patrol", "notice", "switchctl", "ledger", "policies", "lease"},   // not orchestrator, which asks it
-	"orchestrator/custody":      {"notice", "wholefile", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "ledger/stamp/ask", "policies"}, // not orchestrator, which asks it
-	"orchestrator":              {"notice", "orchestrator/doors", "orchestrator/doors/window", "orchestrator/custody", "blob", "mount", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "policies", "lease", "spelling", "wholefile"},
+	"orchestrator/doors":        {"pause", "orchestrator/doors/window", "orchestrator/doors/patrol", "notice", "switchctl", "ledger", "policies", "lease"},   // not orchestrator, which asks it
+	"orchestrator/custody":      {"notice", "pause", "wholefile", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "ledger/stamp/ask", "policies"}, // not orchestrator, which asks it
+	"orchestrator":              {"notice", "pause", "orchestrator/doors", "orchestrator/doors/window", "orchestrator/custody", "blob", "mount", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "policies", "lease", "spelling", "wholefile"},
 	"console":                   {"orchestrator", "ledger", "ledger/proof", "policies", "lease"},
 	"audit/report":              {"notice", "orchestrator", "ledger", "ledger/proof"},
 	"guard":                     {"notice", "switchctl", "ledger", "policies", "lease"}, // not orchestrator, whose mistakes it is there to catch
@@ -68,7 +69,7 @@ var rooms = map[string][]string{
 	"switchctl/switchtest/…": {"switchctl", "switchctl/snmp/wire", "switchctl/switchtest"},
 	"collectors/…":           {"collectors", "mount", "silence", "sshconn", "smbconn"},
 	"vault/…":                {"blob", "vault", "silence", "sshconn", "smbconn"},
-	"vault/server":           {"blob", "vault", "ledger", "lease"}, // what a vault's host keeps by itself
+	"vault/server":           {"wholefile", "blob", "vault", "ledger", "lease"}, // what a vault's host keeps by itself
 
 	"cmd/…": {"…"},
 	"lab":   {"blob", "policies", "ledger", "ledger/proof", "lease", "sshconn", "smbconn", "switchctl/…", "collectors/…", "vault/…", "repository", "orchestrator/…", "console", "guard", "lab/…"},

@@ -11,6 +11,7 @@ import (
 
 	"airlock/ledger"
 	"airlock/notice"
+	"airlock/pause"
 )
 
 // An alarm begins with an entry of kind alarm, and ends with another one, To alarmOver, once
@@ -176,7 +177,7 @@ func (s *Site) recallAlarms(ctx context.Context) {
 
 // endAlarms writes down which alarms are over, until ctx ends.
 func (s *Site) endAlarms(ctx context.Context) {
-	every(ctx, alarmsEnd, func() { s.endAlarmsNow(ctx) })
+	pause.Every(ctx, alarmsEnd, func() { s.endAlarmsNow(ctx) })
 }
 
 func (s *Site) endAlarmsNow(ctx context.Context) {

@@ -71,7 +71,7 @@ func (f folder) remember() error {
 		err = os.MkdirAll(filepath.Dir(f.file), 0o700)
 	}
 	if err == nil {
-		err = wholefile.Replace(f.file, append(text, '\n'))
+		err = wholefile.Replace(f.file, append(text, '\n'), 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("remember where %s is mounted: %w", f.Path, err)

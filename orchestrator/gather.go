@@ -14,6 +14,7 @@ import (
 	"airlock/collectors"
 	"airlock/ledger"
 	"airlock/notice"
+	"airlock/pause"
 	"airlock/policies"
 	"airlock/repository"
 )
@@ -231,7 +232,7 @@ func (s *Site) awaitQuietEnd(ctx context.Context, name string, by Caller, tell W
 			return
 		}
 		tell(Progress{Stage: "quiet hours until " + until.Format("15:04")})
-		pause(ctx, min(time.Minute, time.Until(until)))
+		pause.For(ctx, min(time.Minute, time.Until(until)))
 	}
 }
 

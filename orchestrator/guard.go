@@ -13,6 +13,7 @@ import (
 	"airlock/lease"
 	"airlock/notice"
 	"airlock/orchestrator/custody"
+	"airlock/pause"
 	"airlock/policies"
 
 	"golang.org/x/mod/sumdb/note"
@@ -193,7 +194,7 @@ func (st *GuardStatus) onThisMachine(p policies.Policy) error {
 // listen calls a person when the guard is missing, once for each time.
 func (s *Site) listen(ctx context.Context) {
 	missing, gone := false, ""
-	every(ctx, time.Duration(s.policy.Guard.Interval), func() {
+	pause.Every(ctx, time.Duration(s.policy.Guard.Interval), func() {
 		st := guardStatus(s.policy, s.guards.latest(), s.begun)
 		switch {
 		case st == nil:

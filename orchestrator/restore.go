@@ -286,7 +286,7 @@ func (r *Restored) writeList() error {
 		fmt.Fprintf(&b, "and %d more\n", more)
 	}
 	name := strings.TrimRight(r.To, "/") + ".not-restored.txt"
-	if err := wholefile.Replace(name, []byte(b.String())); err != nil {
+	if err := wholefile.Replace(name, []byte(b.String()), 0o600); err != nil {
 		return fmt.Errorf("the list of what was not restored: %w", err)
 	}
 	r.List = name

@@ -9,6 +9,7 @@ import (
 
 	"airlock/ledger"
 	"airlock/notice"
+	"airlock/pause"
 	"airlock/policies"
 )
 
@@ -54,10 +55,12 @@ func (s *Site) Serve(ctx context.Context) error {
 		})
 	}
 	runs.Go(func() {
-		s.lasting(ctx, "lockdown", func(ctx context.Context) { every(ctx, lockWatch, func() { s.followLock(ctx); s.doors.KeepSpare() }) })
+		s.lasting(ctx, "lockdown", func(ctx context.Context) {
+			pause.Every(ctx, lockWatch, func() { s.followLock(ctx); s.doors.KeepSpare() })
+		})
 	})
 	runs.Go(func() {
-		s.lasting(ctx, "upkeep", func(ctx context.Context) { every(ctx, time.Hour, func() { s.upkeep(ctx) }) })
+		s.lasting(ctx, "upkeep", func(ctx context.Context) { pause.Every(ctx, time.Hour, func() { s.upkeep(ctx) }) })
 	})
 	if s.journal.Err() == nil {
 		runs.Go(func() { s.lasting(ctx, "watching the ledger", s.custody.Watch) })
@@ -107,24 +110,7 @@ func follow(ctx context.Context, schedule policies.Schedule, last time.Time, run
 		if now.Before(last) {
 			last = now // the clock was set back: do not wait until it has caught up
 		}
-		pause(ctx, min(time.Minute, time.Until(schedule.Next(now))))
-	}
-}
-
-func every(ctx context.Context, interval time.Duration, f func()) {
-	for ctx.Err() == nil {
-		f()
-		pause(ctx, interval)
-	}
-}
-
-// pause returns after d, or once ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
+		pause.For(ctx, min(time.Minute, time.Until(schedule.Next(now))))
 	}
 }
 
@@ -219,6 +205,6 @@ func (s *Site) receive(ctx context.Context) {
 			told = true
 			s.alarm(Alarm{At: time.Now(), Notice: notice.NoTraps.Of(), Why: fmt.Sprint(err)})
 		}
-		pause(ctx, time.Minute)
+		pause.For(ctx, time.Minute)
 	}
 }

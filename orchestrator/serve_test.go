@@ -12,6 +12,7 @@ import (
 
 	"airlock/collectors"
 	"airlock/ledger"
+	"airlock/pause"
 	"airlock/policies"
 )
 
@@ -54,7 +55,7 @@ func TestCatchUp(t *testing.T) {
 					if got = append(got, ran); len(got) == 3 {
 						cancel()
 					}
-					pause(ctx, c.takes)
+					pause.For(ctx, c.takes)
 				})
 				if !slices.Equal(got, c.want) {
 					t.Errorf("ran %v, want %v", got, c.want)

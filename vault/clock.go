@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 
 	"airlock/lease"
+	"airlock/wholefile"
 )
 
 // Witness is what a clock showed last, kept in a file. Nothing is dropped by age while
@@ -101,21 +101,5 @@ func WatchClock(file string, wall time.Time, right bool) (now Witness, fresh boo
 	if err != nil {
 		return Witness{}, false, err
 	}
-	return now, fresh, writeWhole(file, append(data, '\n'))
-}
-
-// writeWhole replaces a file of the near side, durably, by another or not at all.
-func writeWhole(name string, data []byte) error {
-	f, err := os.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(name))
+	return now, fresh, wholefile.Replace(file, append(data, '\n'), 0o600)
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"airlock/blob"
+	"airlock/wholefile"
 )
 
 // Memory is what a vault is known to hold, kept on the near side: the last
@@ -268,7 +269,7 @@ func (m *Memory) emptyJournal() error {
 }
 
 func (m *Memory) writeGeneration(file []byte) error {
-	return writeWhole(filepath.Join(m.dir, memoryGeneration), file)
+	return wholefile.Replace(filepath.Join(m.dir, memoryGeneration), file, 0o600)
 }
 
 func syncDir(dir string) error {

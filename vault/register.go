@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"airlock/wholefile"
 )
 
 // Register is what retention has to know of a vault that nobody keeps but the sender:
@@ -114,7 +116,7 @@ func (r *Register) Save() error {
 		err = errors.Join(err, enc.Encode(r.spans[p]))
 	}
 	if err = errors.Join(err, w.Flush()); err == nil {
-		err = writeWhole(r.file, out.Bytes())
+		err = wholefile.Replace(r.file, out.Bytes(), 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("register of the vault: %w", err)

@@ -13,7 +13,7 @@ func TestReplace(t *testing.T) {
 	if err := os.WriteFile(name+".new", []byte("longer than what comes, from a try that was cut"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := Replace(name, []byte("first")); err != nil {
+	if err := Replace(name, []byte("first"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if text, err := os.ReadFile(name); err != nil || string(text) != "first" {
@@ -22,7 +22,7 @@ func TestReplace(t *testing.T) {
 	if err := os.Mkdir(name+".new", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := Replace(name, []byte("second")); err == nil {
+	if err := Replace(name, []byte("second"), 0o600); err == nil {
 		t.Error("it was replaced where nothing could be written beside it")
 	}
 	if text, err := os.ReadFile(name); err != nil || string(text) != "first" {

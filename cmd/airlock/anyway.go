@@ -13,6 +13,7 @@ import (
 
 	"airlock/console"
 	"airlock/policies"
+	"airlock/wholefile"
 
 	"github.com/spf13/cobra"
 )
@@ -32,12 +33,7 @@ func rememberPolicy(state string, text []byte) error {
 	if last, err := os.ReadFile(file); err == nil && bytes.Equal(last, text) {
 		return nil
 	}
-	next := file + ".new"
-	err := os.WriteFile(next, text, 0o600)
-	if err == nil {
-		err = os.Rename(next, file)
-	}
-	if err != nil {
+	if err := wholefile.Replace(file, text, 0o600); err != nil {
 		return fmt.Errorf("the policy is not remembered: %w", err)
 	}
 	return nil

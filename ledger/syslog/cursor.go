@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"airlock/ledger"
+	"airlock/wholefile"
 )
 
 // cursor is how far a ledger was told: the last entry that surely arrived. When that
@@ -44,14 +45,7 @@ func (c cursor) keep(file string) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(file+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return fmt.Errorf("how far the ledger was told: %w", err)
-	}
-	_, err = f.Write(append(text, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(file+".new", file)
-	}
+	err = wholefile.Replace(file, append(text, '\n'), 0o600)
 	if err != nil {
 		return fmt.Errorf("how far the ledger was told: %w", err)
 	}

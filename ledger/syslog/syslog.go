@@ -29,6 +29,7 @@ import (
 
 	"airlock/ledger"
 	"airlock/ledger/proof"
+	"airlock/pause"
 )
 
 const (
@@ -124,7 +125,7 @@ func (f *Forwarder) Run(ctx context.Context) {
 		if time.Since(began) > f.ripe {
 			wait = firstPause
 		}
-		pause(ctx, wait)
+		pause.For(ctx, wait)
 		wait = min(2*wait, lastPause)
 	}
 }
@@ -275,7 +276,7 @@ func (f *Forwarder) tell(ctx context.Context, l *link) (n int, err error) {
 		}
 		if last, n = cursorAt(e), n+1; n == 1 && l.framed == nil && len(f.lying) == 0 {
 			// The first datagram asks whether anybody listens.
-			pause(ctx, refusal)
+			pause.For(ctx, refusal)
 		}
 		if err := l.broken(); err != nil {
 			return n, err
@@ -334,14 +335,4 @@ func (f *Forwarder) recovered() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.failing, f.err, f.told = time.Time{}, nil, false
-}
-
-// pause returns after d, or once ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }

@@ -75,21 +75,3 @@ func Describe(ctx context.Context, state string, r *ledger.Reader) (d Descriptio
 	}
 	return d, err
 }
-
-// every calls f at intervals until ctx ends.
-func every(ctx context.Context, interval time.Duration, f func()) {
-	for ctx.Err() == nil {
-		f()
-		pause(ctx, interval)
-	}
-}
-
-// pause returns after d, or once ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"airlock/ledger"
+	"airlock/pause"
 
 	"golang.org/x/mod/sumdb/note"
 )
@@ -92,7 +93,7 @@ func (j *Journal) keep(ctx context.Context) {
 	const longest = time.Minute
 	for wait := time.Second; ctx.Err() == nil; {
 		if err := j.rescue(); err != nil {
-			pause(ctx, wait)
+			pause.For(ctx, wait)
 			wait = min(2*wait, longest)
 			continue
 		}

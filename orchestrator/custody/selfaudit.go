@@ -14,6 +14,7 @@ import (
 	"airlock/ledger"
 	"airlock/ledger/proof"
 	"airlock/notice"
+	"airlock/pause"
 	"airlock/wholefile"
 )
 
@@ -34,7 +35,7 @@ const verifiedFile = "verified.json"
 func keepVerified(state string, v verified) error {
 	text, err := json.Marshal(v)
 	if err == nil {
-		err = wholefile.Replace(filepath.Join(state, verifiedFile), append(text, '\n'))
+		err = wholefile.Replace(filepath.Join(state, verifiedFile), append(text, '\n'), 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("when the ledger was verified: %w", err)
@@ -79,7 +80,7 @@ const (
 // makes way for windows.
 func (c *Custody) Watch(ctx context.Context) {
 	var last time.Time
-	every(ctx, time.Minute, func() {
+	pause.Every(ctx, time.Minute, func() {
 		if c.Busy() {
 			return
 		}
@@ -158,14 +159,14 @@ func (c *Custody) audit(ctx context.Context, cancel context.CancelFunc) (proof.R
 	if err != nil {
 		return proof.Report{}, err
 	}
-	go every(ctx, time.Second, func() { // also while SQLite looks at its file
+	go pause.Every(ctx, time.Second, func() { // also while SQLite looks at its file
 		if c.Busy() {
 			cancel()
 		}
 	})
 	began := time.Now()
 	return c.journal.Verify(ctx, keys, outside, func(_, _ int64) {
-		pause(ctx, verifyShare*time.Since(began))
+		pause.For(ctx, verifyShare*time.Since(began))
 		began = time.Now()
 	})
 }

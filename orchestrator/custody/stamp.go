@@ -10,6 +10,7 @@ import (
 	"airlock/ledger/stamp"
 	"airlock/ledger/stamp/ask"
 	"airlock/notice"
+	"airlock/pause"
 	"airlock/policies"
 )
 
@@ -38,7 +39,7 @@ func (c *Custody) Stamp(ctx context.Context, p policies.Timestamps) {
 	for ctx.Err() == nil {
 		// The wall clock may be set, and a machine may sleep.
 		if left := time.Until(due); left > 0 && left <= time.Duration(p.Every) {
-			pause(ctx, min(left, time.Minute))
+			pause.For(ctx, min(left, time.Minute))
 			continue
 		}
 		at, err := c.stampHead(ctx, p)

@@ -54,7 +54,7 @@ func KeepHead(state, vault, head string) error {
 	dir := filepath.Join(state, "vaults", vault)
 	err := os.MkdirAll(dir, 0o700)
 	if err == nil {
-		err = wholefile.Replace(filepath.Join(dir, heldFile), []byte(head))
+		err = wholefile.Replace(filepath.Join(dir, heldFile), []byte(head), 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("the head of the ledger that vault %s holds: %w", vault, err)
@@ -222,7 +222,7 @@ func (c *Custody) keepProof(conflict *proof.Conflict, keptBy string) (string, er
 		err = os.MkdirAll(dir, 0o700)
 	}
 	if err == nil {
-		err = wholefile.Replace(file, text)
+		err = wholefile.Replace(file, text, 0o600)
 	}
 	return file, err
 }

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"airlock/pause"
 )
 
 // Await returns once address accepts a connection: after a port came up, the first
@@ -31,7 +33,7 @@ func Await(ctx context.Context, address string, patience time.Duration) error {
 		if ctx.Err() != nil {
 			return fmt.Errorf("the vault at %s does not answer: %w", address, err)
 		}
-		pause(ctx, 5*time.Millisecond)
+		pause.For(ctx, 5*time.Millisecond)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"airlock/ledger"
 	"airlock/notice"
 	"airlock/orchestrator/doors/window"
+	"airlock/pause"
 )
 
 // ErrNotShut: a door is not proven shut.
@@ -192,7 +193,7 @@ func (ctl *controller) fall(why error) {
 		stepped{window.Cancel{At: time.Now(), Why: why.Error()}}.deliver(ctl)
 		return nil
 	})
-	pause(ctl.life, brokeAgain)
+	pause.For(ctl.life, brokeAgain)
 }
 
 func (ctl *controller) shutNow(o shutOrder) {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"time"
+
+	"airlock/pause"
 )
 
 // ErrDefect: a task ended by a defect in the program, which the log tells of.
@@ -33,19 +35,9 @@ func (b Broke) Contain(what string, f func() error) (err error) {
 // Lasting runs a task until ctx ends, also after a panic.
 func (b Broke) Lasting(ctx context.Context, what string, task func(context.Context)) {
 	for b.Contain(what, func() error { task(ctx); return nil }) != nil && ctx.Err() == nil {
-		pause(ctx, time.Minute)
+		pause.For(ctx, time.Minute)
 	}
 }
 
 // brokeAgain is how long a task that has to go on waits after a panic.
 const brokeAgain = 100 * time.Millisecond
-
-// pause returns after d, or once ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}

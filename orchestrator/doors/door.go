@@ -9,6 +9,7 @@ import (
 
 	"airlock/orchestrator/doors/patrol"
 	"airlock/orchestrator/doors/window"
+	"airlock/pause"
 	"airlock/switchctl"
 )
 
@@ -242,7 +243,7 @@ func (d *door) fall(ctx context.Context, why error) {
 		}
 	}
 	d.failed(why, true)
-	pause(ctx, brokeAgain)
+	pause.For(ctx, brokeAgain)
 }
 
 // answer is what examine asked for.

@@ -10,6 +10,7 @@ import (
 	"airlock/notice"
 	"airlock/orchestrator/doors/patrol"
 	"airlock/orchestrator/doors/window"
+	"airlock/pause"
 	"airlock/policies"
 	"airlock/switchctl"
 )
@@ -109,7 +110,7 @@ func (ctl *controller) patrol(ctx context.Context, side window.Side, p policies.
 			return
 		}
 		ctl.post(patrolled{sighted{side, seen}, p.Misses})
-		pause(ctx, trapApart)
+		pause.For(ctx, trapApart)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"airlock/ledger"
 	"airlock/notice"
 	"airlock/orchestrator/doors/window"
+	"airlock/pause"
 )
 
 // A probe is several connections, begun one after the other, so that one lost packet
@@ -174,7 +175,7 @@ func (p *probe) listen(ctx context.Context) (end func(reached bool)) {
 				close(heard)
 				return
 			}
-			pause(ctx, 20*time.Millisecond)
+			pause.For(ctx, 20*time.Millisecond)
 		}
 	}()
 	return func(reached bool) {
@@ -211,7 +212,7 @@ func answers(ctx context.Context, address string) bool {
 	heard := make(chan bool, probes)
 	for i := range probes {
 		go func() {
-			pause(ctx, time.Duration(i)*probeApart)
+			pause.For(ctx, time.Duration(i)*probeApart)
 			heard <- answersOnce(ctx, address)
 		}()
 	}

@@ -17,6 +17,7 @@ import (
 
 	"airlock/ledger"
 	"airlock/vault"
+	"airlock/wholefile"
 
 	"github.com/gofrs/flock"
 	"golang.org/x/crypto/ssh"
@@ -195,30 +196,9 @@ func readOrMake(dir, privateName, publicName string, generate func() (private, p
 		name, text string
 		mode       fs.FileMode
 	}{{privateName, private, 0o600}, {publicName, public, 0o644}} {
-		if err := writeWhole(filepath.Join(dir, f.name), []byte(strings.TrimSpace(f.text)+"\n"), f.mode); err != nil {
+		if err := wholefile.Replace(filepath.Join(dir, f.name), []byte(strings.TrimSpace(f.text)+"\n"), f.mode); err != nil {
 			return "", "", err
 		}
 	}
 	return private, public, nil
-}
-
-// writeWhole puts a small file in place of what lay there: the old one or the new one
-// survives a cut, whole.
-func writeWhole(name string, data []byte, mode fs.FileMode) error {
-	f, err := os.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(name+".new", name); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(name))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -16,6 +16,7 @@ import (
 
 	"airlock/blob"
 	"airlock/vault"
+	"airlock/wholefile"
 )
 
 // lineage is how far the line of the site's generations has been followed. Each names the
@@ -93,7 +94,7 @@ func (h *Host) followLine(ctx context.Context, right bool) (l lineage, err error
 	if err != nil {
 		return l, err
 	}
-	return l, writeWhole(h.lineageFile(), append(text, '\n'), 0o600)
+	return l, wholefile.Replace(h.lineageFile(), append(text, '\n'), 0o600)
 }
 
 const lineageHint = "nothing is dropped until a person has compared airlock vault generations with airlock vaults at the site; if all of them are the site's: airlock vault prune --generations-are-right"
