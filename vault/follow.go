@@ -163,8 +163,9 @@ func StrangeGeneration(number int64) string {
 }
 
 // passOver takes the next free number, after somebody has taken the place of a generation
-// while the door was open. If a signature of the site stands there, it is an error: then it
-// is another window's.
+// while the door was open. If what stands there is what the site has signed, it is an error:
+// then it is another window's. A signature alone, over other bytes, may be this window's own,
+// which was put at the same time as the manifest that found its place taken.
 func (s *sending) passOver(ctx context.Context, number int64) error {
 	shelf, err := listShelf(ctx, s.store)
 	if err != nil {
@@ -174,8 +175,13 @@ func (s *sending) passOver(ctx context.Context, number int64) error {
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(found.seals, func(one seal) bool { return one.number == number }) {
-		return fmt.Errorf("%s is in the vault already, and this window has not put it there: another window sends to the same folder, or the switch let it through late; try again", GenerationPath(number))
+	if i := slices.IndexFunc(found.seals, func(one seal) bool { return one.number == number }); i >= 0 {
+		switch _, err := readSealed(ctx, s.store, found.seals[i]); {
+		case err == nil:
+			return fmt.Errorf("%s is in the vault already, and this window has not put it there: another window sends to the same folder, or the switch let it through late; try again", GenerationPath(number))
+		case !errors.Is(err, ErrUntrusted):
+			return err
+		}
 	}
 	s.taken = shelf.taken
 	s.taken[number] = true
