@@ -272,14 +272,6 @@ func (m *Memory) writeGeneration(file []byte) error {
 	return wholefile.Replace(filepath.Join(m.dir, memoryGeneration), file, 0o600)
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 func (m *Memory) recall() recollection {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -41,23 +41,36 @@ type line struct {
 	// announced is what is shown on each connection; the Store's, nil until there is any.
 	announced *atomic.Pointer[announcement]
 
-	mu   sync.Mutex
-	ssh  *ssh.Client
-	sftp *sshconn.SFTP
+	mu    sync.Mutex
+	ssh   *ssh.Client
+	sftp  *sshconn.SFTP
+	shown *announcement // on this connection
 }
 
-// session gives the SFTP session, dialled if need be.
+// session gives the SFTP session, dialled if need be. Nothing is asked of it before it has
+// shown what is announced: to a server that took an announcement, a connection without it is
+// a stranger's.
 func (l *line) session(ctx context.Context) (*sshconn.SFTP, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.sftp != nil {
-		return l.sftp, nil
+	if l.sftp == nil {
+		if err := l.dial(ctx); err != nil {
+			return nil, err
+		}
 	}
+	if a := l.announced.Load(); a != l.shown {
+		a.show(ctx, l.ssh, l.sftp.Client)
+		l.shown = a
+	}
+	return l.sftp, nil
+}
+
+func (l *line) dial(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, l.conf.Silence, fmt.Errorf("%w: no login and no SFTP within %v", silence.Err, l.conf.Silence))
 	defer cancel()
 	conn, err := sshconn.Dial(ctx, l.conf)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	client, err := sshconn.OpenSFTP(ctx, conn, sshconn.SFTPConfig{Silence: l.conf.Silence, Options: []sftp.ClientOption{sftp.UseConcurrentWrites(true)}})
 	if err == nil && takesLarge(conn, client) {
@@ -65,14 +78,11 @@ func (l *line) session(ctx context.Context) (*sshconn.SFTP, error) {
 	}
 	if err != nil {
 		conn.Close() // the error that counts is the one at hand
-		return nil, fmt.Errorf("sftp on %s: %w", l.conf.Address, err)
+		return fmt.Errorf("sftp on %s: %w", l.conf.Address, err)
 	}
-	if a := l.announced.Load(); a != nil {
-		a.show(ctx, conn, client.Client)
-	}
-	l.ssh, l.sftp = conn, client
+	l.ssh, l.sftp, l.shown = conn, client, nil
 	go l.watch(conn)
-	return client, nil
+	return nil
 }
 
 // announcement is a file that is shown on every connection, and that no server keeps.
@@ -107,20 +117,6 @@ func (a *announcement) why() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.refused
-}
-
-// announce shows what is announced on a connection that stands. One that is dialled for it
-// has shown it by itself.
-func (l *line) announce(ctx context.Context) error {
-	l.mu.Lock()
-	conn, client := l.ssh, l.sftp
-	l.mu.Unlock()
-	if client == nil {
-		_, err := l.session(ctx)
-		return err
-	}
-	l.announced.Load().show(ctx, conn, client.Client)
-	return nil
 }
 
 // takesLarge says whether the server takes packets of 255 KiB: OpenSSH's, and our own,

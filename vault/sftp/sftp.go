@@ -184,8 +184,7 @@ func (s *Store) Close() error {
 	return err
 }
 
-// Announce implements vault.Announcer: a connection that is made from now on shows it by
-// itself.
+// Announce implements vault.Announcer.
 func (s *Store) Announce(ctx context.Context, name string, text []byte) {
 	s.announced.Store(&announcement{path: path.Join(s.root, name), text: text})
 	s.picking.Lock()
@@ -193,7 +192,7 @@ func (s *Store) Announce(ctx context.Context, name string, text []byte) {
 	s.picking.Unlock()
 	var showing sync.WaitGroup
 	for _, l := range lines {
-		showing.Go(func() { _ = l.announce(ctx) }) // whoever uses the line next learns why it is lost
+		showing.Go(func() { _, _ = l.session(ctx) }) // whoever uses the line next learns why it is lost
 	}
 	showing.Wait()
 }

@@ -8,6 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"os"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -119,6 +121,31 @@ func TestHangingLink(t *testing.T) {
 				t.Error("the store is of no use after the link came back")
 			}
 		})
+	}
+}
+
+// A connection that was being made while a window was announced announces it before it is
+// used: the server would take it for a stranger's, and refuse it what the others have sent.
+func TestAnnouncedWhileJoining(t *testing.T) {
+	dir := t.TempDir()
+	name := vault.AnnouncementPath(1)
+	if err := os.Mkdir(filepath.Join(dir, path.Dir(name)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := &Store{root: dir}
+	late := &line{conf: startSSHD(t), announced: &s.announced}
+	late.conf.Silence = defaultSilence
+	t.Cleanup(func() { late.close() })
+	if _, err := late.session(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.Announce(t.Context(), name, []byte("text"))
+	s.lines = append(s.lines, late)
+	if _, err := s.List(t.Context(), "."); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, name)); string(text) != "text" {
+		t.Errorf("the server was shown %q: %v", text, err)
 	}
 }
 
