@@ -118,3 +118,12 @@ func (a *app) sayAmiss() {
 		fmt.Fprintf(a.errs, "airlock: %s\n", a.words.tell(a.amiss.Error()))
 	}
 }
+
+// policyAnywayFor is policyFor where a broken policy file must not be in the way.
+func (a *app) policyAnywayFor(reason string) (policies.Policy, error) {
+	p, err := a.policyFor(reason)
+	if err == nil || strings.TrimSpace(reason) == "" {
+		return p, err
+	}
+	return a.policyAnyway()
+}

@@ -8,19 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"os/user"
 	"runtime/debug"
-	"slices"
-	"strconv"
 	"strings"
 	_ "time/tzdata" // hospital servers without zone files exist
 
-	"airlock/ledger/proof"
-	"airlock/orchestrator"
 	"airlock/policies"
-	"airlock/repository"
 
 	"github.com/spf13/cobra"
 )
@@ -49,18 +42,6 @@ func main() {
 	os.Exit(run(ctx, signals, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// The exit codes of every command.
-const (
-	exitDone    = 0
-	exitFailed  = 1
-	exitUsage   = 2
-	exitNotShut = 3 // outranks all others
-	exitInPart  = 4
-)
-
-// errUsage: the command line is wrong.
-var errUsage = errors.New("usage")
-
 func run(ctx context.Context, s *signals, args []string, out, errs io.Writer) int {
 	results := &printed{out: out, failed: s.end}
 	a := &app{out: results, errs: errs, version: buildVersion(), words: language(os.Getenv), signals: s}
@@ -79,85 +60,6 @@ func run(ctx context.Context, s *signals, args []string, out, errs io.Writer) in
 		a.complain(err)
 	}
 	return exitCode(err)
-}
-
-// complain says what went wrong and what to do next.
-func (a *app) complain(err error) {
-	var mistakes policies.Mistakes
-	if errors.As(err, &mistakes) {
-		fmt.Fprintf(a.errs, "%s\n%s\n", err, a.count(len(mistakes), "%d mistake", "%d mistakes"))
-		return
-	}
-	for _, line := range errorLines(err) {
-		fmt.Fprintf(a.errs, "airlock: %s\n", a.words.tell(line))
-	}
-	if hint := hint(err); hint != "" {
-		fmt.Fprintf(a.errs, "  %s\n", a.words.tell(hint))
-	}
-}
-
-// errorLines are the errors that were joined, a line each; what several doors or
-// systems have in common is said once.
-func errorLines(err error) []string {
-	var lines []string
-	for line := range strings.Lines(err.Error()) {
-		if line = plain(strings.TrimSpace(line)); line != "" && !slices.Contains(lines, line) {
-			lines = append(lines, line)
-		}
-	}
-	return lines
-}
-
-// exitStatus is an exit code that says all there is to say.
-type exitStatus int
-
-func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
-
-func exitCode(err error) int {
-	var mistakes policies.Mistakes
-	var status exitStatus
-	switch {
-	case err == nil:
-		return exitDone
-	case errors.As(err, &status):
-		return int(status)
-	case errors.Is(err, orchestrator.ErrNotShut):
-		return exitNotShut
-	case errors.Is(err, orchestrator.ErrInPart):
-		return exitInPart
-	case errors.As(err, &mistakes), errors.Is(err, errUsage), errors.Is(err, orchestrator.ErrUnknown), errors.Is(err, proof.ErrKey):
-		return exitUsage
-	}
-	return exitFailed
-}
-
-// The next steps after errors.
-const (
-	hintNotShut      = "A DOOR MAY BE OPEN. Pull its cable or shut the port at the switch, then run: airlock shut"
-	hintBusy         = "Another airlock command is at work on this site; wait for it, or run: airlock status"
-	hintRefused      = "No door was opened. Put right what is named above, and give the command again."
-	hintNoRepository = "If the place is the right one, make the repository with: airlock init"
-	hintLocked       = "Another person than the one who locked ends it: airlock release --reason TEXT; alone, with --key FILE and the key of the recovery kit"
-	hintPermission   = "Run airlock as the user to whom the state folder belongs, as root perhaps: sudo airlock …"
-)
-
-// hint is the next step after an error, "" where the error says it all.
-func hint(err error) string {
-	switch {
-	case errors.Is(err, orchestrator.ErrNotShut):
-		return hintNotShut
-	case errors.Is(err, orchestrator.ErrBusy):
-		return hintBusy
-	case errors.Is(err, orchestrator.ErrNotReleased):
-		return hintLocked
-	case errors.Is(err, orchestrator.ErrRefused):
-		return hintRefused
-	case errors.Is(err, repository.ErrNoRepository):
-		return hintNoRepository
-	case errors.Is(err, fs.ErrPermission):
-		return hintPermission
-	}
-	return ""
 }
 
 func buildVersion() string {
@@ -286,58 +188,10 @@ func (a *app) policy() (policies.Policy, error) {
 	return *p, nil
 }
 
-// actor is on whose behalf the program runs, for the ledger: the user whose rights it has,
-// and whoever logged in, as the kernel knows them. What sudo says is in the environment,
-// where anybody can write it, and marked so.
-func actor() string {
-	name := userName(os.Getuid())
-	switch login := person(); {
-	case login >= 0 && login != os.Getuid():
-		name += " (login " + userName(login) + ")"
-	case login < 0 && os.Getenv("SUDO_USER") != "":
-		name += " (sudo says " + os.Getenv("SUDO_USER") + ", unproven)"
+// policyFor is the policy, for an order that needs a person's reason.
+func (a *app) policyFor(reason string) (policies.Policy, error) {
+	if strings.TrimSpace(reason) == "" {
+		return policies.Policy{}, fmt.Errorf("%w: say why: --reason TEXT", errUsage)
 	}
-	return "user " + name
-}
-
-func userName(id int) string {
-	if u, err := user.LookupId(strconv.Itoa(id)); err == nil && u.Username != "" {
-		return u.Username
-	}
-	return fmt.Sprintf("uid %d", id)
-}
-
-// systemNames completes the names of systems.
-func (a *app) systemNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	return complete(a, func(p policies.Policy) []string { return keys(p.Systems) })
-}
-
-// vaultNames completes the names of vaults.
-func (a *app) vaultNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	return complete(a, func(p policies.Policy) []string { return keys(p.Vaults) })
-}
-
-// doorNames completes the names of doors.
-func (a *app) doorNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	return complete(a, func(p policies.Policy) []string { return keys(p.Doors) })
-}
-
-// switchNames completes the names of switches.
-func (a *app) switchNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	return complete(a, func(p policies.Policy) []string { return keys(p.Switches) })
-}
-
-// completeFlag completes a flag's values.
-func (a *app) completeFlag(c *cobra.Command, name string, f cobra.CompletionFunc) {
-	if err := c.RegisterFlagCompletionFunc(name, f); err != nil {
-		panic(err) // the flag is not defined, which every run would show
-	}
-}
-
-func complete(a *app, names func(policies.Policy) []string) ([]string, cobra.ShellCompDirective) {
-	p, err := a.policy()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	return names(p), cobra.ShellCompDirectiveNoFileComp
+	return a.policy()
 }

@@ -84,3 +84,11 @@ func (a *app) printKnown(all []orchestrator.KnownGeneration, p policies.Policy) 
 	}
 	return t.print(a.out, "")
 }
+
+// named are the names that were given, all there are if none was.
+func named[V any](names []string, all map[string]V) []string {
+	if len(names) == 0 {
+		return keys(all)
+	}
+	return names
+}
