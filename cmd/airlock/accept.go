@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"airlock/lease"
 	"airlock/orchestrator"
 
 	"github.com/spf13/cobra"
@@ -41,14 +42,9 @@ func (a *app) acceptPort(c *cobra.Command, door, reason string) error {
 	if err != nil {
 		return err
 	}
-	out, err := a.order(c.Context(), p, orchestrator.Order{Verb: "accept-port", Names: []string{door}, Caller: orchestrator.Caller{Reason: reason}})
-	if a.json {
-		return errors.Join(err, a.printJSON(out.Port))
-	}
-	if out.Port != nil {
-		a.print("door %s is port %s from now on", door, out.Port)
-	}
-	return err
+	return answer(a, c, p, orchestrator.Order{Verb: "accept-port", Names: []string{door}, Caller: orchestrator.Caller{Reason: reason}},
+		func(out orchestrator.Outcome) *lease.Port { return out.Port },
+		func(port lease.Port) { a.print("door %s is port %s from now on", door, port) })
 }
 
 func (a *app) acceptSystem(c *cobra.Command, system, reason string) error {

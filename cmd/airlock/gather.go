@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"strings"
 	"time"
 
@@ -22,12 +21,8 @@ func (a *app) gatherCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			out, err := a.order(c.Context(), p, orchestrator.Order{Verb: "gather", Names: names, Caller: by})
-			if a.json {
-				return errors.Join(err, a.printJSON(out.Gathered))
-			}
-			a.printGathered(out.Gathered)
-			return err
+			return answer(a, c, p, orchestrator.Order{Verb: "gather", Names: names, Caller: by},
+				func(out orchestrator.Outcome) *[]orchestrator.Gathered { return &out.Gathered }, a.printGathered)
 		},
 	}
 	a.jsonFlag(c)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"airlock/orchestrator"
@@ -25,14 +24,8 @@ func (a *app) healCommand() *cobra.Command {
 			if h.From == "" {
 				return fmt.Errorf("%w: say from which vault: --from VAULT", errUsage)
 			}
-			out, err := a.order(c.Context(), p, orchestrator.Order{Verb: "heal", Heal: &h, Caller: orchestrator.Caller{Reason: reason}})
-			switch {
-			case a.json:
-				return errors.Join(err, a.printJSON(out.Healed))
-			case out.Healed != nil:
-				a.printHealed(*out.Healed)
-			}
-			return err
+			return answer(a, c, p, orchestrator.Order{Verb: "heal", Heal: &h, Caller: orchestrator.Caller{Reason: reason}},
+				func(out orchestrator.Outcome) *orchestrator.Healed { return out.Healed }, a.printHealed)
 		},
 	}
 	a.jsonFlag(c)

@@ -12,6 +12,8 @@ import (
 	"airlock/orchestrator"
 	"airlock/orchestrator/doors"
 	"airlock/policies"
+
+	"github.com/spf13/cobra"
 )
 
 // busyFor is how long a command waits for an executor that is only just starting, or
@@ -43,6 +45,19 @@ func (a *app) order(ctx context.Context, p policies.Policy, o orchestrator.Order
 			return out, err
 		}
 	}
+}
+
+// answer has an order carried out and prints the part of its outcome that it was given for,
+// by show if there is that part.
+func answer[T any](a *app, c *cobra.Command, p policies.Policy, o orchestrator.Order, part func(orchestrator.Outcome) *T, show func(T)) error {
+	out, err := a.order(c.Context(), p, o)
+	switch result := part(out); {
+	case a.json:
+		return errors.Join(err, a.printJSON(result))
+	case result != nil:
+		show(*result)
+	}
+	return err
 }
 
 func (a *app) orderHere(ctx context.Context, p policies.Policy, o orchestrator.Order, watch orchestrator.Watch) (orchestrator.Outcome, error) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -46,14 +45,9 @@ func (a *app) restoreCommand() *cobra.Command {
 			if r.At, err = parseTime(at, p.Timezone.Location); err != nil {
 				return err
 			}
-			out, err := a.order(c.Context(), p, orchestrator.Order{Verb: "restore", Restore: &r, Caller: orchestrator.Caller{Reason: reason}})
-			if a.json {
-				return errors.Join(err, a.printJSON(out.Restored))
-			}
-			if out.Restored != nil {
-				a.printRestored(*out.Restored, p.Timezone.Location)
-			}
-			return err
+			return answer(a, c, p, orchestrator.Order{Verb: "restore", Restore: &r, Caller: orchestrator.Caller{Reason: reason}},
+				func(out orchestrator.Outcome) *orchestrator.Restored { return out.Restored },
+				func(r orchestrator.Restored) { a.printRestored(r, p.Timezone.Location) })
 		},
 	}
 	a.jsonFlag(c)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"airlock/orchestrator"
@@ -27,14 +26,8 @@ func (a *app) verifyCommand() *cobra.Command {
 			if !c.Flags().Changed("percent") && vaultName != "" {
 				percent = 5 // the door stands open meanwhile
 			}
-			out, err := a.order(c.Context(), p, orchestrator.Order{Verb: "verify", Vault: vaultName, Sample: percent / 100, Caller: orchestrator.Caller{Reason: reason}})
-			switch {
-			case a.json:
-				return errors.Join(err, a.printJSON(out.Verified))
-			case out.Verified != nil:
-				a.printVerified(*out.Verified)
-			}
-			return err
+			return answer(a, c, p, orchestrator.Order{Verb: "verify", Vault: vaultName, Sample: percent / 100, Caller: orchestrator.Caller{Reason: reason}},
+				func(out orchestrator.Outcome) *orchestrator.Verified { return out.Verified }, a.printVerified)
 		},
 	}
 	a.jsonFlag(c)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -30,14 +29,8 @@ func (a *app) windowCommand() *cobra.Command {
 			if by.Replaced && !c.Flags().Changed("reason") {
 				return fmt.Errorf("%w: --replaced gives generations up: say why, --reason TEXT", errUsage)
 			}
-			out, err := a.order(c.Context(), p, orchestrator.Order{Verb: "window", Vault: name, Caller: by})
-			if a.json {
-				return errors.Join(err, a.printJSON(out.Window))
-			}
-			if out.Window != nil {
-				a.printWindow(*out.Window)
-			}
-			return err
+			return answer(a, c, p, orchestrator.Order{Verb: "window", Vault: name, Caller: by},
+				func(out orchestrator.Outcome) *orchestrator.WindowRecord { return out.Window }, a.printWindow)
 		},
 	}
 	a.jsonFlag(c)
