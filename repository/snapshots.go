@@ -142,6 +142,9 @@ func (r *Repository) Expire(ctx context.Context, system string, keep Keep, brake
 	if n := whole(mans, going); brake.Most > 0 && n > brake.Most {
 		return nil, fmt.Errorf("expire snapshots of %s: %w: %d would go at once, and the brake is %d", system, ErrBraked, n, brake.Most)
 	}
+	if len(going) == 0 {
+		return nil, nil // opening a kopia to write costs half a second of a processor
+	}
 	err = r.kopia.write(ctx, "expire", nil, func(ctx context.Context, w repo.DirectRepositoryWriter) error {
 		for _, id := range going {
 			if err := w.DeleteManifest(ctx, id); err != nil {
