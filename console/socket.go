@@ -18,13 +18,11 @@ import (
 
 	"airlock/ledger/proof"
 	"airlock/orchestrator"
+	"airlock/state"
 )
 
 // ErrNobody: no executor answers on the socket.
 var ErrNobody = errors.New("no executor answers")
-
-// SocketPath is the socket of the site whose state folder is given.
-func SocketPath(state string) string { return filepath.Join(state, "airlock.sock") }
 
 // Listen makes the socket, for its owner only. The site's lock is held by the caller,
 // so sockets that are there already are left over from a crash.
@@ -51,8 +49,8 @@ func Listen(path string) (net.Listener, error) {
 }
 
 // Remove takes the socket of a site away; none is fine.
-func Remove(state string) error {
-	if err := os.Remove(SocketPath(state)); err != nil && !errors.Is(err, os.ErrNotExist) {
+func Remove(state state.Folder) error {
+	if err := os.Remove(state.Socket()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("socket: %w", err)
 	}
 	return nil

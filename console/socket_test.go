@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"airlock/orchestrator"
+	"airlock/state"
 )
 
 // executor does what a test tells it.
@@ -26,9 +27,9 @@ func (e *executor) Do(ctx context.Context, o orchestrator.Order, watch orchestra
 }
 
 // open serves e on a socket until the test, or the function that it gives, ends it.
-func open(t *testing.T, e *executor, state string) (*Remote, context.CancelFunc) {
+func open(t *testing.T, e *executor, state state.Folder) (*Remote, context.CancelFunc) {
 	t.Helper()
-	path := SocketPath(state)
+	path := state.Socket()
 	l, err := Listen(path)
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +61,7 @@ func TestOrderGoesThrough(t *testing.T) {
 		watch(orchestrator.Progress{Task: "gather accounting", Stage: "done", Text: "accounting: 1 files"})
 		return orchestrator.Outcome{Gathered: []orchestrator.Gathered{{System: "accounting", Failed: []orchestrator.FileError{{Path: "患者/一覧.csv", Error: "denied"}}}}}, nil
 	}}
-	r, _ := open(t, e, t.TempDir())
+	r, _ := open(t, e, state.Folder(t.TempDir()))
 	var stages []string
 	out, err := r.Do(t.Context(), orchestrator.Order{Verb: "gather", Names: []string{"accounting"}, Caller: orchestrator.Caller{Actor: "user 山田", Reason: "訓練"}},
 		func(p orchestrator.Progress) { stages = append(stages, p.Stage) })
@@ -85,7 +86,7 @@ func TestErrorsKeepTheirKinds(t *testing.T) {
 		e := &executor{do: func(context.Context, orchestrator.Order, orchestrator.Watch) (orchestrator.Outcome, error) {
 			return orchestrator.Outcome{Window: &orchestrator.WindowRecord{Result: "failed"}}, fmt.Errorf("vault-door: %w: because", kind)
 		}}
-		r, _ := open(t, e, t.TempDir())
+		r, _ := open(t, e, state.Folder(t.TempDir()))
 		out, err := r.Do(t.Context(), orchestrator.Order{Verb: "window"}, silent)
 		for j, other := range all {
 			if errors.Is(err, other) != (i == j) {
@@ -106,7 +107,7 @@ func TestEndedOrderStillHasItsOutcome(t *testing.T) {
 		<-ctx.Done()
 		return orchestrator.Outcome{Window: &orchestrator.WindowRecord{Result: "failed", Error: context.Cause(ctx).Error()}}, errors.New("interrupted")
 	}}
-	r, _ := open(t, e, t.TempDir())
+	r, _ := open(t, e, state.Folder(t.TempDir()))
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-begun
@@ -123,7 +124,7 @@ func TestOrderEndedBeforeItIsGiven(t *testing.T) {
 		t.Error("it was carried out")
 		return orchestrator.Outcome{}, nil
 	}}
-	r, _ := open(t, e, t.TempDir())
+	r, _ := open(t, e, state.Folder(t.TempDir()))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := r.Do(ctx, orchestrator.Order{Verb: "window"}, silent); !errors.Is(err, context.Canceled) {
@@ -139,7 +140,7 @@ func TestClientThatIsGoneEndsItsOrder(t *testing.T) {
 		close(ended)
 		return orchestrator.Outcome{}, ctx.Err()
 	}}
-	r, _ := open(t, e, t.TempDir())
+	r, _ := open(t, e, state.Folder(t.TempDir()))
 	ctx, cancel := context.WithCancel(t.Context())
 	response, err := r.ask(ctx, http.MethodPost, "lost", orchestrator.Order{Verb: "window"})
 	if err != nil {
@@ -168,7 +169,7 @@ func TestExecutorGoesAway(t *testing.T) {
 		e := &executor{do: func(context.Context, orchestrator.Order, orchestrator.Watch) (orchestrator.Outcome, error) {
 			panic(http.ErrAbortHandler) // the connection is cut, as by the end of a process
 		}}
-		r, _ := open(t, e, t.TempDir())
+		r, _ := open(t, e, state.Folder(t.TempDir()))
 		_, err := r.Do(t.Context(), c.order, silent)
 		if err == nil || !strings.Contains(err.Error(), "the executor went away in the middle of the order") {
 			t.Errorf("%+v: error %v", c.order, err)
@@ -190,7 +191,7 @@ func TestStatusWaitsForNoOrder(t *testing.T) {
 		<-finish
 		return orchestrator.Outcome{}, nil
 	}
-	r, _ := open(t, e, t.TempDir())
+	r, _ := open(t, e, state.Folder(t.TempDir()))
 	done := make(chan error, 1)
 	go func() {
 		_, err := r.Do(context.Background(), orchestrator.Order{Verb: "window"}, silent)
@@ -218,7 +219,7 @@ func TestBadOrders(t *testing.T) {
 		<-ctx.Done()
 		return orchestrator.Outcome{}, nil
 	}}
-	r, _ := open(t, e, t.TempDir())
+	r, _ := open(t, e, state.Folder(t.TempDir()))
 	if _, err := r.ask(t.Context(), http.MethodDelete, "nothing", nil); err == nil || !strings.Contains(err.Error(), "no such order") {
 		t.Errorf("an order that is not there was ended: %v", err)
 	}
@@ -238,27 +239,27 @@ func TestBadOrders(t *testing.T) {
 }
 
 func TestSocketIsItsOwnersAlone(t *testing.T) {
-	state := t.TempDir()
+	state := state.Folder(t.TempDir())
 	open(t, &executor{}, state)
-	info, err := os.Lstat(SocketPath(state))
+	info, err := os.Lstat(state.Socket())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := info.Mode(); got != os.ModeSocket|0o600 {
 		t.Errorf("mode %v", got)
 	}
-	if rest, err := filepath.Glob(filepath.Join(state, "*.new")); err != nil || len(rest) > 0 {
+	if rest, err := filepath.Glob(filepath.Join(string(state), "*.new")); err != nil || len(rest) > 0 {
 		t.Errorf("left behind: %v, %v", rest, err)
 	}
 }
 
 func TestNobody(t *testing.T) {
-	state := t.TempDir()
-	if _, err := Connect(t.Context(), SocketPath(state)); !errors.Is(err, ErrNobody) {
+	state := state.Folder(t.TempDir())
+	if _, err := Connect(t.Context(), state.Socket()); !errors.Is(err, ErrNobody) {
 		t.Errorf("without a socket: %v", err)
 	}
 	// A socket that a crash left over: nobody listens, and Listen takes its place.
-	for _, name := range []string{SocketPath(state), SocketPath(state) + ".new"} {
+	for _, name := range []string{state.Socket(), state.Socket() + ".new"} {
 		l, err := net.ListenUnix("unix", &net.UnixAddr{Name: name, Net: "unix"})
 		if err != nil {
 			t.Fatal(err)
@@ -268,7 +269,7 @@ func TestNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := Connect(t.Context(), SocketPath(state)); !errors.Is(err, ErrNobody) {
+	if _, err := Connect(t.Context(), state.Socket()); !errors.Is(err, ErrNobody) {
 		t.Errorf("with a socket left over: %v", err)
 	}
 	e := &executor{do: func(context.Context, orchestrator.Order, orchestrator.Watch) (orchestrator.Outcome, error) {
@@ -283,15 +284,15 @@ func TestNobody(t *testing.T) {
 // A state folder's name may be longer than the address of a socket: in UTF-8 a kanji
 // has three bytes.
 func TestLongName(t *testing.T) {
-	state := filepath.Join(t.TempDir(), strings.Repeat("医療法人社団 中央病院 情報システム室", 3), "状態")
-	if err := os.MkdirAll(state, 0o700); err != nil {
+	state := state.Folder(filepath.Join(t.TempDir(), strings.Repeat("医療法人社団 中央病院 情報システム室", 3), "状態"))
+	if err := os.MkdirAll(string(state), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if len(SocketPath(state)) <= longestAddress {
-		t.Fatalf("%s is not too long", SocketPath(state))
+	if len(state.Socket()) <= longestAddress {
+		t.Fatalf("%s is not too long", state.Socket())
 	}
 	if _, err := os.Stat("/proc/self/fd"); err != nil {
-		if _, err := Listen(SocketPath(state)); err == nil || !strings.Contains(err.Error(), "choose a state folder with a shorter name") {
+		if _, err := Listen(state.Socket()); err == nil || !strings.Contains(err.Error(), "choose a state folder with a shorter name") {
 			t.Errorf("error %v", err)
 		}
 		return
@@ -304,7 +305,7 @@ func TestLongName(t *testing.T) {
 	if err != nil || len(out.Snapshots) != 1 {
 		t.Errorf("%+v, %v", out, err)
 	}
-	if info, err := os.Lstat(SocketPath(state)); err != nil || info.Mode() != os.ModeSocket|0o600 {
+	if info, err := os.Lstat(state.Socket()); err != nil || info.Mode() != os.ModeSocket|0o600 {
 		t.Errorf("%v, %v", info, err)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"airlock/lease"
 	"airlock/ledger"
 	"airlock/policies"
+	"airlock/state"
 	"airlock/switchctl"
 )
 
@@ -263,7 +264,7 @@ type site struct {
 	sw     *fakeSwitch
 	guard  *guard
 	folder lease.Folder
-	state  string
+	state  state.Folder
 	boot   time.Duration // of the clock by which leases run, when the test began
 	held   lease.Lease
 	window string
@@ -302,7 +303,7 @@ systems:
 // guarding runs f beside a guard, in a bubble in which minutes pass in no time.
 func guarding(t *testing.T, f func(*site), before ...func(*site)) {
 	t.Helper()
-	state := t.TempDir()
+	state := state.Folder(t.TempDir())
 	p, err := policies.Parse("policy", fmt.Appendf(nil, policyText, state))
 	if err != nil {
 		t.Fatal(err)

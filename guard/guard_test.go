@@ -181,7 +181,7 @@ func TestLockdown(t *testing.T) {
 		"stands": func(s *site) error {
 			return lease.Lock(s.state, lease.Lockdown{At: time.Now(), By: "operator", Reason: "ransomware"})
 		},
-		"damaged": func(s *site) error { return os.WriteFile(filepath.Join(s.state, "lockdown.json"), nil, 0o600) },
+		"damaged": func(s *site) error { return os.WriteFile(filepath.Join(string(s.state), "lockdown.json"), nil, 0o600) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			guarding(t, func(s *site) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"airlock/lease"
+	"airlock/state"
 	"airlock/switchctl"
 )
 
@@ -95,11 +96,11 @@ func TestPortOfTheFirstUse(t *testing.T) {
 			s.Errorf("the entries are %q", told)
 		}
 	})
-	s, err := lease.State(t.TempDir(), "0123456789abcdef", lease.Instant{})
+	s, err := lease.State(state.Folder(t.TempDir()), "0123456789abcdef", lease.Instant{})
 	if err != nil || len(s.Ports) != 0 {
 		t.Errorf("a state folder without doors: %+v, %v", s, err)
 	}
-	state := t.TempDir()
+	state := state.Folder(t.TempDir())
 	if err := (lease.Port{Door: "vault-door", Name: "p3"}).Write(state); err != nil {
 		t.Fatal(err)
 	}

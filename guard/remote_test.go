@@ -16,13 +16,14 @@ import (
 	"airlock/ledger/proof/notetest"
 	"airlock/orchestrator"
 	"airlock/policies"
+	"airlock/state"
 
 	"golang.org/x/mod/sumdb/note"
 )
 
 // executor is one on another machine, with a boot and a clock of its own.
 type executor struct {
-	state string
+	state state.Folder
 	key   note.Signer
 	since atomic.Int64
 	asked atomic.Int64
@@ -54,7 +55,7 @@ func faraway(t *testing.T, wrap func(http.Handler) http.Handler) (*executor, *re
 	t.Helper()
 	key := notetest.New(t, "test")
 	signer, public := key.Signer, key.Public
-	e := &executor{state: t.TempDir(), key: signer}
+	e := &executor{state: state.Folder(t.TempDir()), key: signer}
 	e.since.Store(int64(2 * time.Hour))
 	if _, err := lease.In(e.state).Issue("vault-door", "w1", e.clock(), ttl, 45*time.Minute); err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 
 	"airlock/lease"
 	"airlock/policies"
+	"airlock/state"
 	"airlock/switchctl"
 )
 
@@ -28,7 +29,7 @@ type watched struct {
 // watching runs f beside a watcher, in a bubble, and wants it to end within a time.
 func watching(t *testing.T, within time.Duration, f func(*watched), before ...func(*site)) {
 	t.Helper()
-	state := t.TempDir()
+	state := state.Folder(t.TempDir())
 	p, err := policies.Parse("policy", fmt.Appendf(nil, policyText, state))
 	if err != nil {
 		t.Fatal(err)

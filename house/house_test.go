@@ -34,9 +34,10 @@ var rooms = map[string][]string{
 	"mount":                     {},
 	"wholefile":                 {},
 	"pause":                     {},
+	"state":                     {},
 	"blob":                      {},
 	"notice":                    {},
-	"policies":                  {"policies/yamldoc", "spelling"},
+	"policies":                  {"policies/yamldoc", "spelling", "state"},
 	"policies/yamldoc":          {"spelling"}, // knows nothing of hospitals
 	"ledger":                    {"ledger/proof"},
 	"ledger/proof":              {}, // what an auditor's laptop needs: no database, no cgo
@@ -47,19 +48,19 @@ var rooms = map[string][]string{
 	"silence":                   {},
 	"sshconn":                   {"silence"},
 	"smbconn":                   {"silence"},
-	"lease":                     {"notice"},
+	"lease":                     {"notice", "state"},
 	"switchctl":                 {"spelling"},
 	"collectors":                {"mount"},
 	"vault":                     {"wholefile", "blob", "lease", "silence"},
 	"repository":                {"blob", "collectors", "sshconn", "smbconn"},
 	"orchestrator/doors/window": {"notice"},
 	"orchestrator/doors/patrol": {"switchctl"},
-	"orchestrator/doors":        {"pause", "orchestrator/doors/window", "orchestrator/doors/patrol", "notice", "switchctl", "ledger", "policies", "lease"},   // not orchestrator, which asks it
-	"orchestrator/custody":      {"notice", "pause", "wholefile", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "ledger/stamp/ask", "policies"}, // not orchestrator, which asks it
-	"orchestrator":              {"notice", "pause", "orchestrator/doors", "orchestrator/doors/window", "orchestrator/custody", "blob", "mount", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "policies", "lease", "spelling", "wholefile"},
-	"console":                   {"orchestrator", "ledger", "ledger/proof", "policies", "lease"},
+	"orchestrator/doors":        {"pause", "orchestrator/doors/window", "orchestrator/doors/patrol", "notice", "switchctl", "ledger", "policies", "lease", "state"},   // not orchestrator, which asks it
+	"orchestrator/custody":      {"notice", "pause", "wholefile", "ledger", "ledger/proof", "ledger/syslog", "ledger/stamp", "ledger/stamp/ask", "policies", "state"}, // not orchestrator, which asks it
+	"orchestrator":              {"notice", "pause", "orchestrator/doors", "orchestrator/doors/window", "orchestrator/custody", "blob", "mount", "vault", "repository", "collectors", "switchctl", "ledger", "ledger/proof", "policies", "lease", "spelling", "state", "wholefile"},
+	"console":                   {"orchestrator", "ledger", "ledger/proof", "policies", "lease", "state"},
 	"audit/report":              {"notice", "orchestrator", "ledger", "ledger/proof"},
-	"guard":                     {"notice", "switchctl", "ledger", "policies", "lease"}, // not orchestrator, whose mistakes it is there to catch
+	"guard":                     {"notice", "switchctl", "ledger", "policies", "lease", "state"}, // not orchestrator, whose mistakes it is there to catch
 	"house":                     {},
 
 	// A driver knows its parent and no other driver. Only cmd and lab, whose names

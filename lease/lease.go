@@ -28,13 +28,15 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"airlock/state"
 )
 
 // Folder is where the leases of a site lie.
 type Folder string
 
 // In is the folder of leases in a site's state folder.
-func In(state string) Folder { return Folder(filepath.Join(state, "leases")) }
+func In(state state.Folder) Folder { return Folder(state.Leases()) }
 
 // Instant is a moment on the clock by which leases run.
 type Instant struct {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"airlock/state"
+
 	"pgregory.net/rapid"
 )
 
@@ -17,7 +19,7 @@ func at(since time.Duration) Instant { return Instant{"boot-1", since} }
 // issued is a lease of door v, from one hour after the boot, for ten minutes at most.
 func issued(t *testing.T) (Folder, Lease) {
 	t.Helper()
-	f := In(t.TempDir())
+	f := In(state.Folder(t.TempDir()))
 	l, err := f.Issue("v", "w1", at(time.Hour), ttl, 10*time.Minute)
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +146,7 @@ func TestLeaseThatCannotBeWritten(t *testing.T) {
 	if _, err := f.Issue("v", "w", at(0), ttl, time.Minute); err == nil {
 		t.Error("a lease was issued where there is no folder")
 	}
-	if _, err := In(dir).Issue("v", "w", at(0), ttl, 0); err == nil {
+	if _, err := In(state.Folder(dir)).Issue("v", "w", at(0), ttl, 0); err == nil {
 		t.Error("a lease was issued with no time")
 	}
 	if _, err := f.Read("v"); err == nil {

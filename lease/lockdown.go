@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"airlock/state"
 )
 
 // Lockdown is the durable fact that nobody has leave: while it stands, no lease is
@@ -21,18 +23,16 @@ type Lockdown struct {
 	Reason string    `json:"reason"`
 }
 
-const lockdownFile = "lockdown.json"
-
 // nobodyKnown is who began a lockdown whose author was not told.
 const nobodyKnown = "user unknown"
 
 // Lock makes l so, and returns once that would survive a power cut. Where there is a
 // lockdown already it stays as it is, with its first author and reason, and Lock returns
 // nil. A file that is none, torn perhaps, is replaced.
-func Lock(state string, l Lockdown) error {
-	file := filepath.Join(state, lockdownFile)
+func Lock(state state.Folder, l Lockdown) error {
+	file := state.Lockdown()
 	if _, err := readLockdown(file); err == nil {
-		return lockdownError(syncFolder(state)) // the first Lock may have been cut before it
+		return lockdownError(syncFolder(string(state))) // the first Lock may have been cut before it
 	}
 	if l.At.IsZero() {
 		l.At = time.Now()
@@ -44,10 +44,10 @@ func Lock(state string, l Lockdown) error {
 	if err != nil {
 		return lockdownError(err)
 	}
-	if err := os.MkdirAll(state, 0o700); err != nil {
+	if err := os.MkdirAll(string(state), 0o700); err != nil {
 		return lockdownError(err)
 	}
-	next, err := os.CreateTemp(state, lockdownFile+".*")
+	next, err := os.CreateTemp(string(state), filepath.Base(file)+".*")
 	if err != nil {
 		return lockdownError(err)
 	}
@@ -58,7 +58,7 @@ func Lock(state string, l Lockdown) error {
 	if err != nil {
 		return lockdownError(errors.Join(err, os.Remove(next.Name())))
 	}
-	return lockdownError(syncFolder(state))
+	return lockdownError(syncFolder(string(state)))
 }
 
 // replace puts a file in the place of whatever is there.
@@ -79,8 +79,8 @@ func LockdownUnknown(why error) error { return fmt.Errorf("%w; no door is opened
 // knows, for the file is there and cannot be read, or cannot be looked for: while that
 // lasts nobody may open a door, and nothing else follows from it (S15). That no file is
 // there is found out with no descriptor to spare.
-func Locked(state string) (*Lockdown, error) {
-	l, err := readLockdown(filepath.Join(state, lockdownFile))
+func Locked(state state.Folder) (*Lockdown, error) {
+	l, err := readLockdown(state.Lockdown())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -117,13 +117,13 @@ func readLockdown(path string) (Lockdown, error) {
 
 // Unlock ends a lockdown, and returns once that would survive a power cut. Where there
 // is none, that is no error.
-func Unlock(state string) error {
-	err := os.Remove(filepath.Join(state, lockdownFile))
+func Unlock(state state.Folder) error {
+	err := os.Remove(state.Lockdown())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err == nil {
-		err = syncFolder(state)
+		err = syncFolder(string(state))
 	}
 	return lockdownError(err)
 }

@@ -8,10 +8,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"airlock/state"
 )
 
 func TestLockdown(t *testing.T) {
-	state := filepath.Join(t.TempDir(), "state")
+	state := state.Folder(filepath.Join(t.TempDir(), "state"))
 	if l, err := Locked(state); l != nil || err != nil {
 		t.Fatalf("nobody locked it, and there is %+v, %v", l, err)
 	}
@@ -22,7 +24,7 @@ func TestLockdown(t *testing.T) {
 	if l, err := Locked(state); err != nil || l == nil || *l != first {
 		t.Errorf("there is %+v, %v; the first one was %+v", l, err, first)
 	}
-	if files, err := os.ReadDir(state); err != nil || len(files) != 1 {
+	if files, err := os.ReadDir(string(state)); err != nil || len(files) != 1 {
 		t.Errorf("beside the lockdown something was left: %v, %v", files, err)
 	}
 	if err := errors.Join(Unlock(state), Unlock(state)); err != nil {
@@ -37,9 +39,9 @@ func TestLockdown(t *testing.T) {
 // person can lock in spite of it, and end it.
 func TestLockdownThatCannotBeRead(t *testing.T) {
 	dir := t.TempDir()
-	made := func(name string, file func(path string) error) string {
-		state := filepath.Join(dir, name)
-		if err := errors.Join(os.Mkdir(state, 0o700), file(filepath.Join(state, lockdownFile))); err != nil {
+	made := func(name string, file func(path string) error) state.Folder {
+		state := state.Folder(filepath.Join(dir, name))
+		if err := errors.Join(os.Mkdir(string(state), 0o700), file(state.Lockdown())); err != nil {
 			t.Fatal(err)
 		}
 		return state
@@ -47,7 +49,7 @@ func TestLockdownThatCannotBeRead(t *testing.T) {
 	text := func(s string) func(string) error {
 		return func(path string) error { return os.WriteFile(path, []byte(s), 0o600) }
 	}
-	for name, state := range map[string]string{
+	for name, state := range map[string]state.Folder{
 		"empty":           made("empty", text("")),
 		"torn":            made("torn", text(`{"at":"2026-11-`)),
 		"of nobody":       made("of nobody", text(`{"at":"2026-11-22T01:02:03Z","reason":"ransomware"}`)),
@@ -56,7 +58,7 @@ func TestLockdownThatCannotBeRead(t *testing.T) {
 		"a folder":        made("folder", func(path string) error { return os.Mkdir(path, 0o700) }),
 		"a pipe":          made("pipe", func(path string) error { return syscall.Mkfifo(path, 0o600) }),
 		"a loop":          made("loop", func(path string) error { return os.Symlink(path, path) }),
-		"state no folder": filepath.Join(made("file", text("{}")), lockdownFile),
+		"state no folder": state.Folder(made("file", text("{}")).Lockdown()),
 	} {
 		t.Run(name, func(t *testing.T) {
 			l, err := Locked(state)
@@ -86,7 +88,7 @@ func TestLockdownThatCannotBeRead(t *testing.T) {
 // what one says.
 func TestLockdownWithoutDescriptors(t *testing.T) {
 	free, locked := t.TempDir(), t.TempDir()
-	if err := Lock(locked, Lockdown{By: "user root", Reason: "ransomware"}); err != nil {
+	if err := Lock(state.Folder(locked), Lockdown{By: "user root", Reason: "ransomware"}); err != nil {
 		t.Fatal(err)
 	}
 	var before syscall.Rlimit
@@ -98,8 +100,8 @@ func TestLockdownWithoutDescriptors(t *testing.T) {
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &none); err != nil {
 		t.Fatal(err)
 	}
-	l, err := Locked(free)
-	held, doubt := Locked(locked)
+	l, err := Locked(state.Folder(free))
+	held, doubt := Locked(state.Folder(locked))
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +111,7 @@ func TestLockdownWithoutDescriptors(t *testing.T) {
 	if held != nil || !errors.Is(doubt, syscall.EMFILE) {
 		t.Errorf("where somebody locked there is %+v, %v", held, doubt)
 	}
-	if held, doubt = Locked(locked); held == nil || doubt != nil {
+	if held, doubt = Locked(state.Folder(locked)); held == nil || doubt != nil {
 		t.Errorf("afterwards there is %+v, %v", held, doubt)
 	}
 }
@@ -119,7 +121,7 @@ func TestLockdownThatCannotBeWritten(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := Lock(file, Lockdown{}); err == nil {
+	if err := Lock(state.Folder(file), Lockdown{}); err == nil {
 		t.Error("it is locked where there is no folder")
 	}
 }

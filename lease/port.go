@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"airlock/state"
 )
 
 // Port is the port that counts as a door's own, by its first use or by a person's word. It
@@ -54,12 +56,10 @@ func (p Port) String() string {
 	return text
 }
 
-func portFile(state, door string) string { return filepath.Join(state, "doors", door+".json") }
-
 // ReadPort gives the port that counts as a door's own; fs.ErrNotExist where none does yet.
-func ReadPort(state, door string) (Port, error) {
+func ReadPort(state state.Folder, door string) (Port, error) {
 	var p Port
-	file, err := os.Open(portFile(state, door))
+	file, err := os.Open(state.Port(door))
 	if err != nil {
 		return p, fmt.Errorf("the port of door %s: %w", door, err)
 	}
@@ -77,21 +77,21 @@ func ReadPort(state, door string) (Port, error) {
 }
 
 // Write makes p its door's own, whole or not at all.
-func (p Port) Write(state string) error {
+func (p Port) Write(state state.Folder) error {
 	data, err := json.Marshal(p)
 	if err == nil {
-		err = os.MkdirAll(filepath.Join(state, "doors"), 0o700)
+		err = os.MkdirAll(filepath.Dir(state.Port(p.Door)), 0o700)
 	}
 	if err != nil {
 		return fmt.Errorf("the port of door %s: %w", p.Door, err)
 	}
-	next, err := os.OpenFile(portFile(state, p.Door)+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	next, err := os.OpenFile(state.Port(p.Door)+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("the port of door %s: %w", p.Door, err)
 	}
 	_, err = next.Write(data)
 	if err = errors.Join(err, next.Sync(), next.Close()); err == nil {
-		err = os.Rename(next.Name(), portFile(state, p.Door))
+		err = os.Rename(next.Name(), state.Port(p.Door))
 	}
 	if err != nil {
 		return fmt.Errorf("the port of door %s: %w", p.Door, err)
@@ -100,8 +100,8 @@ func (p Port) Write(state string) error {
 }
 
 // ports are all of a state folder. What cannot be read is left out.
-func ports(state string) []Port {
-	files, err := filepath.Glob(filepath.Join(state, "doors", "*.json"))
+func ports(state state.Folder) []Port {
+	files, err := filepath.Glob(state.Port("*"))
 	if err != nil {
 		return nil // only a malformed pattern is an error of Glob
 	}

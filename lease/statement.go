@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 
+	"airlock/state"
+
 	"golang.org/x/mod/sumdb/note"
 )
 
@@ -38,7 +40,7 @@ var usableNonce = regexp.MustCompile(`^[0-9A-Za-z]{16,64}$`)
 
 // State reads the leases and the lockdown of a state folder. What is no lease is left
 // out, as it allows nothing.
-func State(state, nonce string, now Instant) (Statement, error) {
+func State(state state.Folder, nonce string, now Instant) (Statement, error) {
 	s := Statement{Nonce: nonce, Now: now, Leases: []Lease{}}
 	if !usableNonce.MatchString(nonce) {
 		return s, ErrNonce

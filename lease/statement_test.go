@@ -13,34 +13,35 @@ import (
 	"pgregory.net/rapid"
 
 	"airlock/ledger/proof/notetest"
+	"airlock/state"
 )
 
 const nonce = "0123456789ABCDEFabcdef"
 
 func TestStatementLeavesOutWhatIsNoLease(t *testing.T) {
 	f, l := issued(t)
-	state := filepath.Dir(string(f))
+	of := state.Folder(filepath.Dir(string(f)))
 	for name, text := range map[string]string{"torn.json": `{"door":"to`, "other.json": `{"door":"v"}`, "v.json.new": "{}"} {
 		if err := os.WriteFile(filepath.Join(string(f), name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s, err := State(state, nonce, at(time.Hour))
+	s, err := State(of, nonce, at(time.Hour))
 	if err != nil || len(s.Leases) != 1 || s.Leases[0].Boot != l.Boot || s.Lockdown != nil {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	for _, bad := range []string{"", "short", strings.Repeat("x", 65), "0123456789abcdef\n", "0123456789abcde "} {
-		if _, err := State(state, bad, at(time.Hour)); !errors.Is(err, ErrNonce) {
+		if _, err := State(of, bad, at(time.Hour)); !errors.Is(err, ErrNonce) {
 			t.Errorf("nonce %q: %v", bad, err)
 		}
 	}
-	if s, err := State(t.TempDir(), nonce, at(0)); err != nil || len(s.Leases) != 0 {
+	if s, err := State(state.Folder(t.TempDir()), nonce, at(0)); err != nil || len(s.Leases) != 0 {
 		t.Errorf("where no lease ever was: %+v, %v", s, err)
 	}
-	if err := os.WriteFile(filepath.Join(state, lockdownFile), nil, 0o600); err != nil {
+	if err := os.WriteFile(of.Lockdown(), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := State(state, nonce, at(time.Hour)); err != nil || s.Lockdown != nil || len(s.Leases) > 0 || s.Doubt == "" {
+	if s, err := State(of, nonce, at(time.Hour)); err != nil || s.Lockdown != nil || len(s.Leases) > 0 || s.Doubt == "" {
 		t.Errorf("S15: with a damaged lockdown no lease is told, and no lockdown either: %+v, %v", s, err)
 	}
 }
@@ -48,10 +49,10 @@ func TestStatementLeavesOutWhatIsNoLease(t *testing.T) {
 func TestStatementIsReadAsItWasSigned(t *testing.T) {
 	f, _ := issued(t)
 	signer, verifier := notetest.Keys(t, "site")
-	if err := Lock(filepath.Dir(string(f)), Lockdown{At: time.Now().UTC().Round(0), By: "人\x00\xff", Reason: "a\nb"}); err != nil {
+	if err := Lock(state.Folder(filepath.Dir(string(f))), Lockdown{At: time.Now().UTC().Round(0), By: "人\x00\xff", Reason: "a\nb"}); err != nil {
 		t.Fatal(err)
 	}
-	s, err := State(filepath.Dir(string(f)), nonce, at(time.Hour))
+	s, err := State(state.Folder(filepath.Dir(string(f))), nonce, at(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,18 +3,19 @@ package orchestrator
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"testing"
+
+	"airlock/state"
 )
 
 // A lock file that somebody takes away lets no second executor in.
 func TestLockFileThatIsTakenAway(t *testing.T) {
-	state := t.TempDir()
+	state := state.Folder(t.TempDir())
 	first, err := takeLock(state)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(filepath.Join(state, "lock")); err != nil {
+	if err := os.Remove(state.Lock()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := takeLock(state); !errors.Is(err, ErrBusy) {

@@ -163,7 +163,7 @@ func TestPortFileIsNotTheOnlyWord(t *testing.T) {
 			h := newHospital(t)
 			h.hasten(2 * time.Second)
 			h.within(func(s *Site) {})
-			if err := tamper(filepath.Join(h.policy.State, "doors", "vault-door.json")); err != nil {
+			if err := tamper(filepath.Join(string(h.policy.State), "doors", "vault-door.json")); err != nil {
 				t.Fatal(err)
 			}
 			h.policy.Doors["vault-door"].Port = policies.Port{Name: "p2"}

@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"airlock/lease"
-	"airlock/orchestrator/custody"
 	"airlock/orchestrator/doors"
 	"airlock/policies"
 	"airlock/switchctl"
@@ -24,7 +22,7 @@ func (s *Site) newDoors() *doors.Doors {
 		}
 	}
 	return doors.Open(s.life, doors.Config{
-		Policy: s.policy, Ledger: filepath.Join(s.policy.State, custody.LedgerFile), Broke: s.broke, Log: s.options.Log,
+		Policy: s.policy, Ledger: s.policy.State.Ledger(), Broke: s.broke, Log: s.options.Log,
 		Dial: func(ctx context.Context, name string) (switchctl.Switch, error) {
 			return s.parts.Switch(ctx, name, *s.policy.Switches[name], func(r Recording) { s.queue.Enqueue(func() { s.recorded(name, r) }) })
 		},

@@ -56,12 +56,12 @@ func (f *far) prepare(ctx context.Context, how farther) error {
 	}
 	f.passphrase = conf.Passphrase
 	if how.scratch == "" {
-		how.scratch = filepath.Join(state, "fetched")
+		how.scratch = state.Fetched()
 	}
 	if f.shelf, err = openShelf(ctx, filepath.Join(how.scratch, f.vault)); err != nil {
 		return err
 	}
-	if f.cache, err = os.MkdirTemp(state, "view-"); err != nil {
+	if f.cache, err = os.MkdirTemp(string(state), "view-"); err != nil {
 		return err
 	}
 	if how.drill {

@@ -24,11 +24,11 @@ type folder struct {
 }
 
 func vaultFolder(p policies.Policy, vaultName string) folder {
-	return folder{Path: p.Vaults[vaultName].URL.Path, file: filepath.Join(p.State, "vaults", vaultName, "place.json")}
+	return folder{Path: p.Vaults[vaultName].URL.Path, file: p.State.Place(vaultName)}
 }
 
 func (s *Site) sourceFolder(system string) folder {
-	return folder{Path: s.policy.Systems[system].Source.URL.Path, file: filepath.Join(s.policy.State, "sources", system+".json")}
+	return folder{Path: s.policy.Systems[system].Source.URL.Path, file: s.policy.State.Source(system)}
 }
 
 // recall is what was remembered of it; the zero folder if nothing was, or of another path.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -259,7 +258,7 @@ func (s *Site) snapshot(ctx context.Context, g *Gathered, by Caller, t *turn, te
 	var names collectors.Names
 	result, err := repo.Snapshot(reading, repository.Job{
 		System: g.System, Source: names.Wrap(src), Parallel: system.Limits.Concurrency, RehashPercent: rehashPercent,
-		Seen: filepath.Join(s.policy.State, "sources", g.System+".seen"), AlwaysRead: system.AlwaysRead,
+		Seen: s.policy.State.Seen(g.System), AlwaysRead: system.AlwaysRead,
 		Bounds: repository.Bounds{Entries: int64(system.Limits.Entries)},
 		Judge: func(now repository.Extent, last *repository.Extent) string {
 			return implausible(system.Expect, now, last)

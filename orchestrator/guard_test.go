@@ -162,7 +162,7 @@ func TestLeasesForAGuardElsewhere(t *testing.T) {
 		if _, err := s.Leases(Question{}); !errors.Is(err, lease.ErrNonce) {
 			t.Errorf("no nonce: %v", err)
 		}
-		file := filepath.Join(h.policy.State, "keys", "site.key")
+		file := h.policy.State.SiteKey()
 		private, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

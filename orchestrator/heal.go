@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -215,7 +214,7 @@ func (s *Site) lastKnown(vaultName string, by Caller) (*vault.Generation, error)
 		return nil, err
 	}
 	defer p.release()
-	memory, err := vault.OpenMemory(filepath.Join(s.policy.State, "vaults", vaultName))
+	memory, err := vault.OpenMemory(s.policy.State.Vault(vaultName))
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"slices"
 
 	"airlock/orchestrator/custody"
@@ -19,7 +18,7 @@ func (s *Site) knownBy(in *vault.PlanInput, memory *vault.Memory) (err error) {
 		in.Identity.Standing = []int64{last.Number}
 	}
 	if s.policy.Vaults[in.Vault].ReceiptKey == "" {
-		register, err := vault.OpenRegister(filepath.Join(s.policy.State, "vaults", in.Vault))
+		register, err := vault.OpenRegister(s.policy.State.Vault(in.Vault))
 		if err != nil {
 			return err
 		}

@@ -34,7 +34,7 @@ type Made struct {
 // key, the repository's passphrase where its file is missing, and the repository. It
 // touches no door, and may be repeated.
 func Init(ctx context.Context, p policies.Policy, parts Parts, o Options) (made Made, err error) {
-	if _, err := os.Stat(p.State); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(string(p.State)); errors.Is(err, fs.ErrNotExist) {
 		made.State = true
 	}
 	lock, err := takeLock(p.State)
@@ -72,7 +72,7 @@ func Init(ctx context.Context, p policies.Policy, parts Parts, o Options) (made 
 	if err != nil {
 		return made, err
 	}
-	l, err := ledger.Open(ctx, filepath.Join(p.State, custody.LedgerFile), ledger.Options{Signer: key})
+	l, err := ledger.Open(ctx, p.State.Ledger(), ledger.Options{Signer: key})
 	if err != nil {
 		return made, err
 	}
@@ -107,7 +107,7 @@ func typeable(ctx context.Context, p policies.Policy, conf repository.Config) er
 // siteKey gives the public half of the site's Ed25519 key, and makes the key if there
 // is none.
 func siteKey(p policies.Policy) (public string, made bool, err error) {
-	dir := filepath.Join(p.State, "keys")
+	dir := p.State.Keys()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", false, fmt.Errorf("the site's key: %w", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"path/filepath"
 	"time"
 
 	"airlock/ledger"
@@ -13,6 +12,7 @@ import (
 	"airlock/notice"
 	"airlock/orchestrator/custody"
 	"airlock/policies"
+	"airlock/state"
 )
 
 // ErrBeyond: more entries were asked about than the ledger has.
@@ -46,8 +46,8 @@ func (s *Site) Consistency(ctx context.Context, from, to int64) (proof.Consisten
 
 // OpenLedger opens a site's ledger for reading, beside whoever writes it; nil if there
 // is none yet.
-func OpenLedger(ctx context.Context, state string) (*ledger.Reader, error) {
-	r, err := ledger.OpenReader(ctx, filepath.Join(state, custody.LedgerFile))
+func OpenLedger(ctx context.Context, state state.Folder) (*ledger.Reader, error) {
+	r, err := ledger.OpenReader(ctx, state.Ledger())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

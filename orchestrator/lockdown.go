@@ -11,13 +11,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"airlock/lease"
 	"airlock/ledger"
 	"airlock/notice"
+	"airlock/state"
 )
 
 // ErrNotReleased: whoever asked may not end the lockdown.
@@ -130,7 +130,7 @@ func (s *Site) standing(ctx context.Context) (l *lease.Lockdown, err error) {
 
 // standing looks for a lockdown by its file, or by the ledger where the file went away
 // without a release, or cannot be read; r is nil where there is no ledger.
-func standing(ctx context.Context, state string, r *ledger.Reader) (*lease.Lockdown, error) {
+func standing(ctx context.Context, state state.Folder, r *ledger.Reader) (*lease.Lockdown, error) {
 	l, doubt := lease.Locked(state)
 	if l != nil || r == nil {
 		return l, doubt
@@ -210,8 +210,8 @@ func (s *Site) doubtLock(doubted bool, why error) {
 
 // releaseKey makes the key that ends a lockdown without another person, unless there is
 // one. Only its hash is kept; "" means that it was made before, and cannot be had again.
-func releaseKey(state string) (string, error) {
-	f, err := os.OpenFile(releaseFile(state), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+func releaseKey(state state.Folder) (string, error) {
+	f, err := os.OpenFile(state.ReleaseKey(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return "", nil
 	}
@@ -226,8 +226,8 @@ func releaseKey(state string) (string, error) {
 	return key, nil
 }
 
-func rightKey(state, key string) error {
-	kept, err := os.ReadFile(releaseFile(state))
+func rightKey(state state.Folder, key string) error {
+	kept, err := os.ReadFile(state.ReleaseKey())
 	if err != nil {
 		return fmt.Errorf("%w: the release key cannot be compared: %w", ErrNotReleased, err)
 	}
@@ -242,5 +242,3 @@ func hashOf(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return hex.EncodeToString(sum[:])
 }
-
-func releaseFile(state string) string { return filepath.Join(state, "keys", "release.sha256") }

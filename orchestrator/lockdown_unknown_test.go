@@ -15,7 +15,7 @@ import (
 // unknown makes it unknown whether there is a lockdown, and known again.
 func (h *hospital) unknown() (known func()) {
 	h.Helper()
-	file := filepath.Join(h.policy.State, "lockdown.json")
+	file := filepath.Join(string(h.policy.State), "lockdown.json")
 	if err := os.WriteFile(file, []byte(`{"at":"2026-11-`), 0o600); err != nil {
 		h.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestLockdownByTheLedger(t *testing.T) {
 // A person ends what nobody knows with the release key, for nobody can tell who began it.
 func TestReleaseOfWhatNobodyKnows(t *testing.T) {
 	h := newHospital(t)
-	if err := os.MkdirAll(filepath.Join(h.policy.State, "keys"), 0o700); err != nil {
+	if err := os.MkdirAll(h.policy.State.Keys(), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	key, err := releaseKey(h.policy.State)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +18,7 @@ import (
 	"airlock/orchestrator/doors"
 	"airlock/policies"
 	"airlock/repository"
+	"airlock/state"
 	"airlock/vault"
 
 	"golang.org/x/mod/sumdb/note"
@@ -258,7 +258,7 @@ type cargo struct {
 	lying   vault.Origin // as it lies in the repository
 	tell    Watch
 	head    string // of the ledger, which the generation names
-	state   string
+	state   state.Folder
 	tending *tending // nil where the vault's host sees to it
 	key     string   // of the vault's host, which signs receipts
 }
@@ -285,7 +285,7 @@ func (s *Site) load(ctx context.Context, r *WindowRecord, replaced bool, tell Wa
 	if err != nil {
 		return nil, err
 	}
-	memory, err := vault.OpenMemory(filepath.Join(s.policy.State, "vaults", r.Vault))
+	memory, err := vault.OpenMemory(s.policy.State.Vault(r.Vault))
 	if err != nil {
 		return nil, err
 	}

@@ -100,7 +100,7 @@ func lookReady(ctx context.Context, p policies.Policy, parts Parts, vaultName st
 // what this machine knows.
 func (p *passage) ready(ctx context.Context) error {
 	s := p.site
-	if free, known := freeBytes(s.policy.State); known && free < roomForWindow {
+	if free, known := freeBytes(string(s.policy.State)); known && free < roomForWindow {
 		return fmt.Errorf("the state folder %s has %s free, and a window may need %s for the ledger and its memory: free some space there", s.policy.State, Size(free), Size(roomForWindow))
 	}
 	if err := hasMemory(func() (int64, bool) { return freeMemory("/") }); err != nil {

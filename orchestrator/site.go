@@ -19,7 +19,6 @@ import (
 	"log/slog"
 	"math"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -34,6 +33,7 @@ import (
 	"airlock/orchestrator/doors/window"
 	"airlock/policies"
 	"airlock/repository"
+	"airlock/state"
 	"airlock/switchctl"
 	"airlock/vault"
 
@@ -192,7 +192,7 @@ func Open(ctx context.Context, p policies.Policy, parts Parts, o Options) (*Site
 	s.ending, s.endOrders = context.WithCancel(life)
 	s.doors = s.newDoors() // S2, S5: they do not wait for the ledger
 	key, keyErr := custody.Signer(p.State)
-	s.journal = custody.OpenJournal(ctx, filepath.Join(p.State, custody.LedgerFile), key)
+	s.journal = custody.OpenJournal(ctx, p.State.Ledger(), key)
 	s.custody = s.newCustody()
 	s.noteStart(ctx)
 	s.recallAlarms(ctx)
@@ -227,13 +227,13 @@ func (l *siteLock) Unlock() error { return errors.Join(l.file.Unlock(), l.folder
 
 // takeLock makes this process the site's only executor. The lock ends with the
 // process, however that ends.
-func takeLock(state string) (*siteLock, error) {
-	if err := os.MkdirAll(state, 0o700); err != nil {
+func takeLock(state state.Folder) (*siteLock, error) {
+	if err := os.MkdirAll(string(state), 0o700); err != nil {
 		return nil, fmt.Errorf("state folder: %w", err)
 	}
 	lock := &siteLock{
-		folder: flock.New(state, flock.SetFlag(os.O_RDONLY)),
-		file:   flock.New(filepath.Join(state, "lock"), flock.SetPermissions(0o600)),
+		folder: flock.New(string(state), flock.SetFlag(os.O_RDONLY)),
+		file:   flock.New(state.Lock(), flock.SetPermissions(0o600)),
 	}
 	for _, part := range []*flock.Flock{lock.folder, lock.file} {
 		taken, err := part.TryLock()

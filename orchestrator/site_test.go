@@ -23,7 +23,6 @@ import (
 	collectlocal "airlock/collectors/local"
 	"airlock/ledger"
 	"airlock/notice"
-	"airlock/orchestrator/custody"
 	"airlock/policies"
 	"airlock/repository"
 	"airlock/switchctl"
@@ -155,7 +154,7 @@ func newHospital(t *testing.T) *hospital {
 		},
 		Vault: func(_ context.Context, v policies.Vault) (vault.Store, error) { return vaultlocal.Open(v.URL.Path) },
 		Repository: func(p policies.Policy) (repository.Config, error) {
-			return repository.Config{Passphrase: read(t, p.Repository.Passphrase), StateDir: p.State, Place: repository.Place{Path: p.Repository.URL.Path}}, nil
+			return repository.Config{Passphrase: read(t, p.Repository.Passphrase), StateDir: string(p.State), Place: repository.Place{Path: p.Repository.URL.Path}}, nil
 		},
 	}
 	made, err := emptyRepository()
@@ -287,7 +286,7 @@ func (h *hospital) entries(f ledger.Filter) []ledger.Entry {
 func (h *hospital) died(entries ...ledger.Entry) {
 	h.Helper()
 	h.toldByTest = true
-	l, err := ledger.Open(h.Context(), filepath.Join(h.policy.State, custody.LedgerFile), ledger.Options{})
+	l, err := ledger.Open(h.Context(), h.policy.State.Ledger(), ledger.Options{})
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -827,7 +826,7 @@ func TestNoLedger(t *testing.T) {
 	if err := h.sw.Edit(3, func(p *snmpswitch.Port) { p.Up = true }); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(h.policy.State, custody.LedgerFile)
+	file := h.policy.State.Ledger()
 	if err := errors.Join(os.Rename(file, file+".away"), os.Mkdir(file, 0o700)); err != nil {
 		t.Fatal(err)
 	}
@@ -865,7 +864,7 @@ func TestNoLedger(t *testing.T) {
 func TestDamagedLedger(t *testing.T) {
 	h := newHospital(t)
 	h.within(func(*Site) {}) // makes the ledger
-	file := filepath.Join(h.policy.State, custody.LedgerFile)
+	file := h.policy.State.Ledger()
 	damage := []byte("this was a ledger")
 	if err := os.WriteFile(file, damage, 0o600); err != nil {
 		t.Fatal(err)
@@ -887,7 +886,7 @@ func TestDamagedLedger(t *testing.T) {
 	}) {
 		t.Errorf("the new ledger begins with %+v, or has no alarm", all[0])
 	}
-	kept, err := filepath.Glob(filepath.Join(h.policy.State, "ledger.damaged-*.db"))
+	kept, err := filepath.Glob(filepath.Join(string(h.policy.State), "ledger.damaged-*.db"))
 	if err != nil || len(kept) != 1 {
 		t.Fatalf("kept: %v, %v", kept, err)
 	}
@@ -902,7 +901,7 @@ func TestLedgerThatIsSlowToOpen(t *testing.T) {
 	if err := h.sw.Edit(3, func(p *snmpswitch.Port) { p.Up = true }); err != nil {
 		t.Fatal(err)
 	}
-	emergency := filepath.Join(h.policy.State, "ledger.late.jsonl")
+	emergency := filepath.Join(string(h.policy.State), "ledger.late.jsonl")
 	if err := syscall.Mkfifo(emergency, 0o600); err != nil { // whoever reads it waits
 		t.Skip(err)
 	}
@@ -1003,7 +1002,7 @@ func TestNoSecretShows(t *testing.T) {
 		show(nil, s.Close())
 	}
 	shown.WriteString(h.log.String())
-	err := filepath.WalkDir(h.policy.State, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(string(h.policy.State), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}

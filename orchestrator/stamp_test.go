@@ -19,7 +19,7 @@ import (
 func TestHeadsAreStamped(t *testing.T) {
 	h := newHospital(t)
 	key := notetest.New(t, h.policy.Site)
-	keys := filepath.Join(h.policy.State, "keys")
+	keys := h.policy.State.Keys()
 	if err := os.MkdirAll(keys, 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ type tending struct {
 
 // tend chooses, for the window of a passage.
 func (s *Site) tend(ctx context.Context, c *cargo, p *passage) (*tending, error) {
-	dir := filepath.Join(s.policy.State, "vaults", p.record.Vault)
+	dir := s.policy.State.Vault(p.record.Vault)
 	register, err := vault.OpenRegister(dir)
 	if err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ func (h *hospital) night(by Caller) (record WindowRecord, alarms []Alarm, err er
 // dayPasses has the generations that the register knows be of a day earlier.
 func (h *hospital) dayPasses() {
 	h.Helper()
-	file := filepath.Join(h.policy.State, "vaults/secondary/register")
+	file := filepath.Join(string(h.policy.State), "vaults/secondary/register")
 	text, err := os.ReadFile(file)
 	if errors.Is(err, os.ErrNotExist) {
 		return
@@ -104,7 +104,7 @@ func TestPlainVault(t *testing.T) {
 	if err != nil || r.Retention.Held == "" || !told(alarms, "3 generations would go (1, 2, 3)") || told(alarms, "--brake 3") {
 		t.Fatalf("beyond the brake: %+v, %v, %v", r.Retention, alarms, err)
 	}
-	clock := filepath.Join(h.policy.State, "vaults/secondary/clock.json")
+	clock := filepath.Join(string(h.policy.State), "vaults/secondary/clock.json")
 	w, err := vault.ReadWitness(clock)
 	if err != nil || w.Wall.IsZero() {
 		t.Fatalf("%+v, %v", w, err)

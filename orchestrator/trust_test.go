@@ -14,7 +14,6 @@ import (
 	"airlock/ledger"
 	"airlock/ledger/proof"
 	"airlock/ledger/proof/notetest"
-	"airlock/orchestrator/custody"
 	"airlock/switchctl/switchtest/snmpswitch"
 	"airlock/vault"
 	vaultlocal "airlock/vault/local"
@@ -26,7 +25,7 @@ import (
 func (h *hospital) keys() note.Verifier {
 	h.Helper()
 	key := notetest.New(h, h.policy.Site)
-	dir := filepath.Join(h.policy.State, "keys")
+	dir := h.policy.State.Keys()
 	err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, "site.key"), []byte(key.Private+"\n"), 0o600), os.WriteFile(filepath.Join(dir, "site.pub"), []byte(key.Public+"\n"), 0o600))
 	if err != nil {
 		h.Fatal(err)
@@ -66,7 +65,7 @@ func (h *hospital) newest() *vault.Generation {
 // proofs are the proofs of contradictions, opened by nothing but the public key.
 func (h *hospital) proofs(key note.Verifier) []proof.Contradiction {
 	h.Helper()
-	files, err := filepath.Glob(filepath.Join(h.policy.State, "proofs", "*"))
+	files, err := filepath.Glob(filepath.Join(string(h.policy.State), "proofs", "*"))
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -140,7 +139,7 @@ func TestHeadsLeaveTheMachine(t *testing.T) {
 		if err != nil || named.Size < first.Size || named.Size > last.Size {
 			t.Errorf("the generation names a head of %d entries, %v; before it were %d, after it %d", named.Size, err, first.Size, last.Size)
 		}
-		held, err := os.ReadFile(filepath.Join(h.policy.State, "vaults", "secondary", "head.note"))
+		held, err := os.ReadFile(filepath.Join(string(h.policy.State), "vaults", "secondary", "head.note"))
 		if err != nil || string(held) != g.Ledger {
 			t.Errorf("kept of it: %q, %v", held, err)
 		}
@@ -156,7 +155,7 @@ func TestHeadsLeaveTheMachine(t *testing.T) {
 func TestLedgerThatWasPutBack(t *testing.T) {
 	h := newHospital(t)
 	key := h.keys()
-	file := filepath.Join(h.policy.State, custody.LedgerFile)
+	file := h.policy.State.Ledger()
 	if _, err := h.window(); err != nil {
 		t.Fatal(err)
 	}
@@ -203,12 +202,12 @@ func TestMachineThatWasPutBack(t *testing.T) {
 	if _, err := h.window(); err != nil {
 		t.Fatal(err)
 	}
-	h.copied(h.policy.State, h.policy.State+".snapshot")
+	h.copied(string(h.policy.State), string(h.policy.State)+".snapshot")
 	if _, err := h.window(); err != nil {
 		t.Fatal(err)
 	}
 	before := h.newest()
-	h.copied(h.policy.State+".snapshot", h.policy.State)
+	h.copied(string(h.policy.State)+".snapshot", string(h.policy.State))
 	h.write("accounting/new.dump", "what the next generation would have")
 	h.within(func(s *Site) {
 		if st, err := s.Status(t.Context()); err != nil || st.Ledger.Doubt != "" {
@@ -238,7 +237,7 @@ func TestDamageThatVerificationFinds(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.died(slices.Repeat([]ledger.Entry{{Kind: ledger.KindPatrol}}, 100)...) // opening looks at the last entries
-	file := filepath.Join(h.policy.State, custody.LedgerFile)
+	file := h.policy.State.Ledger()
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ func TestWhatCannotBeComparedIsNoContradiction(t *testing.T) {
 	if _, err := h.window(); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(h.policy.State, "vaults", "secondary", "head.note")
+	file := filepath.Join(string(h.policy.State), "vaults", "secondary", "head.note")
 	head, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -47,14 +47,14 @@ func TestWhatCannotBeComparedIsNoContradiction(t *testing.T) {
 			"empty":   func() error { return os.WriteFile(file, nil, 0o600) },
 			"no file": func() error { return errors.Join(os.Remove(file), os.Mkdir(file, 0o700)) },
 			"the key's": func() error {
-				return os.Rename(filepath.Join(h.policy.State, "keys", "site.pub"), filepath.Join(h.policy.State, "away"))
+				return os.Rename(h.policy.State.PublicKey(), filepath.Join(string(h.policy.State), "away"))
 			},
 		} {
 			if err := spoil(); err != nil {
 				t.Fatal(err)
 			}
 			if name == "the key's" {
-				err = os.Mkdir(filepath.Join(h.policy.State, "keys", "site.pub"), 0o700)
+				err = os.Mkdir(h.policy.State.PublicKey(), 0o700)
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -64,7 +64,7 @@ func TestWhatCannotBeComparedIsNoContradiction(t *testing.T) {
 			}
 			trusted(s)
 			if name == "the key's" {
-				err = errors.Join(os.Remove(filepath.Join(h.policy.State, "keys", "site.pub")), os.Rename(filepath.Join(h.policy.State, "away"), filepath.Join(h.policy.State, "keys", "site.pub")))
+				err = errors.Join(os.Remove(h.policy.State.PublicKey()), os.Rename(filepath.Join(string(h.policy.State), "away"), h.policy.State.PublicKey()))
 			}
 			if err := errors.Join(err, os.RemoveAll(file), os.WriteFile(file, head, 0o600)); err != nil {
 				t.Fatal(err)

@@ -11,14 +11,13 @@ import (
 	"time"
 
 	"airlock/ledger"
-	"airlock/orchestrator/custody"
 )
 
 // S1, S11: an entry that is changed under a running executor opens no door, however old it
 // is; and when it is put back and looked at, doors are opened again.
 func TestOldEntryChangedUnderneath(t *testing.T) {
 	h := newHospital(t)
-	path := filepath.Join(h.policy.State, custody.LedgerFile)
+	path := h.policy.State.Ledger()
 	l, err := ledger.Open(t.Context(), path, ledger.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +67,7 @@ func TestOldEntryChangedUnderneath(t *testing.T) {
 			t.Errorf("the status has no doubt: %v", err)
 		}
 		change("UPDATE entry SET reason = 'long ago' WHERE seq = 2")
-		if err := os.Remove(filepath.Join(h.policy.State, "verified.json")); err != nil { // as audit verify does when all is sound
+		if err := os.Remove(filepath.Join(string(h.policy.State), "verified.json")); err != nil { // as audit verify does when all is sound
 			t.Fatal(err)
 		}
 		if err := s.custody.Trust(t.Context()); err != nil {
@@ -85,7 +84,7 @@ func TestTriggersDroppedUnderneath(t *testing.T) {
 		if err := s.custody.Trust(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		db, err := sql.Open("sqlite3", filepath.Join(h.policy.State, custody.LedgerFile))
+		db, err := sql.Open("sqlite3", h.policy.State.Ledger())
 		if err != nil {
 			t.Fatal(err)
 		}

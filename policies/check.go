@@ -18,6 +18,7 @@ import (
 
 	"airlock/policies/yamldoc"
 	"airlock/spelling"
+	"airlock/state"
 )
 
 // check holds what was read against the rules that no single value can show, and
@@ -27,7 +28,7 @@ func (r reader) check(p *Policy) {
 	if p.Site != "" {
 		r.CheckName(r.Value("site"), p.Site)
 	}
-	p.State = r.absolute("state", p.State)
+	p.State = state.Folder(r.absolute("state", string(p.State)))
 	r.addressAt("status.listen", &p.Status.Listen, 0)
 	r.checkGuard("guard", &p.Guard, p)
 	if p.Ledger.Syslog != nil {
@@ -134,12 +135,12 @@ func (r reader) checkGuard(at string, g *Guard, p *Policy) {
 	}
 	g.Ledger = r.absolute(at+".ledger", g.Ledger)
 	if g.Ledger == "" && state != "" {
-		g.Ledger = filepath.Join(state, "guard", "ledger.db")
+		g.Ledger = state.GuardLedger()
 	}
 	if g.Interval > g.LeaseTTL && g.LeaseTTL > 0 {
 		r.Add(r.Value(at+".interval"), "interval is longer than lease_ttl", "write 5s, or leave the key out; the guard has to look at least as often as a lease runs out")
 	}
-	if state != "" && filepath.Dir(g.Ledger) == state {
+	if state != "" && filepath.Dir(g.Ledger) == string(state) {
 		r.Add(r.Value(at+".ledger"), "the guard's ledger lies where the executor's does", "give it a folder of its own, or leave the key out: it is guard/ledger.db in the state folder then")
 	}
 	for _, name := range sorted(g.Switches) {

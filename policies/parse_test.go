@@ -145,7 +145,7 @@ func TestDefaults(t *testing.T) {
 		{"no fallback", old.FallbackPort, policies.Port{}},
 		{"guard", mustParse(t, "../examples/airlock.yaml").Guard, guarded(5*time.Second, 15*time.Second, "/var/lib/airlock/guard/ledger.db")},
 		{"version", p.Switches["core"].SNMP.Version, "3"},
-		{"state", p.State, "/var/lib/airlock"},
+		{"state", string(p.State), "/var/lib/airlock"},
 		{"title", imaging.Title, "画像診断"},
 		{"path", imaging.Source.URL.Path, "/srv/画像 2026%25"},
 		{"IPv6", p.Repository.URL.Address(), "[fd00::12]:2222"},

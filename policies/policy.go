@@ -15,13 +15,15 @@ package policies
 import (
 	"strings"
 	"time"
+
+	"airlock/state"
 )
 
 // Policy is one site's policy file.
 type Policy struct {
 	Site       string             `yaml:"site" jsonschema:"required" example:"lab-hospital"` // letters, digits, - and _
 	Timezone   Zone               `yaml:"timezone" jsonschema:"required" example:"Asia/Tokyo"`
-	State      string             `yaml:"state" jsonschema:"required" example:"/var/lib/airlock"` // absolute folder
+	State      state.Folder       `yaml:"state" jsonschema:"required" example:"/var/lib/airlock"` // absolute folder
 	Status     Status             `yaml:"status" example:"{listen: \"127.0.0.1:9470\"}"`
 	Guard      Guard              `yaml:"guard" example:"{interval: 5s, lease_ttl: 15s}"`
 	Patrol     Patrol             `yaml:"patrol" example:"{every: 1m, misses: 3}"`

@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"runtime"
 	"slices"
+
+	"airlock/state"
 )
 
 // Files are the files that a policy names and that decide, beside its own, whom airlock
@@ -50,19 +52,16 @@ func Files(p any) []string {
 	return slices.DeleteFunc(slices.Compact(all), func(name string) bool { return name == "" })
 }
 
-// LastUsed is the policy by which an executor ran last, in its state folder. It holds
-// references to secrets, and none.
-const LastUsed = "policy.last.yaml"
-
 // stateFiles are what of a state folder decides as much as the policy file does: the keys by
 // which a site or a host signs, and the policy that serves where the file cannot be read.
-func stateFiles(state string) []string {
-	if state == "" {
+func stateFiles(folder string) []string {
+	if folder == "" {
 		return nil
 	}
-	all := []string{state}
-	for _, name := range []string{"keys", "keys/site.key", "keys/site.pub", "keys/release.sha256", "keys/receipt.key", "keys/receipt.pub", "keys/ssh_host_ed25519", LastUsed} {
-		all = append(all, filepath.Join(state, name))
+	site := state.Folder(folder)
+	all := []string{folder, site.Keys(), site.SiteKey(), site.PublicKey(), site.ReleaseKey(), site.LastPolicy()}
+	for _, name := range []string{"receipt.key", "receipt.pub", "ssh_host_ed25519"} { // a vault host's
+		all = append(all, filepath.Join(site.Keys(), name))
 	}
 	return all
 }

@@ -6,13 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
 
-	"airlock/console"
 	"airlock/policies"
+	"airlock/state"
 	"airlock/wholefile"
 
 	"github.com/spf13/cobra"
@@ -28,8 +27,8 @@ const usualState = "/var/lib/airlock"
 
 // rememberPolicy keeps the text of the policy by which this process is the executor. A
 // state folder that cannot be written keeps the one before.
-func rememberPolicy(state string, text []byte) error {
-	file := filepath.Join(state, policies.LastUsed)
+func rememberPolicy(state state.Folder, text []byte) error {
+	file := state.LastPolicy()
 	if last, err := os.ReadFile(file); err == nil && bytes.Equal(last, text) {
 		return nil
 	}
@@ -52,20 +51,19 @@ func (a *app) policyAnyway() (policies.Policy, error) {
 	if err == nil {
 		return p, nil
 	}
-	for _, state := range a.stateFolders() {
-		last, at, unread := readLastPolicy(state)
-		if unread == nil {
-			a.amiss = fmt.Errorf("%s; used is the policy of %s, %s", broken(err), at.Format(timeLayout), filepath.Join(state, policies.LastUsed))
-			a.read, err = readFile(filepath.Join(state, policies.LastUsed))
-			return last, err
-		}
-		if _, gone := os.Stat(console.SocketPath(state)); gone == nil {
-			a.amiss = fmt.Errorf("%s; the executor at %s has its own", broken(err), state)
-			return policies.Policy{State: state, Timezone: policies.Zone{Location: time.Local}}, nil
-		}
-		if errors.Is(unread, fs.ErrPermission) {
-			err = errors.Join(err, unread)
-		}
+	state := a.stateFolder()
+	last, at, unread := readLastPolicy(state)
+	if unread == nil {
+		a.amiss = fmt.Errorf("%s; used is the policy of %s, %s", broken(err), at.Format(timeLayout), state.LastPolicy())
+		a.read, err = readFile(state.LastPolicy())
+		return last, err
+	}
+	if _, gone := os.Stat(state.Socket()); gone == nil {
+		a.amiss = fmt.Errorf("%s; the executor at %s has its own", broken(err), state)
+		return policies.Policy{State: state, Timezone: policies.Zone{Location: time.Local}}, nil
+	}
+	if errors.Is(unread, fs.ErrPermission) {
+		err = errors.Join(err, unread)
 	}
 	return policies.Policy{}, err
 }
@@ -81,22 +79,22 @@ func broken(err error) string {
 
 var stateLine = regexp.MustCompile(`(?m)^state:[ \t]*["']?(/[^"'#\r\n]*?)["']?[ \t]*(?:#.*)?\r?$`)
 
-// stateFolders are where the state folder may be: as said, as far as the policy file can
-// be read, or where it usually is.
-func (a *app) stateFolders() []string {
+// stateFolder is where the state folder may be: as said, as far as the policy file can be
+// read, or where it usually is.
+func (a *app) stateFolder() state.Folder {
 	if a.state != "" {
-		return []string{a.state}
+		return state.Folder(a.state)
 	}
 	if text, err := os.ReadFile(a.file); err == nil {
 		if found := stateLine.FindSubmatch(text); found != nil {
-			return []string{string(found[1])}
+			return state.Folder(found[1])
 		}
 	}
-	return []string{usualState}
+	return usualState
 }
 
-func readLastPolicy(state string) (p policies.Policy, at time.Time, err error) {
-	file := filepath.Join(state, policies.LastUsed)
+func readLastPolicy(state state.Folder) (p policies.Policy, at time.Time, err error) {
+	file := state.LastPolicy()
 	info, err := os.Stat(file)
 	if err != nil {
 		return p, at, err

@@ -39,7 +39,7 @@ func (a *app) auditExportCommand() *cobra.Command {
 				return err
 			}
 			// A head over everything that is there, if an executor runs that can sign one.
-			if remote, err := console.Connect(c.Context(), console.SocketPath(p.State)); err == nil {
+			if remote, err := console.Connect(c.Context(), p.State.Socket()); err == nil {
 				if _, err := remote.Head(c.Context()); err != nil {
 					return err
 				}

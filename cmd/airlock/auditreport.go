@@ -110,7 +110,7 @@ func (a *app) readReport(ctx context.Context, p policies.Policy, c report.Config
 	if err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
-	_, err = console.Connect(ctx, console.SocketPath(p.State))
+	_, err = console.Connect(ctx, p.State.Socket())
 	c.Serving = err == nil
 	made, err := report.Read(ctx, c, h, guard)
 	if g != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -161,7 +160,7 @@ func tellVerified(ctx context.Context, p policies.Policy, found audited, err err
 	if err := custody.TakeVerified(p.State, found.Report, err); err != nil {
 		return err
 	}
-	remote, err := console.Connect(ctx, console.SocketPath(p.State))
+	remote, err := console.Connect(ctx, p.State.Socket())
 	if err != nil {
 		return nil // none runs; the next one reads what was kept
 	}
@@ -263,4 +262,4 @@ func (a *app) printAudited(found audited) {
 	}
 }
 
-func publicKeyFile(p policies.Policy) string { return filepath.Join(p.State, "keys", "site.pub") }
+func publicKeyFile(p policies.Policy) string { return p.State.PublicKey() }

@@ -45,7 +45,7 @@ func (a *app) refuseExposed(p any) error {
 	var loose error
 	switch p := p.(type) {
 	case policies.Policy:
-		loose = tighten(p.State)
+		loose = tighten(string(p.State))
 	case *policies.VaultHost:
 		loose = tighten(p.State)
 	}

@@ -84,7 +84,7 @@ func (a *app) recoveryKit(p policies.Policy, made orchestrator.Made, show bool) 
 	for _, name := range keys(p.Vaults) {
 		fmt.Fprintf(&vaults, "  vault        %s: %s\n", name, p.Vaults[name].URL)
 	}
-	release := "told when it was made; if it is lost, remove " + filepath.Join(p.State, "keys", "release.sha256") + " and run init again"
+	release := "told when it was made; if it is lost, remove " + p.State.ReleaseKey() + " and run init again"
 	if made.ReleaseKey != "" {
 		release = made.ReleaseKey
 	}
@@ -123,6 +123,6 @@ The release key ends a lockdown without a second person. Only this page has it.
 
 Without the passphrase nothing can be restored, by anybody.
 パスフレーズがなければ、誰にも復元できません。
-`, p.Site, p.Repository.URL, news(made.Repository), passphrase, vaults.String(), made.PublicKey, news(made.Key), release, filepath.Join(p.State, "ledger.db"))
+`, p.Site, p.Repository.URL, news(made.Repository), passphrase, vaults.String(), made.PublicKey, news(made.Key), release, p.State.Ledger())
 	return err
 }

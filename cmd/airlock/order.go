@@ -27,7 +27,7 @@ func (a *app) order(ctx context.Context, p policies.Policy, o orchestrator.Order
 	watch, end := a.detached()
 	defer end()
 	for began := time.Now(); ; {
-		remote, err := console.Connect(ctx, console.SocketPath(p.State))
+		remote, err := console.Connect(ctx, p.State.Socket())
 		if err == nil {
 			out, err := remote.Do(ctx, o, watch)
 			if err == nil || !strings.HasPrefix(err.Error(), orchestrator.ErrOtherSite.Error()) { // which says it all
@@ -104,7 +104,7 @@ func (a *app) execute(ctx context.Context, p policies.Policy, command string, lo
 			log.Warn("a policy file that is broken would keep people from shutting doors", "error", err)
 		}
 	}
-	l, err := console.Listen(console.SocketPath(p.State))
+	l, err := console.Listen(p.State.Socket())
 	if err != nil && (command == "shut" || command == "lockdown") {
 		return errors.Join(f(ctx, s), s.End(), err, s.Close()) // S2: nobody is told how it goes, and doors are shut
 	}

@@ -84,7 +84,7 @@ func (a *app) nagiosUnknown(err error) error {
 func (a *app) status(ctx context.Context, p policies.Policy) (orchestrator.Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	remote, err := console.Connect(ctx, console.SocketPath(p.State))
+	remote, err := console.Connect(ctx, p.State.Socket())
 	if err == nil {
 		out, err := remote.Do(ctx, orchestrator.Order{Verb: "status"}, func(orchestrator.Progress) {})
 		if err != nil {

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -36,7 +35,7 @@ import (
 
 // parts chooses the drivers by what the policy file says.
 func parts(p policies.Policy) orchestrator.Parts {
-	recordings := filepath.Join(p.State, "sessions")
+	recordings := p.State.Sessions()
 	return orchestrator.Parts{
 		Switch: func(ctx context.Context, name string, s policies.Switch, recorded func(orchestrator.Recording)) (switchctl.Switch, error) {
 			if recorded == nil {
@@ -177,7 +176,7 @@ func repositoryConfig(p policies.Policy) (repository.Config, error) {
 			return repository.Config{}, fmt.Errorf("the repository's passphrase: %s does not exist; for a new site run: airlock init; for one that exists, write the passphrase of the recovery kit into it and run: chmod 600 %s", file, file)
 		}
 	}
-	c := repository.Config{Passphrase: r.raw(p.Repository.Passphrase), StateDir: p.State}
+	c := repository.Config{Passphrase: r.raw(p.Repository.Passphrase), StateDir: string(p.State)}
 	u := p.Repository.URL
 	switch u.Scheme {
 	case "file":

@@ -26,6 +26,7 @@ import (
 	"airlock/lease"
 	"airlock/ledger"
 	"airlock/orchestrator"
+	"airlock/state"
 	"airlock/vault"
 	"airlock/vault/local"
 
@@ -327,7 +328,7 @@ func (w *world) entries() []ledger.Entry {
 		text, err := os.ReadFile(file)
 		w.must(errors.Join(err, os.WriteFile(filepath.Join(dir, filepath.Base(file)), text, 0o600)))
 	}
-	r, err := orchestrator.OpenLedger(w.t.Context(), dir)
+	r, err := orchestrator.OpenLedger(w.t.Context(), state.Folder(dir))
 	w.must(err)
 	var all []ledger.Entry
 	for e, err := range r.Entries(w.t.Context(), ledger.Filter{}) {

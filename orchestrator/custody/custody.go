@@ -10,10 +10,8 @@ import (
 	"airlock/ledger/syslog"
 	"airlock/notice"
 	"airlock/policies"
+	"airlock/state"
 )
-
-// LedgerFile is the ledger in the state folder.
-const LedgerFile = "ledger.db"
 
 // Config is what custody needs of whoever runs the site.
 type Config struct {
@@ -55,7 +53,7 @@ type Description struct {
 }
 
 // Describe reads it, whoever runs the ledger. With an error it has what could be read.
-func Describe(ctx context.Context, state string, r *ledger.Reader) (d Description, err error) {
+func Describe(ctx context.Context, state state.Folder, r *ledger.Reader) (d Description, err error) {
 	v, err := readVerified(state)
 	if err != nil {
 		return d, err

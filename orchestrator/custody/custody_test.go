@@ -18,12 +18,13 @@ import (
 	"airlock/ledger/proof/notetest"
 	"airlock/notice"
 	"airlock/policies"
+	"airlock/state"
 )
 
 // site is a state folder with a key, and who was called.
 type site struct {
 	*testing.T
-	state string
+	state state.Folder
 	key   notetest.Pair
 
 	mu     sync.Mutex
@@ -33,7 +34,7 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	s := &site{T: t, state: t.TempDir(), key: notetest.New(t, "hospital.example"), raised: make(chan struct{}, 100)}
+	s := &site{T: t, state: state.Folder(t.TempDir()), key: notetest.New(t, "hospital.example"), raised: make(chan struct{}, 100)}
 	s.write("keys/site.key", s.key.Private+"\n")
 	s.write("keys/site.pub", s.key.Public+"\n")
 	return s
@@ -41,14 +42,14 @@ func newSite(t *testing.T) *site {
 
 func (s *site) write(name, text string) {
 	s.Helper()
-	name = filepath.Join(s.state, name)
+	name = filepath.Join(string(s.state), name)
 	if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, []byte(text), 0o600)); err != nil {
 		s.Fatal(err)
 	}
 }
 
 // file is the ledger.
-func (s *site) file() string { return filepath.Join(s.state, LedgerFile) }
+func (s *site) file() string { return s.state.Ledger() }
 
 func (s *site) alarms() []string {
 	s.mu.Lock()
@@ -132,7 +133,7 @@ func TestOlderCopy(t *testing.T) {
 	if all := s.alarms(); len(all) != 1 || !strings.HasPrefix(all[0], "secondary|") {
 		t.Errorf("the alarms are %q; want one", all)
 	}
-	files, _ := filepath.Glob(filepath.Join(s.state, "proofs", "*.proof"))
+	files, _ := filepath.Glob(filepath.Join(string(s.state), "proofs", "*.proof"))
 	if len(files) != 1 {
 		t.Fatalf("the proofs are %q", files)
 	}
@@ -175,7 +176,7 @@ func TestMet(t *testing.T) {
 			t.Fatal(err)
 		}
 		held := func() string {
-			text, err := os.ReadFile(filepath.Join(s.state, "vaults", "secondary", heldFile))
+			text, err := os.ReadFile(s.state.Head("secondary"))
 			if err != nil {
 				t.Error(err)
 			}
@@ -209,7 +210,7 @@ func TestUnanswered(t *testing.T) {
 		if err := c.Trust(gone); !errors.Is(err, context.Canceled) || c.Doubt() != "" {
 			t.Errorf("broken off: %v, the doubt is %q", err, c.Doubt())
 		}
-		s.write("vaults/secondary/"+heldFile, "torn")
+		s.write("vaults/secondary/head.note", "torn")
 		if err := c.Trust(t.Context()); err == nil || c.Doubt() != "" {
 			t.Errorf("a torn head: %v, the doubt is %q", err, c.Doubt())
 		}
@@ -306,7 +307,7 @@ func TestAuthorityIsAway(t *testing.T) {
 		defer cancel()
 		done := make(chan struct{})
 		go func() {
-			c.Stamp(ctx, policies.Timestamps{URL: "http://127.0.0.1:1", CA: filepath.Join(s.state, "none.pem"), Every: policies.Duration(time.Hour)})
+			c.Stamp(ctx, policies.Timestamps{URL: "http://127.0.0.1:1", CA: filepath.Join(string(s.state), "none.pem"), Every: policies.Duration(time.Hour)})
 			close(done)
 		}()
 		select {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"airlock/ledger/syslog"
@@ -33,7 +32,7 @@ func (c *Custody) syslogConfig(p policies.Syslog) syslog.Config {
 	network, address := p.Receiver()
 	return syslog.Config{
 		Network: network, Address: address, CA: p.CA, Facility: p.Facility, Site: c.Policy.Site,
-		Cursor: filepath.Join(c.Policy.State, "syslog.json"), OutageAfter: time.Duration(p.AlarmAfter),
+		Cursor: c.Policy.State.Syslog(), OutageAfter: time.Duration(p.AlarmAfter),
 		Outage: func(since time.Time, err error) {
 			c.Alarm("", notice.SIEMTakesNone.Of(), fmt.Sprintf("since %s: %v", since.Format(time.RFC3339), err))
 		},

@@ -8,13 +8,15 @@ import (
 	"path/filepath"
 	"strings"
 
+	"airlock/state"
+
 	"golang.org/x/mod/sumdb/note"
 )
 
 // Signer is the site's own key: it signs the ledger's heads, its generations, and what is
 // said to the guard. fs.ErrNotExist if the site has none.
-func Signer(state string) (note.Signer, error) {
-	text, err := os.ReadFile(filepath.Join(state, "keys", "site.key"))
+func Signer(state state.Folder) (note.Signer, error) {
+	text, err := os.ReadFile(state.SiteKey())
 	if err != nil {
 		return nil, fmt.Errorf("the site's key: %w", err)
 	}
@@ -25,16 +27,12 @@ func Signer(state string) (note.Signer, error) {
 	return key, nil
 }
 
-// formerKey is where, beside the site's own, the public key of the machine may stand
-// whose place this one took.
-const formerKey = "former.pub"
-
 // Verifiers are the public keys by which the site's generations may be signed.
 // fs.ErrNotExist if the site has none.
-func Verifiers(state string) ([]note.Verifier, error) {
+func Verifiers(state state.Folder) ([]note.Verifier, error) {
 	var keys []note.Verifier
-	for _, name := range []string{"site.pub", formerKey} {
-		text, err := os.ReadFile(filepath.Join(state, "keys", name))
+	for _, file := range []string{state.PublicKey(), state.FormerKey()} {
+		text, err := os.ReadFile(file)
 		if errors.Is(err, fs.ErrNotExist) && len(keys) > 0 {
 			break
 		}
@@ -43,7 +41,7 @@ func Verifiers(state string) ([]note.Verifier, error) {
 		}
 		key, err := note.NewVerifier(strings.TrimSpace(string(text)))
 		if err != nil {
-			return nil, fmt.Errorf("the site's public key: the file %s is damaged: %w", name, err)
+			return nil, fmt.Errorf("the site's public key: the file %s is damaged: %w", filepath.Base(file), err)
 		}
 		keys = append(keys, key)
 	}
@@ -51,8 +49,8 @@ func Verifiers(state string) ([]note.Verifier, error) {
 }
 
 // publicKey is the public key by which the ledger's heads are signed; "" where there is none.
-func publicKey(state string) string {
-	text, err := os.ReadFile(filepath.Join(state, "keys", "site.pub"))
+func publicKey(state state.Folder) string {
+	text, err := os.ReadFile(state.PublicKey())
 	if err != nil {
 		return ""
 	}
@@ -60,6 +58,6 @@ func publicKey(state string) string {
 }
 
 // FormerHint adds to err what to do where another machine's generations are this site's own.
-func FormerHint(err error, state string) error {
-	return fmt.Errorf("%w; if this machine took the place of another, write the public key of its recovery kit into %s", err, filepath.Join(state, "keys", formerKey))
+func FormerHint(err error, state state.Folder) error {
+	return fmt.Errorf("%w; if this machine took the place of another, write the public key of its recovery kit into %s", err, state.FormerKey())
 }

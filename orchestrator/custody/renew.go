@@ -8,14 +8,15 @@ import (
 	"time"
 
 	"airlock/ledger"
+	"airlock/state"
 )
 
 // Renew sets a ledger aside that cannot be trusted, and begins a new one that names it, its
 // last head and those that vaults hold. It is a person's decision, for which a reason is
 // needed; by has it, and who. Whoever calls has the site's lock. A ledger against which nothing
 // speaks stays.
-func Renew(ctx context.Context, state string, by ledger.Entry) (moved string, err error) {
-	path := filepath.Join(state, LedgerFile)
+func Renew(ctx context.Context, state state.Folder, by ledger.Entry) (moved string, err error) {
+	path := state.Ledger()
 	why, err := untrustedFor(ctx, state, path)
 	if err != nil {
 		return "", err
@@ -42,7 +43,7 @@ func Renew(ctx context.Context, state string, by ledger.Entry) (moved string, er
 }
 
 // untrustedFor is why the ledger is not to be trusted; nil for no reason.
-func untrustedFor(ctx context.Context, state, path string) (why, err error) {
+func untrustedFor(ctx context.Context, state state.Folder, path string) (why, err error) {
 	r, err := ledger.OpenReader(ctx, path)
 	if errors.Is(err, ledger.ErrDamaged) {
 		return err, nil
@@ -59,7 +60,7 @@ func untrustedFor(ctx context.Context, state, path string) (why, err error) {
 
 // setAside moves the ledger out of the way; the next one names the heads that vaults hold.
 func setAside(path string, why error) (moved string, err error) {
-	held, err := heldHeads(filepath.Dir(path))
+	held, err := heldHeads(state.Folder(filepath.Dir(path)))
 	if err != nil {
 		return "", err
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"airlock/ledger/proof"
 	"airlock/notice"
 	"airlock/pause"
+	"airlock/state"
 	"airlock/wholefile"
 )
 
@@ -28,14 +28,12 @@ type verified struct {
 	UnsoundAt time.Time `json:"unsound_at,omitzero"`
 }
 
-const verifiedFile = "verified.json"
-
 // keepVerified keeps it in the state folder, for the status. It is a convenience and no
 // evidence; but no vault's door is opened while it says that the ledger is unsound.
-func keepVerified(state string, v verified) error {
+func keepVerified(state state.Folder, v verified) error {
 	text, err := json.Marshal(v)
 	if err == nil {
-		err = wholefile.Replace(filepath.Join(state, verifiedFile), append(text, '\n'), 0o600)
+		err = wholefile.Replace(state.Verified(), append(text, '\n'), 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("when the ledger was verified: %w", err)
@@ -44,8 +42,8 @@ func keepVerified(state string, v verified) error {
 }
 
 // readVerified is what keepVerified kept; the zero value if it never did.
-func readVerified(state string) (v verified, err error) {
-	text, err := os.ReadFile(filepath.Join(state, verifiedFile))
+func readVerified(state state.Folder) (v verified, err error) {
+	text, err := os.ReadFile(state.Verified())
 	if errors.Is(err, fs.ErrNotExist) {
 		return v, nil
 	}
@@ -59,8 +57,8 @@ func readVerified(state string) (v verified, err error) {
 }
 
 // forgetVerified is for a ledger that nobody has verified yet.
-func forgetVerified(state string) error {
-	err := os.Remove(filepath.Join(state, verifiedFile))
+func forgetVerified(state state.Folder) error {
+	err := os.Remove(state.Verified())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -13,6 +13,7 @@ import (
 	"airlock/ledger"
 	"airlock/ledger/proof"
 	"airlock/notice"
+	"airlock/state"
 	"airlock/wholefile"
 )
 
@@ -23,18 +24,15 @@ import (
 // is not the one that it was (S11), and what it takes in proves nothing: no vault's door is
 // opened by it (S1), until a person has begun a new one. Doors are shut all the same (S2).
 
-const (
-	heldFile  = "head.note" // in the folder of a vault's memory
-	proofsDir = "proofs"    // of contradictions
-	begunAnew = "renewed"   // what an entry of kind ledger is about after a person began a new one
-)
+// begunAnew is what an entry of kind ledger is about after a person began a new one.
+const begunAnew = "renewed"
 
 // heldHead is a head that a vault is known to hold.
 type heldHead struct{ vault, note string }
 
 // heldHeads are the heads that vaults are known to hold.
-func heldHeads(state string) ([]heldHead, error) {
-	files, err := filepath.Glob(filepath.Join(state, "vaults", "*", heldFile))
+func heldHeads(state state.Folder) ([]heldHead, error) {
+	files, err := filepath.Glob(state.Head("*"))
 	if err != nil {
 		return nil, err
 	}
@@ -50,11 +48,11 @@ func heldHeads(state string) ([]heldHead, error) {
 }
 
 // KeepHead keeps the head that a vault holds.
-func KeepHead(state, vault, head string) error {
-	dir := filepath.Join(state, "vaults", vault)
-	err := os.MkdirAll(dir, 0o700)
+func KeepHead(state state.Folder, vault, head string) error {
+	file := state.Head(vault)
+	err := os.MkdirAll(filepath.Dir(file), 0o700)
 	if err == nil {
-		err = wholefile.Replace(filepath.Join(dir, heldFile), []byte(head), 0o600)
+		err = wholefile.Replace(file, []byte(head), 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("the head of the ledger that vault %s holds: %w", vault, err)
@@ -68,9 +66,9 @@ var errForeignHead = errors.New("the head of the ledger that the vault holds is 
 // compare holds the ledger to a head that a vault holds: a *proof.Conflict if it is not the
 // ledger that the head was signed for. Heads of a ledger that was set aside, and of the
 // machine whose place this one took, say nothing of this ledger.
-func compare(ctx context.Context, state string, r *ledger.Reader, head string) error {
+func compare(ctx context.Context, state state.Folder, r *ledger.Reader, head string) error {
 	if _, err := proof.ReadHead([]byte(head)); err != nil {
-		return fmt.Errorf("%w; a file %s that is damaged may be removed, for the next window asks the vault itself", err, heldFile)
+		return fmt.Errorf("%w; a file %s that is damaged may be removed, for the next window asks the vault itself", err, filepath.Base(state.Head("")))
 	}
 	keys, err := Verifiers(state)
 	if errors.Is(err, fs.ErrNotExist) { // it signs none, and knows none
@@ -106,7 +104,7 @@ type doubted struct {
 // doubts are the reasons not to trust the ledger, as far as they are seen at once. Its error
 // says what could not be compared: that is no reason, and no leave to open a door either
 // (S15).
-func doubts(ctx context.Context, state string, r *ledger.Reader) ([]doubted, error) {
+func doubts(ctx context.Context, state state.Folder, r *ledger.Reader) ([]doubted, error) {
 	var all []doubted
 	v, unread := readVerified(state)
 	if v.Unsound != "" {
@@ -143,7 +141,7 @@ func joined(all []doubted) error {
 }
 
 // Doubt says why a ledger that nobody runs is not to be trusted; "" for no reason.
-func Doubt(ctx context.Context, state string, r *ledger.Reader) (string, error) {
+func Doubt(ctx context.Context, state state.Folder, r *ledger.Reader) (string, error) {
 	all, err := doubts(ctx, state, r)
 	if why := joined(all); why != nil {
 		return why.Error(), err
@@ -208,7 +206,7 @@ func (c *Custody) distrust(d doubted) {
 // keepProof leaves a proof of a conflict that stands by itself, and names its file. One
 // that is there already is older, and better.
 func (c *Custody) keepProof(conflict *proof.Conflict, keptBy string) (string, error) {
-	dir := filepath.Join(c.Policy.State, proofsDir)
+	dir := c.Policy.State.Proofs()
 	file := filepath.Join(dir, fmt.Sprintf("ledger-%d-%x.proof", conflict.Head.Size, conflict.Head.Root[:4]))
 	if _, err := os.Stat(file); err == nil {
 		return file, nil

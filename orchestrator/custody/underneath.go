@@ -11,6 +11,7 @@ import (
 	"airlock/ledger"
 	"airlock/ledger/proof"
 	"airlock/notice"
+	"airlock/state"
 
 	"golang.org/x/mod/sumdb/note"
 )
@@ -95,7 +96,7 @@ func (c *Custody) doubtAll(err error) error {
 
 // TakeVerified keeps what a person's look at the whole ledger found, so that an executor
 // opens no door by one that was changed, until it was found sound again.
-func TakeVerified(state string, r proof.Report, damage error) error {
+func TakeVerified(state state.Folder, r proof.Report, damage error) error {
 	v, err := readVerified(state)
 	if err != nil {
 		v = verified{} // it is written anew

@@ -12,6 +12,7 @@ import (
 	"airlock/notice"
 	"airlock/orchestrator/doors/window"
 	"airlock/pause"
+	"airlock/state"
 )
 
 // ErrNotShut: a door is not proven shut.
@@ -50,7 +51,7 @@ type controller struct {
 	// The queue's tasks alone use these, which are set before it runs: see Doors.Log.
 
 	journal Journal
-	folder  string // the state folder; "" keeps nothing there
+	folder  state.Folder // the state folder; "" keeps nothing there
 
 	// Only the goroutine of run writes what follows, with mu held; it reads that without, and
 	// others read it with mu. mu is never held while anything is waited for (S2).

@@ -10,6 +10,7 @@ import (
 	"airlock/notice"
 	"airlock/orchestrator/doors/window"
 	"airlock/policies"
+	"airlock/state"
 )
 
 // leaseHolder is how a controller gets, renews and gives back the lease of its vault's door,
@@ -20,7 +21,7 @@ import (
 // valid for longer. The files are written by a goroutine of their own: a disk that hangs
 // holds up no shutting (S2).
 type leaseHolder struct {
-	state  string // the site's folder
+	state  state.Folder
 	folder lease.Folder
 	door   string
 	ttl    time.Duration

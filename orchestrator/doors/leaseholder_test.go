@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"airlock/lease"
+	"airlock/state"
 )
 
 const leaseTTL = 15 * time.Second
@@ -52,7 +53,7 @@ func (n *night) left(ctl *controller) time.Duration {
 // S4: the lease is there before the command to open, is renewed for as long as the door
 // may stand open and not beyond its time, and is withdrawn once the door is proven shut.
 func TestLeaseOfAWindow(t *testing.T) {
-	folder := lease.In(t.TempDir())
+	folder := lease.In(state.Folder(t.TempDir()))
 	inNight(t, func(n *night) {
 		ctl := n.licensed(folder)
 		n.sw.fault(func() {
@@ -105,7 +106,7 @@ func TestLeaseThatCannotBeWritten(t *testing.T) {
 // S4: a controller that hangs is not renewed by anything that lives on; once it moves again,
 // its window is over.
 func TestLeaseOfAKeeperThatHangs(t *testing.T) {
-	folder := lease.In(t.TempDir())
+	folder := lease.In(state.Folder(t.TempDir()))
 	inNight(t, func(n *night) {
 		var hangs chan struct{} // holds up the controller's loop, where it reads the clock
 		ctl := n.licensed(folder, func() {
@@ -134,7 +135,7 @@ func TestLeaseOfAKeeperThatHangs(t *testing.T) {
 
 // S4: a lease that can be renewed no more ends the window.
 func TestLeaseThatCannotBeRenewed(t *testing.T) {
-	folder := lease.In(t.TempDir())
+	folder := lease.In(state.Folder(t.TempDir()))
 	inNight(t, func(n *night) {
 		ctl := n.licensed(folder)
 		over := n.begin(n.life, ctl, tenMinutes("w1", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }))

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"airlock/lease"
+	"airlock/state"
 )
 
 // S15: while nobody knows, no door of a window in course is opened any more, the inner one
@@ -15,14 +16,14 @@ import (
 func TestInnerDoorWaitsUntilTheLockdownIsKnown(t *testing.T) {
 	inNight(t, func(n *night) {
 		ctl := n.controller("v", doors{"p3", "p1", ""})
-		state := t.TempDir()
+		state := state.Folder(t.TempDir())
 		ctl.lease = &leaseHolder{
 			state: state, folder: lease.In(state), door: ctl.doors[0].name, ttl: leaseTTL, every: leaseTTL / 3, writer: NewTaskQueue(),
 			now: func() (lease.Instant, error) { return n.now(), nil },
 		}
 		n.run(ctl)
 		n.rest(ctl)
-		file := filepath.Join(state, "lockdown.json")
+		file := filepath.Join(string(state), "lockdown.json")
 		_, err := ctl.hold(n.life, tenMinutes("w1", nothing))
 		if err != nil {
 			n.Fatal(err)

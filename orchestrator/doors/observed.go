@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"airlock/lease"
+	"airlock/state"
 	"airlock/switchctl"
 )
 
@@ -25,7 +26,7 @@ func (d *door) resolved(ctx context.Context) (claim, bool) {
 
 // bar says of doors that were looked at without an executor why no window would open them:
 // one port is two doors' (S6), or another than the door's own (S7).
-func bar(state string, found map[string]claim, doors map[string]Status) {
+func bar(state state.Folder, found map[string]claim, doors map[string]Status) {
 	cs := newClaims()
 	for name, c := range found {
 		cs.set(name, 0, c)

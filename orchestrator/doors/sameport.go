@@ -11,6 +11,7 @@ import (
 
 	"airlock/lease"
 	"airlock/policies"
+	"airlock/state"
 	"airlock/switchctl"
 )
 
@@ -78,7 +79,7 @@ func resolveOnce(ctx context.Context, conf policies.Switch, by way, open func(co
 }
 
 // isOwn holds a port to the one that counts as the door's own; where none does yet, it may be.
-func isOwn(state, door string, c claim) error {
+func isOwn(state state.Folder, door string, c claim) error {
 	p, err := lease.ReadPort(state, door)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
