@@ -113,7 +113,7 @@ type guard struct {
 }
 
 func newGuard(c Config) *guard {
-	g := &guard{Config: c, now: lease.Now, read: folder(c.Policy.State).read, port: folder(c.Policy.State).port, lines: make(chan func(), 256), looks: map[string]lease.Look{}, calls: c.Alarms}
+	g := &guard{Config: c, now: lease.Now, read: folder{c.Policy.State}.read, port: folder{c.Policy.State}.port, lines: make(chan func(), 256), looks: map[string]lease.Look{}, calls: c.Alarms}
 	g.beat = func(sign lease.Guard) error { return sign.Write(lease.GuardFile(c.Policy.Guard.Ledger)) }
 	return g
 }

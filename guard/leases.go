@@ -21,12 +21,12 @@ import (
 var errLockdown = errors.New("lockdown")
 
 // folder is the executor's state folder, on this machine.
-type folder state.Folder
+type folder struct{ state.Folder }
 
 // read gives the lease of a door, unless nobody has leave.
 func (f folder) read(door string) (lease.Lease, error) {
-	l, err := lease.In(state.Folder(f)).Read(door)
-	locked, doubt := lease.Locked(state.Folder(f))
+	l, err := lease.In(f.Folder).Read(door)
+	locked, doubt := lease.Locked(f.Folder)
 	if locked != nil {
 		return l, inLockdown(*locked)
 	}
@@ -34,7 +34,7 @@ func (f folder) read(door string) (lease.Lease, error) {
 }
 
 // port is the one that counts as a door's own.
-func (f folder) port(door string) (lease.Port, error) { return lease.ReadPort(state.Folder(f), door) }
+func (f folder) port(door string) (lease.Port, error) { return lease.ReadPort(f.Folder, door) }
 
 func inLockdown(l lease.Lockdown) error {
 	return fmt.Errorf("%w by %s since %s: %s", errLockdown, l.By, l.At.Format(time.RFC3339), l.Reason)

@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -100,7 +101,7 @@ func TestPortOfTheFirstUse(t *testing.T) {
 	if err != nil || len(s.Ports) != 0 {
 		t.Errorf("a state folder without doors: %+v, %v", s, err)
 	}
-	state := state.Folder(t.TempDir())
+	state := state.Folder(filepath.Join(t.TempDir(), "state [a]")) // no pattern
 	if err := (lease.Port{Door: "vault-door", Name: "p3"}).Write(state); err != nil {
 		t.Fatal(err)
 	}

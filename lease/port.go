@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -80,7 +79,7 @@ func ReadPort(state state.Folder, door string) (Port, error) {
 func (p Port) Write(state state.Folder) error {
 	data, err := json.Marshal(p)
 	if err == nil {
-		err = os.MkdirAll(filepath.Dir(state.Port(p.Door)), 0o700)
+		err = os.MkdirAll(state.Doors(), 0o700)
 	}
 	if err != nil {
 		return fmt.Errorf("the port of door %s: %w", p.Door, err)
@@ -101,13 +100,11 @@ func (p Port) Write(state state.Folder) error {
 
 // ports are all of a state folder. What cannot be read is left out.
 func ports(state state.Folder) []Port {
-	files, err := filepath.Glob(state.Port("*"))
-	if err != nil {
-		return nil // only a malformed pattern is an error of Glob
-	}
+	files, _ := os.ReadDir(state.Doors())
 	var all []Port
 	for _, file := range files {
-		if p, err := ReadPort(state, strings.TrimSuffix(filepath.Base(file), ".json")); err == nil {
+		door, whole := strings.CutSuffix(file.Name(), ".json")
+		if p, err := ReadPort(state, door); whole && err == nil {
 			all = append(all, p)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -107,12 +106,10 @@ func typeable(ctx context.Context, p policies.Policy, conf repository.Config) er
 // siteKey gives the public half of the site's Ed25519 key, and makes the key if there
 // is none.
 func siteKey(p policies.Policy) (public string, made bool, err error) {
-	dir := p.State.Keys()
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(p.State.Keys(), 0o700); err != nil {
 		return "", false, fmt.Errorf("the site's key: %w", err)
 	}
-	half := filepath.Join(dir, "site.pub")
-	text, err := os.ReadFile(half)
+	text, err := os.ReadFile(p.State.PublicKey())
 	if err == nil {
 		return strings.TrimSpace(string(text)), false, nil
 	}
@@ -124,10 +121,10 @@ func siteKey(p policies.Policy) (public string, made bool, err error) {
 		return "", false, fmt.Errorf("the site's key: %w", err)
 	}
 	// The public half comes last: while it is missing, the key is not made.
-	if err := os.WriteFile(filepath.Join(dir, "site.key"), []byte(private+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(p.State.SiteKey(), []byte(private+"\n"), 0o600); err != nil {
 		return "", false, fmt.Errorf("the site's key: %w", err)
 	}
-	if err := os.WriteFile(half, []byte(public+"\n"), 0o644); err != nil {
+	if err := os.WriteFile(p.State.PublicKey(), []byte(public+"\n"), 0o644); err != nil {
 		return "", false, fmt.Errorf("the site's key: %w", err)
 	}
 	return public, true, nil

@@ -26,7 +26,8 @@ func (f Folder) Lockdown() string { return f.in("lockdown.json") }
 // Leases is the folder of the doors' leases (package lease).
 func (f Folder) Leases() string { return f.in("leases") }
 
-// Port says which port a door is (package lease); of "*", all of them, as a pattern.
+// Doors is the folder of the doors' ports; Port, which port a door is (package lease).
+func (f Folder) Doors() string           { return f.in("doors") }
 func (f Folder) Port(door string) string { return f.in("doors", door+".json") }
 
 // LastPolicy is the policy by which an executor ran last. It holds references to secrets, and
@@ -42,7 +43,8 @@ func (f Folder) PublicKey() string  { return f.in("keys", "site.pub") }       //
 func (f Folder) FormerKey() string  { return f.in("keys", "former.pub") }     // of the machine whose place this one took
 func (f Folder) ReleaseKey() string { return f.in("keys", "release.sha256") } // what the key of the recovery kit hashes to
 
-// Vault is the folder of what is remembered of a vault (package vault).
+// Vaults is the folder of what is remembered of vaults; Vault, of one (package vault).
+func (f Folder) Vaults() string           { return f.in("vaults") }
 func (f Folder) Vault(name string) string { return f.in("vaults", name) }
 
 // Place is which folder a vault's was; Head, the newest head of the ledger that the vault has.

@@ -34,7 +34,8 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	s := &site{T: t, state: state.Folder(t.TempDir()), key: notetest.New(t, "hospital.example"), raised: make(chan struct{}, 100)}
+	folder := filepath.Join(t.TempDir(), "state [a]") // no pattern
+	s := &site{T: t, state: state.Folder(folder), key: notetest.New(t, "hospital.example"), raised: make(chan struct{}, 100)}
 	s.write("keys/site.key", s.key.Private+"\n")
 	s.write("keys/site.pub", s.key.Public+"\n")
 	return s
@@ -133,11 +134,11 @@ func TestOlderCopy(t *testing.T) {
 	if all := s.alarms(); len(all) != 1 || !strings.HasPrefix(all[0], "secondary|") {
 		t.Errorf("the alarms are %q; want one", all)
 	}
-	files, _ := filepath.Glob(filepath.Join(string(s.state), "proofs", "*.proof"))
+	files, _ := os.ReadDir(s.state.Proofs())
 	if len(files) != 1 {
-		t.Fatalf("the proofs are %q", files)
+		t.Fatalf("the proofs are %v", files)
 	}
-	if text, err := os.ReadFile(files[0]); err != nil {
+	if text, err := os.ReadFile(filepath.Join(s.state.Proofs(), files[0].Name())); err != nil {
 		t.Error(err)
 	} else if c, err := proof.OpenContradiction(text, s.key.Verifier); err != nil || c.KeptBy != "vault secondary" {
 		t.Errorf("the proof is %+v, %v", c, err)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"airlock/ledger"
@@ -32,17 +33,20 @@ type heldHead struct{ vault, note string }
 
 // heldHeads are the heads that vaults are known to hold.
 func heldHeads(state state.Folder) ([]heldHead, error) {
-	files, err := filepath.Glob(state.Head("*"))
-	if err != nil {
-		return nil, err
+	vaults, err := os.ReadDir(state.Vaults())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the heads of the ledger that vaults hold: %w", err)
 	}
 	var all []heldHead
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("the head of the ledger that a vault holds: %w", err)
+	for _, vault := range vaults {
+		text, err := os.ReadFile(state.Head(vault.Name()))
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+			continue
 		}
-		all = append(all, heldHead{filepath.Base(filepath.Dir(file)), string(text)})
+		if err != nil {
+			return nil, fmt.Errorf("the head of the ledger that vault %s holds: %w", vault.Name(), err)
+		}
+		all = append(all, heldHead{vault.Name(), string(text)})
 	}
 	return all, nil
 }
@@ -68,7 +72,7 @@ var errForeignHead = errors.New("the head of the ledger that the vault holds is 
 // machine whose place this one took, say nothing of this ledger.
 func compare(ctx context.Context, state state.Folder, r *ledger.Reader, head string) error {
 	if _, err := proof.ReadHead([]byte(head)); err != nil {
-		return fmt.Errorf("%w; a file %s that is damaged may be removed, for the next window asks the vault itself", err, filepath.Base(state.Head("")))
+		return fmt.Errorf("%w; a file %s that is damaged may be removed, for the next window asks the vault itself", err, state.Head("VAULT"))
 	}
 	keys, err := Verifiers(state)
 	if errors.Is(err, fs.ErrNotExist) { // it signs none, and knows none
