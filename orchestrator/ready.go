@@ -26,6 +26,10 @@ const roomForWindow = 16 << 20
 // program that gets no more memory ends where it is, and leaves its door to the guard.
 const memoryForWindow = 64 << 20
 
+// FreeMemory is what this process can still take before the system ends it, in bytes; false
+// where that is not known.
+func FreeMemory() (free int64, known bool) { return freeMemory("/") }
+
 // hasMemory refuses to open a door that this process might not have the memory to shut (S14).
 func hasMemory(free func() (int64, bool)) error {
 	n, known := free()
@@ -103,7 +107,7 @@ func (p *passage) ready(ctx context.Context) error {
 	if free, known := freeBytes(string(s.policy.State)); known && free < roomForWindow {
 		return fmt.Errorf("the state folder %s has %s free, and a window may need %s for the ledger and its memory: free some space there", s.policy.State, Size(free), Size(roomForWindow))
 	}
-	if err := hasMemory(func() (int64, bool) { return freeMemory("/") }); err != nil {
+	if err := hasMemory(FreeMemory); err != nil {
 		return err
 	}
 	folder, err := ready(ctx, s.policy, s.parts, p.record.Vault, p.by.Replaced)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	_ "time/tzdata" // hospital servers without zone files exist
 
+	"airlock/orchestrator"
 	"airlock/policies"
 
 	"github.com/spf13/cobra"
@@ -24,18 +25,28 @@ var version = ""
 // memory is what the program's heap is kept below, in bytes, as far as what it needs at
 // once lets it: kopia leaves much to be collected, and the backup server has other work.
 // With half of it, ten gatherings take a quarter longer, and twice as long beside sources
-// that list without end: all collect garbage, and none finds its buffers again.
-// Below it, growth is by how many percent the heap may grow before it is collected: by
-// Go's 100, verifying a ledger spends a third of its time on collecting a few megabytes.
-// Whoever sets GOMEMLIMIT or GOGC decides otherwise.
+// that list without end: all collect garbage, and none finds its buffers again. Below it,
+// growth is by how many percent the heap may grow before it is collected: by Go's 100,
+// verifying a ledger spends a third of its time on collecting a few megabytes. Whoever sets
+// GOMEMLIMIT or GOGC decides otherwise.
 const (
-	memory = 400 << 20
-	growth = 400
+	memory      = 400 << 20
+	leastMemory = 100 << 20
+	growth      = 400
 )
+
+// heapLimit is memory, or half of what the machine and the service's MemoryMax= leave: the
+// collector works before the kernel ends the program with a door open.
+func heapLimit(free func() (int64, bool)) int64 {
+	if n, known := free(); known {
+		return max(leastMemory, min(memory, n/2))
+	}
+	return memory
+}
 
 func main() {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memory)
+		debug.SetMemoryLimit(heapLimit(orchestrator.FreeMemory))
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(growth)
